@@ -1,0 +1,1 @@
+//! What every server here does the same way.
