@@ -1,0 +1,49 @@
+# One file for the three images: `docker build --target backend --build-arg VERSION=v1 -t backend:v1 .`
+#
+# The stage named `build` leaves the binaries of one version in /out. Where they are built already, that stage is
+# replaced by their folder and the rest of this file packs them: `buildah bud --build-context build=FOLDER …`
+# (that is what `make images` does).
+
+# The compile stage runs on the builder's own platform and cross-compiles: the linker that ships with Rust links both targets.
+ARG RUST_IMAGE=docker.io/library/rust:1.95.0-slim-bookworm
+FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS build
+ARG TARGETARCH=amd64
+ARG VERSION=dev
+WORKDIR /src
+COPY . .
+RUN case "$TARGETARCH" in \
+      amd64) target=x86_64-unknown-linux-musl ;; \
+      arm64) target=aarch64-unknown-linux-musl ;; \
+      *) echo "TARGETARCH=$TARGETARCH is not built: amd64 or arm64" >&2; exit 1 ;; \
+    esac \
+    && VERSION="$VERSION" cargo build --locked --release --target "$target" -p backend -p frontend -p client \
+    && mkdir -p /out \
+    && cp "target/$target/release/backend" "target/$target/release/frontend" "target/$target/release/client" /out/
+
+# What every image is: nothing but one static binary, run by a user that owns nothing.
+FROM scratch AS image
+ARG VERSION=dev
+LABEL org.opencontainers.image.vendor="practice" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}"
+USER 10001:10001
+
+FROM image AS backend
+LABEL org.opencontainers.image.title="backend" \
+      org.opencontainers.image.description="The API: items, and CPU to burn"
+COPY --from=build /out/backend /backend
+EXPOSE 8000 9000
+ENTRYPOINT ["/backend"]
+
+FROM image AS frontend
+LABEL org.opencontainers.image.title="frontend" \
+      org.opencontainers.image.description="The gateway and its dashboard"
+COPY --from=build /out/frontend /frontend
+EXPOSE 8000 9000
+ENTRYPOINT ["/frontend"]
+
+FROM image AS client
+LABEL org.opencontainers.image.title="client" \
+      org.opencontainers.image.description="Asks, loads with a ledger, waits and pauses"
+COPY --from=build /out/client /client
+ENTRYPOINT ["/client"]
