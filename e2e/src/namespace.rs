@@ -1,0 +1,95 @@
+//! A namespace of the test cluster, for one test at a time.
+
+use std::fs;
+use std::ops::Deref;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use crate::shell::{Shell, root};
+
+static CLUSTER: Mutex<()> = Mutex::new(());
+
+/// A namespace under the restricted Pod Security Standard, and a shell whose commands go there.
+///
+/// What was installed into it is gone when it is dropped. A test that fails shows the namespace's state first.
+#[derive(Debug)]
+pub struct Namespace {
+    shell: Shell,
+    name: String,
+    _exclusive: MutexGuard<'static, ()>,
+}
+
+impl Namespace {
+    /// Opens a new namespace, after what an earlier run left of it is gone.
+    ///
+    /// # Panics
+    /// If there is no test cluster: `make e2e` starts one and says where it is.
+    #[must_use]
+    pub fn create(name: &str) -> Self {
+        let exclusive = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
+        let admin = admin_kubeconfig();
+        let folder = root().join("target/e2e");
+        fs::create_dir_all(&folder).expect("target is writable");
+        let kubeconfig = folder.join(format!("{name}.kubeconfig"));
+        fs::copy(&admin, &kubeconfig).unwrap_or_else(|error| panic!("{admin}: {error}"));
+
+        let shell = Shell::default().with("KUBECONFIG", kubeconfig.to_string_lossy());
+        shell.run(&format!("kubectl delete namespace {name} --ignore-not-found --wait"));
+        shell.run(&format!("kubectl create namespace {name}"));
+        shell.run(&format!("kubectl label namespace {name} pod-security.kubernetes.io/enforce=restricted"));
+        shell.run(&format!("kubectl config set-context --current --namespace={name}"));
+        Self { shell, name: name.to_owned(), _exclusive: exclusive }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The addresses of the cluster's nodes, as the host reaches them.
+    #[must_use]
+    pub fn node_addresses(&self) -> Vec<String> {
+        self.stdout("kubectl get nodes -o jsonpath='{.items[*].status.addresses[?(@.type==\"InternalIP\")].address}'")
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// The kubeconfig of the test cluster. Refuses every other, because the tests drain and kill.
+fn admin_kubeconfig() -> String {
+    let kubeconfig = std::env::var("KUBECONFIG").unwrap_or_default();
+    assert!(
+        kubeconfig.contains("/.cluster/run/"),
+        "KUBECONFIG={kubeconfig:?} is no cluster of this repository: run the end-to-end tests with `make e2e`"
+    );
+    kubeconfig
+}
+
+impl Deref for Namespace {
+    type Target = Shell;
+
+    fn deref(&self) -> &Shell {
+        &self.shell
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            for command in [
+                "helm list --all",
+                "kubectl get all,endpointslices,ingress -o wide",
+                "kubectl get events --sort-by=.lastTimestamp | tail -n 40",
+                "kubectl describe pods | tail -n 120",
+            ] {
+                eprintln!("{}", self.shell.attempt(command));
+            }
+        }
+        let deleted = self.shell.attempt(&format!("kubectl delete namespace {} --wait", self.name));
+        if !deleted.succeeded() {
+            eprintln!("{deleted}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Pages that cannot lie: the shell blocks of a Markdown page are run, and what a page says that they print is compared.
+//!
+//! A block fenced as `sh` is typed into one shell that lives as long as the page, so that variables and background jobs
+//! carry over. A block fenced as `text` right behind it is what it prints: a line `...` stands for any number of lines,
+//! `...` within a line for any text, and runs of blanks are one blank. A block fenced as `sh not-run` is for machines
+//! that the tests do not have; the page must say so in the line above it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::shell::Shell;
+
+/// What the line above a `sh not-run` block has to contain.
+const NOT_RUN: &str = "Not tried here";
+
+/// One shell block of a page with what the page says that it prints.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Block {
+    /// The line of the page at which it starts, counted from 1.
+    pub line: usize,
+    /// The commands.
+    pub commands: String,
+    /// What they print, where the page says so.
+    pub expected: Option<String>,
+}
+
+/// The blocks of a page that are to be run.
+///
+/// # Errors
+/// If a fence is not closed, or a block that is not run does not say so.
+pub fn blocks(markdown: &str) -> Result<Vec<Block>, String> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut lines = markdown.lines().enumerate();
+    let mut above = "";
+    let mut behind_block = false;
+    while let Some((index, line)) = lines.next() {
+        let Some(language) = line.strip_prefix("```") else {
+            if !line.trim().is_empty() {
+                above = line;
+                behind_block = false;
+            }
+            continue;
+        };
+        let mut body = String::new();
+        loop {
+            match lines.next() {
+                Some((_, "```")) => break,
+                Some((_, text)) => {
+                    body.push_str(text);
+                    body.push('\n');
+                }
+                None => return Err(format!("line {}: the block is not closed", index + 1)),
+            }
+        }
+        match language {
+            "sh" => blocks.push(Block { line: index + 1, commands: body, expected: None }),
+            "text" if behind_block => {
+                if let Some(block) = blocks.last_mut() {
+                    block.expected = Some(body);
+                }
+            }
+            "sh not-run" if !above.contains(NOT_RUN) => {
+                return Err(format!(
+                    "line {}: a block that is not run needs {NOT_RUN:?} in the line above it",
+                    index + 1
+                ));
+            }
+            _ => {}
+        }
+        behind_block = language == "sh";
+    }
+    Ok(blocks)
+}
+
+/// Runs every block of the page at `path`, in order.
+///
+/// # Panics
+/// If a command fails, or prints something else than the page says; the message shows both.
+pub fn run(shell: &Shell, path: &Path) {
+    let markdown = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let blocks = blocks(&markdown).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(!blocks.is_empty(), "{}: no shell block", path.display());
+
+    let mut session = Session::open(shell);
+    for block in blocks {
+        let place = format!("{}:{}", path.display(), block.line);
+        println!("{place}\n{}", block.commands.trim_end());
+        let (printed, code) = session.type_in(&block.commands);
+        assert_eq!(code, 0, "{place}: exit code {code}\n{}\n{printed}", block.commands);
+        if let Some(expected) = &block.expected {
+            assert!(matches(expected, &printed), "{place}: the page says\n{expected}\nand this was printed\n{printed}");
+        }
+    }
+}
+
+/// One `bash` into which block after block is typed.
+struct Session {
+    child: std::process::Child,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl Session {
+    fn open(shell: &Shell) -> Self {
+        let mut command: Command = shell.interactive();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash is there");
+        let output = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let mut session = Self { child, output };
+        // A reader sees both streams in one terminal. Jobs that a page left in the background end with it.
+        session.write("exec 2>&1; trap 'jobs -p | xargs -r kill' EXIT\n");
+        session
+    }
+
+    fn type_in(&mut self, commands: &str) -> (String, i32) {
+        const MARK: &str = "-- end of block, exit code ";
+        // The block runs in the shell itself, which keeps what it sets; the trap remembers the first failure.
+        let mut script = String::new();
+        writeln!(script, "failed=0; trap 'failed=${{failed/#0/$?}}' ERR").expect("a string takes it");
+        script.push_str(commands);
+        writeln!(script, "\ntrap - ERR; printf '\\n%s%s\\n' '{MARK}' \"$failed\"").expect("a string takes it");
+        self.write(&script);
+
+        let mut printed = String::new();
+        loop {
+            let mut line = String::new();
+            let read = self.output.read_line(&mut line).expect("what a block prints is text");
+            assert_ne!(read, 0, "the shell ended in the middle of the block:\n{commands}\n{printed}");
+            if let Some(code) = line.strip_prefix(MARK) {
+                return (printed, code.trim().parse().expect("an exit code"));
+            }
+            printed.push_str(&line);
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        let stdin = self.child.stdin.as_mut().expect("stdin is piped");
+        stdin.write_all(text.as_bytes()).and_then(|()| stdin.flush()).expect("the shell reads");
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // End of input ends the shell, and its EXIT trap the jobs that a page left in the background.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// Whether `printed` is what `expected` describes.
+fn matches(expected: &str, printed: &str) -> bool {
+    let expected: Vec<String> = expected.lines().map(squeeze).filter(|line| !line.is_empty()).collect();
+    let printed: Vec<String> = printed.lines().map(squeeze).filter(|line| !line.is_empty()).collect();
+    glob(&expected, &printed, &|line| line == "...", &|pattern, line| {
+        let pattern: Vec<String> = pattern.split("...").map(str::to_owned).collect();
+        within(&pattern, line)
+    })
+}
+
+fn squeeze(line: &str) -> String {
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether `items` match `patterns`, where a pattern that `is_any` stands for any number of items.
+fn glob(
+    patterns: &[String],
+    items: &[String],
+    is_any: &dyn Fn(&str) -> bool,
+    is_same: &dyn Fn(&str, &str) -> bool,
+) -> bool {
+    match (patterns.split_first(), items.split_first()) {
+        (None, None) => true,
+        (Some((pattern, rest)), _) if is_any(pattern) => {
+            glob(rest, items, is_any, is_same)
+                || items.split_first().is_some_and(|(_, others)| glob(patterns, others, is_any, is_same))
+        }
+        (Some((pattern, rest)), Some((item, others))) => is_same(pattern, item) && glob(rest, others, is_any, is_same),
+        _ => false,
+    }
+}
+
+/// Whether `line` consists of the `parts` in order, with any text between them.
+fn within(parts: &[String], line: &str) -> bool {
+    let Some((first, rest)) = parts.split_first() else { return line.is_empty() };
+    let Some(mut tail) = line.strip_prefix(first.as_str()) else { return false };
+    let Some((last, middle)) = rest.split_last() else { return tail.is_empty() };
+    for part in middle {
+        match tail.find(part.as_str()) {
+            Some(at) => tail = &tail[at + part.len()..],
+            None => return false,
+        }
+    }
+    tail.ends_with(last.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_split_into_blocks_with_their_output() {
+        let page = "Text.\n\n```sh\necho one\n```\n\n```text\none\n```\n\n```sh\nmake up\n```\nAnd then\n```text\nno output of it\n```\n";
+        let found = blocks(page).unwrap();
+        assert_eq!(
+            found,
+            [
+                Block { line: 3, commands: "echo one\n".to_owned(), expected: Some("one\n".to_owned()) },
+                Block { line: 11, commands: "make up\n".to_owned(), expected: None },
+            ]
+        );
+    }
+
+    #[test]
+    fn a_block_that_is_not_run_says_so() {
+        assert!(blocks("On kind:\n```sh not-run\nkind load\n```\n").unwrap_err().contains("line 2"));
+        assert_eq!(blocks("Not tried here (needs Docker):\n```sh not-run\nkind load\n```\n"), Ok(vec![]));
+        assert!(blocks("```sh\necho\n").unwrap_err().contains("not closed"));
+    }
+
+    #[test]
+    fn output_is_compared_with_wildcards() {
+        for (expected, printed, same) in [
+            ("a b", "a    b\n\n", true),
+            ("a b", "a c", false),
+            ("...", "", true),
+            ("a\n...\nz", "a\nb\nc\nz", true),
+            ("a\n...\nz", "a\nb\nc", false),
+            ("pod/backend-... condition met", "pod/backend-5f9-x2 condition met", true),
+            ("pod/backend-... condition met", "pod/frontend-5f9 condition met", false),
+            ("... 2 ... 8 ...", "backend-hpa 2 7 8 5m", true),
+            ("a", "a\nb", false),
+        ] {
+            assert_eq!(matches(expected, printed), same, "{expected:?} against {printed:?}");
+        }
+    }
+
+    #[test]
+    fn a_session_keeps_variables_and_tells_the_first_failure() {
+        let mut session = Session::open(&Shell::default());
+        assert_eq!(session.type_in("name=practice\n").1, 0);
+        assert_eq!(session.type_in("echo \"$name\"; echo aside >&2").0.trim(), "practice\naside");
+        assert_eq!(session.type_in("(exit 3)\ntrue\n").1, 3);
+        assert_eq!(session.type_in("true\n").1, 0);
+    }
+}
