@@ -6,10 +6,12 @@
 
 pub mod condition;
 pub mod json;
+pub mod load;
 pub mod namespace;
 pub mod page;
 pub mod shell;
 
 pub use condition::{eventually, eventually_within};
+pub use load::{Ledger, Load};
 pub use namespace::Namespace;
 pub use shell::{Background, Output, Shell};

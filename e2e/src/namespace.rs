@@ -9,7 +9,7 @@ use crate::shell::{Shell, root};
 
 static CLUSTER: Mutex<()> = Mutex::new(());
 
-/// A namespace under the restricted Pod Security Standard, and a shell whose commands go there.
+/// A namespace, and a shell whose commands go there.
 ///
 /// What was installed into it is gone when it is dropped. A test that fails shows the namespace's state first.
 #[derive(Debug)]
@@ -20,12 +20,23 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// Opens a new namespace, after what an earlier run left of it is gone.
+    /// Opens a new namespace that enforces the restricted Pod Security Standard.
     ///
     /// # Panics
     /// If there is no test cluster: `make e2e` starts one and says where it is.
     #[must_use]
-    pub fn create(name: &str) -> Self {
+    pub fn restricted(name: &str) -> Self {
+        let namespace = Self::unrestricted(name);
+        namespace.run(&format!("kubectl label namespace {name} pod-security.kubernetes.io/enforce=restricted"));
+        namespace
+    }
+
+    /// Opens a new namespace that takes any pod, as a plain `kubectl run` makes them.
+    ///
+    /// # Panics
+    /// If there is no test cluster: `make e2e` starts one and says where it is.
+    #[must_use]
+    pub fn unrestricted(name: &str) -> Self {
         let exclusive = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
         let admin = admin_kubeconfig();
         let folder = root().join("target/e2e");
@@ -36,7 +47,6 @@ impl Namespace {
         let shell = Shell::default().with("KUBECONFIG", kubeconfig.to_string_lossy());
         shell.run(&format!("kubectl delete namespace {name} --ignore-not-found --wait"));
         shell.run(&format!("kubectl create namespace {name}"));
-        shell.run(&format!("kubectl label namespace {name} pod-security.kubernetes.io/enforce=restricted"));
         shell.run(&format!("kubectl config set-context --current --namespace={name}"));
         Self { shell, name: name.to_owned(), _exclusive: exclusive }
     }

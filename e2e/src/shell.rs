@@ -12,6 +12,9 @@ use serde_json::Value;
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The root of the repository.
+///
+/// # Panics
+/// Never: the crate lies one folder below it.
 #[must_use]
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository's root")

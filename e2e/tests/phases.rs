@@ -1,0 +1,124 @@
+//! Phases 2 to 4 of the practice: Deployments with probes and resources, Services, Ingress.
+
+use e2e::{Namespace, eventually, json};
+use serde_json::{Value, json};
+
+const INSTALL: &str = "helm install practice chart/ --wait --timeout 120s";
+
+#[test]
+fn phase_2_pods_are_ready_with_exactly_the_requests_limits_and_probes_asked() {
+    let ns = Namespace::restricted("phase2");
+    ns.run(INSTALL);
+
+    let pods = ns.json("kubectl get pods -l app.kubernetes.io/instance=practice -o json");
+    assert_eq!(json::list(&pods, "/items").len(), 4, "two pods of each service");
+    for pod in json::list(&pods, "/items") {
+        let container = json::at(pod, "/spec/containers/0");
+        assert_eq!(json::at(pod, "/status/containerStatuses/0/ready"), true);
+        assert_eq!(json::at(container, "/resources/requests/cpu"), "100m");
+        assert_eq!(json::at(container, "/resources/requests/memory"), "128Mi");
+        assert_eq!(json::at(container, "/resources/limits/cpu"), "250m");
+        assert_eq!(json::at(container, "/resources/limits/memory"), "256Mi");
+        assert_probe(container, "liveness", "/health", &json!({"periodSeconds": 10, "failureThreshold": 3}));
+        assert_probe(container, "readiness", "/ready", &json!({"periodSeconds": 5, "initialDelaySeconds": 5}));
+    }
+
+    for deployment in ["practice-backend", "practice-frontend"] {
+        let strategy = ns.json(&format!("kubectl get deploy {deployment} -o jsonpath='{{.spec.strategy}}'"));
+        let asked = json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}});
+        assert_eq!(strategy, asked);
+    }
+    ns.run("kubectl describe deployment practice-backend");
+}
+
+#[track_caller]
+fn assert_probe(container: &Value, name: &str, path: &str, fields: &Value) {
+    let probe = json::at(container, &format!("/{name}Probe"));
+    assert_eq!(json::text(probe, "/httpGet/path"), path);
+    for (field, value) in fields.as_object().expect("an object") {
+        assert_eq!(json::at(probe, &format!("/{field}")), value, "{name} probe, {field}");
+    }
+}
+
+#[test]
+fn phase_3_services_have_names_addresses_and_node_ports() {
+    let ns = Namespace::restricted("phase3");
+    ns.run(&format!("{INSTALL} --set debug.enabled=true"));
+    let inside = |url: &str| ns.stdout(&format!("kubectl exec deploy/practice-debug -- /client get -q {url}"));
+
+    // By name, short and full; CoreDNS answers with the ClusterIP.
+    for host in ["practice-backend", "practice-backend.phase3", "practice-backend.phase3.svc.cluster.local"] {
+        assert!(inside(&format!("http://{host}:8000/api/items")).contains("served_by"), "{host}");
+    }
+    let address = ns.stdout("kubectl get svc practice-backend -o jsonpath='{.spec.clusterIP}'");
+    assert!(inside(&format!("http://{address}:8000/api/items")).contains("served_by"));
+    let kind = ns.stdout("kubectl get svc practice-backend practice-frontend -o jsonpath='{.items[*].spec.type}'");
+    assert_eq!(kind, "ClusterIP NodePort");
+
+    // From outside, the node port of every node.
+    let nodes = ns.node_addresses();
+    assert_eq!(nodes.len(), 2);
+    for node in &nodes {
+        assert!(ns.stdout(&format!("curl -fsS http://{node}:30080/proxy/items")).contains("\"service\":\"backend\""));
+        // The ClusterIP is for the cluster: the host has no route to it.
+        assert!(!ns.attempt(&format!("curl -fsS --max-time 2 http://{address}:8000/api/items")).succeeded());
+    }
+}
+
+#[test]
+fn phase_3_a_deleted_pod_is_replaced_and_the_service_keeps_answering() {
+    let ns = Namespace::restricted("replaced");
+    ns.run(INSTALL);
+    let url = format!("http://{}:30080/proxy/items", ns.node_addresses()[0]);
+    let pods = |ns: &Namespace| -> Vec<String> {
+        let names = "kubectl get pods -l app.kubernetes.io/component=backend -o name";
+        ns.stdout(names).lines().map(str::to_owned).collect()
+    };
+
+    let load = e2e::Load::start(&ns, &format!("{url} --rate 100 --connections 20"));
+    let before = pods(&ns);
+    ns.run(&format!("kubectl delete {}", before[0]));
+    eventually("two backend pods are ready again, one of them new", || {
+        let ready = ns.stdout("kubectl get deploy practice-backend -o jsonpath='{.status.readyReplicas}'");
+        let now = pods(&ns);
+        if ready == "2" && now.len() == 2 && !now.contains(&before[0]) {
+            Ok(())
+        } else {
+            Err(format!("{now:?} {ready}"))
+        }
+    });
+    load.stop().assert_nothing_lost(500);
+}
+
+#[test]
+fn phase_4_the_ingress_routes_by_path_and_by_host() {
+    let ns = Namespace::restricted("phase4");
+    ns.run(INSTALL);
+    let ingress = std::env::var("INGRESS_URL").expect("`make env` tells INGRESS_URL");
+
+    eventually("the ingress serves /api", || {
+        let reply = ns.attempt(&format!("curl -fsS {ingress}/api/items"));
+        if reply.succeeded() { Ok(()) } else { Err(reply.text()) }
+    });
+    // /api goes to the backend itself, / to the gateway.
+    let api = ns.stdout(&format!("curl -fsS -D - {ingress}/api/items"));
+    assert!(api.contains("x-served-by: backend/v1/") && !api.contains("frontend/"), "{api}");
+    let page = ns.stdout(&format!("curl -fsS -D - {ingress}/"));
+    assert!(page.contains("x-served-by: frontend/v1/") && page.contains("<html"), "{page}");
+    let nothing = ns.stdout(&format!("curl -sS -o /dev/null -w '%{{http_code}}' {ingress}/api/nothing"));
+    assert_eq!(nothing, "404");
+    eventually("the ingress shows an address", || {
+        let address = ns.stdout("kubectl get ingress practice -o jsonpath='{.status.loadBalancer.ingress[0].ip}'");
+        if address.is_empty() { Err("none".to_owned()) } else { Ok(()) }
+    });
+
+    // With a host rule, other hosts get the controller's 404.
+    ns.run("helm upgrade practice chart/ --set ingress.hosts='{practice.example}' --wait --timeout 120s");
+    let status = |host: &str| {
+        ns.stdout(&format!("curl -sS -o /dev/null -w '%{{http_code}}' -H 'Host: {host}' {ingress}/api/items"))
+    };
+    eventually("only the named host is served", || {
+        let seen = (status("practice.example"), status("other.example"));
+        if seen == ("200".to_owned(), "404".to_owned()) { Ok(()) } else { Err(format!("{seen:?}")) }
+    });
+}

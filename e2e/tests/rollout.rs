@@ -1,0 +1,65 @@
+//! Phase 6 of the practice: upgrade and rollback under load, nothing lost.
+
+use e2e::{Ledger, Load, Namespace};
+
+/// Loads the gateway on reused and on new connections while `act` does something to the release.
+fn under_load(ns: &Namespace, act: impl FnOnce()) -> [Ledger; 2] {
+    let nodes = ns.node_addresses();
+    let urls = nodes.iter().map(|node| format!("http://{node}:30080/proxy/items")).collect::<Vec<_>>().join(" ");
+    let reused = Load::start(ns, &format!("{urls} --rate 300 --connections 100"));
+    let fresh = Load::start(ns, &format!("{urls} --rate 100 --connections 50 --new-connections"));
+    act();
+    [reused.stop(), fresh.stop()]
+}
+
+#[test]
+fn phase_6_helm_upgrade_and_rollback_lose_nothing() {
+    let ns = Namespace::restricted("phase6");
+    ns.run("helm install practice chart/ --wait --timeout 120s");
+
+    let ledgers = under_load(&ns, || {
+        ns.run("helm upgrade practice chart/ --set image.tag=v2 --wait --timeout 180s");
+        assert_eq!(versions(&ns), "v2");
+        ns.run("helm rollback practice --wait --timeout 180s");
+        assert_eq!(versions(&ns), "v1");
+    });
+    for ledger in ledgers {
+        ledger.assert_nothing_lost(1_000);
+        for service in ["backend", "frontend"] {
+            assert!(ledger.saw(service, "v1") && ledger.saw(service, "v2"), "{service}: {ledger:?}");
+        }
+    }
+    let history = ns.stdout("helm history practice");
+    assert!(history.contains("Rollback to 1"), "{history}");
+}
+
+/// The versions that the release's pods carry as a label, each once.
+fn versions(ns: &Namespace) -> String {
+    ns.stdout(
+        "kubectl get deploy -l app.kubernetes.io/instance=practice \
+         -o jsonpath='{range .items[*]}{.spec.template.metadata.labels.app\\.kubernetes\\.io/version}{\"\\n\"}{end}' | sort -u",
+    )
+    .trim()
+    .to_owned()
+}
+
+#[test]
+fn phase_6_set_image_and_rollout_undo_lose_nothing() {
+    let ns = Namespace::unrestricted("phase6-kubectl");
+    ns.run("helm install practice chart/ -f values/classroom.yaml --wait --timeout 120s");
+
+    let ledgers = under_load(&ns, || {
+        ns.run("kubectl set image deploy/backend backend=backend:v2");
+        ns.run("kubectl rollout status deploy/backend --timeout=180s");
+        ns.run("kubectl set image deploy/frontend frontend=frontend:v2");
+        ns.run("kubectl rollout status deploy/frontend --timeout=180s");
+        ns.run("kubectl rollout undo deploy/backend");
+        ns.run("kubectl rollout status deploy/backend --timeout=180s");
+    });
+    for ledger in ledgers {
+        ledger.assert_nothing_lost(1_000);
+        assert!(ledger.saw("backend", "v1") && ledger.saw("backend", "v2"), "{ledger:?}");
+    }
+    let history = ns.stdout("kubectl rollout history deploy/backend");
+    assert!(history.contains('3'), "{history}");
+}
