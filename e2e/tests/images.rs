@@ -1,0 +1,71 @@
+//! The Dockerfile's compile stage is real: buildah runs it, on a base image that is assembled here.
+
+use e2e::Shell;
+
+/// A base image without a registry: an empty file system whose `/usr` and compiler are this machine's own, mounted.
+///
+/// It stands in for the public Rust image, which is the Dockerfile's default.
+const BUILD: &str = r#"
+    work=target/e2e/compile-stage
+    rm -rf "$work" && mkdir -p "$work"/base/{usr,etc/ssl,etc/alternatives,tmp,var/tmp,root,rust,cargo}
+    trap 'rm -rf "$work"' EXIT
+    ln -s usr/bin "$work/base/bin"; ln -s usr/lib "$work/base/lib"; ln -s usr/lib64 "$work/base/lib64"
+    cp /etc/passwd /etc/group "$work/base/etc/"
+    printf 'FROM scratch\nCOPY base/ /\nENV PATH=/rust/bin:/usr/bin:/bin CARGO_HOME=/cargo\n' >"$work/Dockerfile"
+
+    build() {
+      buildah --root "$PWD/$work/storage" --runroot "$PWD/$work/run" --storage-driver vfs \
+        bud --isolation chroot --pull-never "$@"
+    }
+    build -t localhost/rust:host "$work"
+    build --build-arg RUST_IMAGE=localhost/rust:host --build-arg VERSION=v7 --target backend -t backend:v7 \
+      -v /usr:/usr:ro -v /etc/ssl:/etc/ssl:ro -v /etc/alternatives:/etc/alternatives:ro -v "$(rustc --print sysroot):/rust:ro" \
+      -v "${CARGO_HOME:-$HOME/.cargo}/registry:/cargo/registry" .
+
+    image() { buildah --root "$PWD/$work/storage" --runroot "$PWD/$work/run" --storage-driver vfs "$@"; }
+    container=$(image from --pull-never backend:v7)
+    folder=$(image mount "$container")
+    ls -A "$folder"
+    "$folder/backend" --version
+    image inspect --type image --format '{{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}}' backend:v7
+    image umount "$container" >&2
+"#;
+
+#[test]
+fn the_compile_stage_builds_the_image_of_a_version() {
+    let output = Shell::default().attempt_within(std::time::Duration::from_secs(600), BUILD);
+    assert!(output.succeeded(), "{output}");
+    let expected = "backend\nbackend v7\n10001:10001 [/backend]\n";
+    assert!(output.stdout.ends_with(expected), "{output}");
+}
+
+#[test]
+fn the_arm64_binaries_start_and_answer() {
+    let shell = Shell::default()
+        .with("CARGO_TARGET_DIR", "target/images")
+        .with("VERSION", "v1")
+        .with("BIND_ADDRESS", "127.0.0.1")
+        .with("PORT", free_port())
+        .with("METRICS_PORT", free_port());
+    let compile = "cargo build --locked --release --target aarch64-unknown-linux-musl -p backend -p frontend -p client";
+    let compiled = shell.attempt_within(std::time::Duration::from_secs(600), compile);
+    assert!(compiled.succeeded(), "{compiled}");
+
+    let binaries = "target/images/aarch64-unknown-linux-musl/release";
+    for service in ["backend", "frontend"] {
+        let server = shell.start(&format!("qemu-aarch64-static {binaries}/{service}"));
+        let reply = shell.attempt(&format!(
+            "qemu-aarch64-static {binaries}/client wait http://127.0.0.1:$PORT/ready --timeout 60s && \
+             qemu-aarch64-static {binaries}/client get -q http://127.0.0.1:$PORT/health"
+        ));
+        let ended = server.terminate();
+        assert!(reply.succeeded() && reply.stdout.contains(service), "{reply}\n{ended}");
+        assert_eq!(ended.code, Some(0), "{ended}");
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("it is bound").port().to_string()
+}
