@@ -1,0 +1,1 @@
+{{- define "practice.guard" -}}{{- end -}}

@@ -1,0 +1,147 @@
+{{/*
+The pod of a service. All templates here take root, name and service.
+*/}}
+
+{{- define "practice.podAnnotations" -}}
+{{- $annotations := dict -}}
+{{- if and .service.configMap.enabled .service.configMap.rollOnChange -}}
+{{- $_ := set $annotations "checksum/config" (include "practice.settings" . | sha256sum) -}}
+{{- end -}}
+{{- if .root.Values.monitoring.scrapeAnnotations -}}
+{{- $_ := set $annotations "prometheus.io/scrape" "true" -}}
+{{- $_ := set $annotations "prometheus.io/port" (int .service.service.metricsPort | toString) -}}
+{{- $_ := set $annotations "prometheus.io/path" "/metrics" -}}
+{{- end -}}
+{{- with merge (deepCopy .service.podAnnotations) $annotations }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
+{{- define "practice.podSpec" -}}
+{{- $service := .service -}}
+serviceAccountName: {{ include "practice.serviceAccountName" . }}
+automountServiceAccountToken: false
+{{- include "practice.pullSecrets" .root }}
+securityContext:
+  {{- toYaml $service.podSecurityContext | nindent 2 }}
+terminationGracePeriodSeconds: {{ int $service.lifecycle.terminationGracePeriodSeconds }}
+{{- with include "practice.initContainers" . }}
+initContainers:
+  {{- . | nindent 2 }}
+{{- end }}
+containers:
+  - {{ include "practice.container" . | nindent 4 | trim }}
+{{- with $service.volumes }}
+volumes:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $service.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $service.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $service.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with $service.topologySpreadConstraints }}
+topologySpreadConstraints:
+  {{- $selector := dict "matchLabels" (include "practice.selectorLabels" $ | fromYaml) }}
+  {{- range . }}
+  - {{ toYaml (merge (deepCopy .) (dict "labelSelector" $selector)) | nindent 4 | trim }}
+  {{- end }}
+{{- end }}
+{{- with $service.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- end -}}
+
+{{/*
+A sidecar is an init container that is always restarted: it starts before the service and stops after it, so that a
+proxy does not vanish under a draining service.
+*/}}
+{{- define "practice.initContainers" -}}
+{{- $containers := list -}}
+{{- $securityContext := dict "securityContext" .service.securityContext -}}
+{{- range .service.sidecars -}}
+{{- $containers = append $containers (merge (dict "restartPolicy" "Always") (deepCopy .) (deepCopy $securityContext)) -}}
+{{- end -}}
+{{- range .service.initContainers -}}
+{{- $containers = append $containers (merge (deepCopy .) (deepCopy $securityContext)) -}}
+{{- end -}}
+{{- with $containers }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
+{{- define "practice.container" -}}
+{{- $service := .service -}}
+name: {{ .name }}
+image: {{ include "practice.image" . }}
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+ports:
+  - name: http
+    containerPort: {{ int $service.service.targetPort }}
+  - name: metrics
+    containerPort: {{ int $service.service.metricsPort }}
+env:
+  - {name: POD_NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+  - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
+  - {name: POD_IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+  - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
+  {{- if not $service.configMap.enabled }}
+  {{- range $variable, $value := include "practice.settings" . | fromYaml }}
+  - name: {{ $variable }}
+    value: {{ $value | quote }}
+  {{- end }}
+  {{- end }}
+  {{- range $variable, $value := $service.env }}
+  {{- if kindIs "map" $value }}
+  - name: {{ $variable }}
+    {{- toYaml $value | nindent 4 }}
+  {{- end }}
+  {{- end }}
+{{- if or $service.configMap.enabled $service.envFrom }}
+envFrom:
+  {{- if $service.configMap.enabled }}
+  - configMapRef:
+      name: {{ include "practice.name" . }}
+  {{- end }}
+  {{- with $service.envFrom }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- range $probe := list "startup" "liveness" "readiness" }}
+{{- with index $service.probes $probe }}
+{{- if .enabled }}
+{{ $probe }}Probe:
+  httpGet:
+    path: {{ .path | quote }}
+    port: http
+  initialDelaySeconds: {{ int .initialDelaySeconds }}
+  periodSeconds: {{ int .periodSeconds }}
+  timeoutSeconds: {{ int .timeoutSeconds }}
+  failureThreshold: {{ int .failureThreshold }}
+  successThreshold: {{ int .successThreshold }}
+  {{- if not (kindIs "invalid" .terminationGracePeriodSeconds) }}
+  terminationGracePeriodSeconds: {{ int .terminationGracePeriodSeconds }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if gt (int $service.lifecycle.preStopSeconds) 0 }}
+lifecycle:
+  preStop:
+    sleep:
+      seconds: {{ int $service.lifecycle.preStopSeconds }}
+{{- end }}
+{{- with $service.resources }}
+resources:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  {{- toYaml $service.securityContext | nindent 2 }}
+{{- with $service.volumeMounts }}
+volumeMounts:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}

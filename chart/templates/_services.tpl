@@ -1,0 +1,136 @@
+{{/*
+From .Values.defaults and .Values.services to the services that the templates range over.
+*/}}
+
+{{/*
+The services by name, each with all its knobs, as YAML. Every template gets them here and nowhere else, so that none is
+rendered from values that a guard refuses.
+*/}}
+{{- define "practice.services" -}}
+{{- $services := dict -}}
+{{- range $name, $own := .Values.services -}}
+{{- if not (kindIs "invalid" $own) -}}
+{{- $service := deepCopy $.Values.defaults -}}
+{{- include "practice.merge" (dict "into" $service "from" $own) -}}
+{{- $_ := set $services $name $service -}}
+{{- end -}}
+{{- end -}}
+{{- include "practice.guard" (dict "root" . "services" $services) -}}
+{{- toYaml $services -}}
+{{- end -}}
+
+{{/*
+Merges the map `from` into the map `into`: maps key by key, everything else replaced, null removed. Sprig's merge and
+mergeOverwrite are not used because they take an explicit 0 or false for a missing value.
+*/}}
+{{- define "practice.merge" -}}
+{{- range $key, $value := .from -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $.into $key -}}
+{{- else if and (kindIs "map" $value) (kindIs "map" (index $.into $key)) -}}
+{{- include "practice.merge" (dict "into" (index $.into $key) "from" $value) -}}
+{{- else if kindIs "map" $value -}}
+{{- $_ := set $.into $key (deepCopy $value) -}}
+{{- else -}}
+{{- $_ := set $.into $key $value -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Takes root, name and service: the binary's environment as a map of strings, less the pod's own data (downward API).
+Numbers go through toJson because a template prints 1000000 as 1e+06.
+*/}}
+{{- define "practice.settings" -}}
+{{- $service := .service -}}
+{{- $settings := dict
+  "SERVICE_NAME" .name
+  "PORT" $service.service.targetPort
+  "METRICS_PORT" $service.service.metricsPort
+  "DRAIN_SECONDS" $service.lifecycle.drainSeconds
+  "LONGEST_REQUEST_SECONDS" $service.lifecycle.longestRequestSeconds
+  "IDLE_TIMEOUT_SECONDS" $service.connections.idleTimeoutSeconds
+  "MAX_CONNECTION_AGE_SECONDS" $service.connections.maxConnectionAgeSeconds
+  "MAX_CONNECTIONS" $service.connections.maxConnections
+  "LOG_FORMAT" $service.logs.format
+  "LOG_LEVEL" $service.logs.level -}}
+{{- if eq $service.kind "backend" -}}
+{{- $settings = merge $settings (dict
+  "BURN_SLOTS" $service.burn.slots
+  "BURN_DEFAULT_MS" $service.burn.defaultMs
+  "BURN_MAX_MS" $service.burn.maxMs) -}}
+{{- else if eq $service.kind "frontend" -}}
+{{- $settings = merge $settings (dict
+  "BACKEND_URL" ($service.upstream.url | default (include "practice.upstreamUrl" .))
+  "UPSTREAM_CONNECT_TIMEOUT_SECONDS" $service.upstream.connectTimeoutSeconds
+  "UPSTREAM_TRY_TIMEOUT_SECONDS" $service.upstream.tryTimeoutSeconds
+  "UPSTREAM_TIMEOUT_SECONDS" $service.upstream.timeoutSeconds
+  "UPSTREAM_IDLE_SECONDS" $service.upstream.idleSeconds) -}}
+{{- end -}}
+{{- range $variable, $value := $service.env -}}
+{{- if kindIs "map" $value -}}
+{{- $_ := unset $settings $variable -}}
+{{- else -}}
+{{- $_ := set $settings $variable $value -}}
+{{- end -}}
+{{- end -}}
+{{- range $variable, $value := $settings }}
+{{ $variable }}: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes root and service. */}}
+{{- define "practice.upstreamUrl" -}}
+{{- include "practice.url" (dict "root" .root "name" .service.upstream.service) -}}
+{{- end -}}
+
+{{/* Takes a service: the pods that are always wanted. */}}
+{{- define "practice.pods" -}}
+{{- ternary .autoscaling.minReplicas .replicas .autoscaling.enabled | int -}}
+{{- end -}}
+
+{{/* Takes value (a count or a percentage), pods and round (ceil or floor): how many pods that is. */}}
+{{- define "practice.count" -}}
+{{- $value := toString .value -}}
+{{- if hasSuffix "%" $value -}}
+{{- $share := mulf (trimSuffix "%" $value | float64) .pods -}}
+{{- ternary (ceil (divf $share 100)) (floor (divf $share 100)) (eq .round "ceil") | int -}}
+{{- else -}}
+{{- int $value -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes a service: the most seconds its startup probe waits before it gives up on a container. */}}
+{{- define "practice.startupSeconds" -}}
+{{- $probe := .probes.startup -}}
+{{- if $probe.enabled -}}
+{{- add (int $probe.initialDelaySeconds) (mul (int $probe.periodSeconds) (int $probe.failureThreshold)) -}}
+{{- else -}}
+0
+{{- end -}}
+{{- end -}}
+
+{{/*
+Takes a service: the most seconds from a container's start until a pod that does start is ready. The readiness probe's
+initial delay counts from the container's start, not from the startup probe's success.
+*/}}
+{{- define "practice.readySeconds" -}}
+{{- $startup := include "practice.startupSeconds" . | int -}}
+{{- $probe := .probes.readiness -}}
+{{- if $probe.enabled -}}
+{{- add (max $startup (int $probe.initialDelaySeconds))
+  (mul (int $probe.periodSeconds) (int $probe.successThreshold)) (int $probe.timeoutSeconds) -}}
+{{- else -}}
+{{- $startup -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes a CPU quantity ("100m", "0.5", 2): thousandths of a core. */}}
+{{- define "practice.millicores" -}}
+{{- $quantity := toString . -}}
+{{- if hasSuffix "m" $quantity -}}
+{{- trimSuffix "m" $quantity | int -}}
+{{- else -}}
+{{- mulf (float64 $quantity) 1000 | int -}}
+{{- end -}}
+{{- end -}}
