@@ -1,0 +1,308 @@
+// Wires the page: the worker sends, the ledger counts, the table and the timeline show.
+
+import { Ledger } from "./ledger.js";
+import { Log } from "./log.js";
+import { Tones, readInk } from "./palette.js";
+import { PodTable } from "./pods.js";
+import { COLUMNS, clock, drawAxis, drawOverview } from "./timeline.js";
+import { count, latency, share, span, swatch } from "./text.js";
+
+/** How often the timeline is drawn, and every which time the figures are written: slow enough to read. */
+const FRAME_MS = 250;
+const FRAMES_A_WRITE = 2;
+/** Answers missing for this long, in ms, while requests fail: nobody answers. */
+const DOWN_MS = 1500;
+/** Announcements to a screen reader are at least this far apart, in ms. */
+const ANNOUNCE_MS = 5000;
+
+const at = (id) => document.getElementById(id);
+const worker = new Worker("/ui/traffic.js", { type: "module" });
+const tones = new Tones();
+const log = new Log(at("log"));
+const pods = new PodTable(at("timeline"), tones);
+
+let ledger = new Ledger();
+// Outcomes of requests that left before the last Clear are not counted.
+let firstSeq = 0;
+let lastSeq = 0;
+let rate = 5;
+// Time at which the traffic was stopped; null while it runs. A stopped page stands still.
+let stoppedAt = null;
+let spanMs = 60_000;
+let ink = null;
+// The column pointed at, counted back from the newest one (0); null for none.
+let selected = null;
+let down = false;
+const burns = { on: false, answered: 0, shed: 0, failed: 0 };
+// Services that made replies, as opposed to those that passed them on.
+const origins = new Set();
+
+const viewedAt = () => stoppedAt ?? Date.now();
+
+worker.onmessage = ({ data }) => {
+  if (data.seq !== undefined) {
+    lastSeq = Math.max(lastSeq, data.seq);
+    if (data.seq < firstSeq) return;
+  }
+  switch (data.type) {
+    case "sent":
+      ledger.recordSent(data.at);
+      break;
+    case "unsent":
+      ledger.recordUnsent(data.at);
+      break;
+    case "outcome":
+      recordOutcome(data);
+      break;
+    case "gap":
+      ledger.recordGap(data.from, data.to, "suspended");
+      log.note(data.to, `The browser was suspended for ${span(data.to - data.from)}: nothing was sent.`);
+      break;
+    case "burn":
+      recordBurn(data.outcome);
+      break;
+  }
+};
+
+worker.onerror = () => {
+  at("notice").dataset.state = "down";
+  at("notice-text").textContent = "The worker that sends the traffic did not start. This page needs a browser with module workers.";
+};
+
+function recordOutcome({ at: sentAt, now, latency: ms, outcome }) {
+  if (outcome.kind === "shed") return ledger.recordShed(sentAt);
+  if (outcome.kind === "unjudged") return ledger.recordUnjudged(sentAt);
+  if (outcome.kind === "failed") {
+    log.failure(now, outcome.text);
+    return noteNewPods(now, ledger.recordFailure(sentAt, now, outcome.text, outcome.hops), "signed a failure");
+  }
+  if (down) {
+    down = false;
+    log.note(now, "Answered again.", "recovery");
+    announce("Answered again.");
+  }
+  origins.add(outcome.hops[0].service);
+  noteNewPods(now, ledger.recordAnswer(sentAt, now, ms, outcome.hops), "answered");
+}
+
+function noteNewPods(now, hops, verb) {
+  for (const hop of hops) {
+    const where = hop.node ? ` on ${hop.node}` : "";
+    log.note(now, `${hop.service} ${hop.version}: ${hop.pod}${where} ${verb} for the first time.`, "pod");
+    announce(`${hop.service} ${hop.version}, a new pod ${verb}.`);
+  }
+  if (hops.length > 0) pods.sync(ledger.lanes, origins);
+}
+
+function recordBurn(outcome) {
+  burns[outcome.kind] += 1;
+  if (outcome.kind === "failed") log.failure(Date.now(), `CPU load: ${outcome.text}`);
+  writeBurns();
+}
+
+function writeBurns() {
+  const total = burns.answered + burns.shed + burns.failed;
+  const figures = `${count(burns.answered)} burned, ${count(burns.shed)} shed, ${count(burns.failed)} failed`;
+  at("burn-ledger").textContent = `${burns.on ? "on" : "off"}${total > 0 ? `: ${figures}` : ""}`;
+}
+
+/** Writes every figure of the page. */
+function write() {
+  const now = viewedAt();
+  ledger.prune(now);
+  const recent = ledger.recent(now);
+  at("answered").textContent = count(ledger.answered);
+  at("failed").textContent = count(ledger.failed);
+  at("failed-part").classList.toggle("bad", ledger.failed > 0);
+  at("shed").textContent = count(ledger.shed);
+  at("shed-part").hidden = ledger.shed === 0;
+  at("all-count").textContent = count(ledger.answered);
+  at("pods").textContent = recent.pods === 1 ? "1 pod" : `${recent.pods} pods`;
+  at("latency").textContent = `p50 ${latency(recent.p50)}, p99 ${latency(recent.p99)}`;
+  document.title = ledger.failed > 0 ? `\u2715 ${count(ledger.failed)} failed - practice` : "practice";
+  writeMix(recent);
+  writeNotice(now);
+  pods.sync(ledger.lanes, origins);
+  pods.write(ledger, recent, now);
+}
+
+/** Shares of the versions, as words and as a bar. */
+function writeMix(recent) {
+  const versions = sortVersions(recent.versions.keys());
+  const words = versions.flatMap((version, index) => {
+    const part = document.createElement("span");
+    part.className = "part";
+    part.dataset.version = version;
+    part.append(swatch(tones.of(version)), `${version} ${share(recent.versions.get(version), recent.replies)}`);
+    return index === 0 ? [part] : [", ", part];
+  });
+  at("mix-text").replaceChildren(...(words.length > 0 ? words : ["no answer"]));
+  at("mix").replaceChildren(
+    ...versions.map((version) => {
+      const part = document.createElement("span");
+      part.className = `tone-${tones.of(version)}`;
+      part.style.flexGrow = recent.versions.get(version);
+      return part;
+    }),
+  );
+}
+
+function writeNotice(now) {
+  const failing = ledger.failingSince !== null && now - ledger.failingSince >= DOWN_MS;
+  if (failing && !down && stoppedAt === null) {
+    down = true;
+    announce("Nothing is answered.");
+  }
+  const [state, text] = notice(now, failing);
+  if (at("notice").dataset.state !== state) at("notice").dataset.state = state;
+  if (at("notice-text").textContent !== text) at("notice-text").textContent = text;
+}
+
+/** The state of things in a word and a sentence. */
+function notice(now, failing) {
+  const { lastFailure } = ledger;
+  const unsent = ledger.unsent > 0 ? ` ${count(ledger.unsent)} not sent: five were still in flight.` : "";
+  if (stoppedAt !== null) return ["stopped", `Stopped at ${clock(stoppedAt)}. Nothing is sent.`];
+  if (failing) {
+    return ["down", `\u2715 Nothing answered for ${span(now - (ledger.lastAnswerAt ?? ledger.failingSince))}. Last: ${lastFailure.text}`];
+  }
+  if (lastFailure !== null) return ["failing", `\u2715 Last failure at ${clock(lastFailure.at)}, ${span(now - lastFailure.at)} ago: ${lastFailure.text}${unsent}`];
+  if (ledger.answered === 0) return ["waiting", "Waiting for the first answer."];
+  return ["running", `Sending ${rate} a second.${unsent}`];
+}
+
+/** Says `text` to a screen reader, unless something was said a moment ago. */
+function announce(text) {
+  const now = performance.now();
+  if (now - announce.last < ANNOUNCE_MS) return;
+  announce.last = now;
+  at("announce").textContent = `${text} ${count(ledger.answered)} answered, ${count(ledger.failed)} failed.`;
+}
+announce.last = -ANNOUNCE_MS;
+
+function draw() {
+  const ratio = window.devicePixelRatio || 1;
+  if (ink === null || ink.ratio !== ratio) ink = { ...readInk(ratio), ratio };
+  const columns = ledger.columns(viewedAt(), spanMs / COLUMNS, COLUMNS);
+  const seen = new Set();
+  for (const column of columns) for (const version of column.versions.keys()) seen.add(version);
+  const view = {
+    ink,
+    tones,
+    versions: sortVersions(seen),
+    gaps: ledger.gaps,
+    selected: selected === null ? null : COLUMNS - 1 + selected,
+    font: "12px system-ui, sans-serif",
+  };
+  drawAxis(at("axis"), columns, view);
+  drawOverview(at("overview"), columns, view);
+  pods.draw(ledger, columns, view);
+  if (selected !== null) read(columns[view.selected]);
+}
+
+/** Writes what the column pointed at holds. */
+function read(column) {
+  const parts = sortVersions(column.versions.keys()).map((version) => `${version} ${count(column.versions.get(version))}`);
+  parts.push(`${count(column.failed)} failed`);
+  if (column.shed > 0) parts.push(`${count(column.shed)} shed`);
+  if (column.pending > 0) parts.push(`${count(column.pending)} without an outcome`);
+  if (column.unsent > 0) parts.push(`${count(column.unsent)} not sent`);
+  const text = `${clock(column.from)} to ${clock(column.to)}: ${count(column.sent)} sent, ${parts.join(", ")}`;
+  at("readout").textContent = text;
+  at("overview").setAttribute("aria-valuenow", String(selected));
+  at("overview").setAttribute("aria-valuetext", text);
+}
+
+function sortVersions(versions) {
+  return [...versions].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+}
+
+function select(offset) {
+  selected = Math.max(1 - COLUMNS, Math.min(0, offset));
+  draw();
+}
+
+function wireControls() {
+  at("toggle").addEventListener("click", () => (stoppedAt === null ? stop() : start()));
+  at("rate").addEventListener("input", () => {
+    rate = Number(at("rate").value);
+    at("rate-value").textContent = `${rate}/s`;
+    worker.postMessage({ type: "rate", rate });
+  });
+  at("span").addEventListener("change", () => {
+    spanMs = Number(at("span").value) * 1000;
+    at("scale").textContent = `a column is ${spanMs / COLUMNS / 1000} s, a cell is a reply`;
+    draw();
+  });
+  at("clear").addEventListener("click", () => {
+    ledger = new Ledger();
+    firstSeq = lastSeq + 1;
+    down = false;
+    log.clear();
+    if (stoppedAt !== null) stoppedAt = Date.now();
+    write();
+    draw();
+  });
+  at("burn").addEventListener("click", () => {
+    burns.on = !burns.on;
+    at("burn").setAttribute("aria-pressed", String(burns.on));
+    worker.postMessage({ type: "burn", on: burns.on });
+    writeBurns();
+  });
+}
+
+function wirePointing() {
+  const table = at("timeline");
+  table.addEventListener("pointermove", (event) => {
+    if (!(event.target instanceof HTMLCanvasElement)) return;
+    const column = Math.floor((event.offsetX / event.target.clientWidth) * COLUMNS);
+    select(column - COLUMNS + 1);
+  });
+  table.addEventListener("pointerleave", () => {
+    if (document.activeElement === at("overview")) return;
+    selected = null;
+    draw();
+  });
+  const keys = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageUp: 10, PageDown: -10, Home: -COLUMNS, End: COLUMNS };
+  at("overview").addEventListener("keydown", (event) => {
+    const step = keys[event.key];
+    if (step === undefined) return;
+    event.preventDefault();
+    select((selected ?? 0) + step);
+  });
+  at("overview").addEventListener("blur", () => {
+    selected = null;
+    draw();
+  });
+}
+
+function start() {
+  const now = Date.now();
+  if (stoppedAt !== null) ledger.recordGap(stoppedAt, now, "stopped");
+  stoppedAt = null;
+  at("toggle").textContent = "Stop";
+  worker.postMessage({ type: "start" });
+  write();
+}
+
+function stop() {
+  stoppedAt = Date.now();
+  at("toggle").textContent = "Start";
+  worker.postMessage({ type: "stop" });
+  write();
+}
+
+wireControls();
+wirePointing();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (ink = null));
+new ResizeObserver(() => requestAnimationFrame(draw)).observe(at("overview"));
+worker.postMessage({ type: "rate", rate });
+start();
+
+let frame = 0;
+setInterval(() => {
+  // A stopped page still counts the replies that were in flight.
+  if (frame % FRAMES_A_WRITE === 0) write();
+  frame += 1;
+  requestAnimationFrame(draw);
+}, FRAME_MS);

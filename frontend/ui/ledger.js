@@ -1,0 +1,198 @@
+// The page's ledger: what was sent and what became of it, second by second and pod by pod.
+// Pure: every method takes its time, nothing here touches the document. Memory is bounded by the constants below,
+// however long the page runs.
+
+/** Length of a bin in milliseconds. */
+export const BIN_MS = 1000;
+/** Bins kept: ten minutes. */
+const KEPT_BINS = 600;
+/** Shares and percentiles look back this far, in milliseconds. */
+export const RECENT_MS = 30_000;
+/** Pods kept; past it the one that has been silent longest is dropped. */
+const MAX_LANES = 64;
+/** Gaps kept. */
+const MAX_GAPS = 100;
+
+const emptyBin = () => ({
+  sent: 0,
+  finished: 0,
+  failed: 0,
+  shed: 0,
+  unsent: 0,
+  // Replies by version of the first hop, replies by lane, failures by lane.
+  versions: new Map(),
+  lanes: new Map(),
+  laneFailures: new Map(),
+});
+
+const add = (map, key) => map.set(key, (map.get(key) ?? 0) + 1);
+
+export class Ledger {
+  answered = 0;
+  failed = 0;
+  shed = 0;
+  unsent = 0;
+  unjudged = 0;
+  /** Time of the last answer, and of the failure that began the present row of failures; null if there is none. */
+  lastAnswerAt = null;
+  failingSince = null;
+  lastFailure = null;
+  /** Lane id to lane, in order of first appearance. A lane is one pod of one version. */
+  lanes = new Map();
+  /** Stretches in which nothing was sent: {from, to, reason}. */
+  gaps = [];
+  #bins = new Map();
+  #recent = [];
+
+  /** A request left at `at`. */
+  recordSent(at) {
+    this.#bin(at).sent += 1;
+  }
+
+  /** A turn at `at` passed unused, because too many requests were in flight. */
+  recordUnsent(at) {
+    this.unsent += 1;
+    this.#bin(at).unsent += 1;
+  }
+
+  /**
+   * The request sent at `at` was answered at `now` after `latency` ms. `hops` names who served it, the backend first:
+   * [{service, version, pod, node}]. Returns the hops that were never seen before.
+   */
+  recordAnswer(at, now, latency, hops) {
+    this.answered += 1;
+    this.lastAnswerAt = now;
+    this.failingSince = null;
+    const bin = this.#finish(at);
+    add(bin.versions, hops[0].version);
+    const fresh = [];
+    const ids = hops.map((hop) => {
+      const lane = this.#lane(hop, now, fresh);
+      lane.answered += 1;
+      lane.lastAt = now;
+      add(bin.lanes, lane.id);
+      return lane.id;
+    });
+    this.#recent.push({ now, latency, version: hops[0].version, ids });
+    return fresh;
+  }
+
+  /** The request sent at `at` failed. `text` says how; `hops` names who signed the error reply, if there was one. */
+  recordFailure(at, now, text, hops) {
+    this.failed += 1;
+    this.failingSince ??= now;
+    this.lastFailure = { at: now, text };
+    const bin = this.#finish(at);
+    bin.failed += 1;
+    if (hops.length === 0) return [];
+    const fresh = [];
+    const lane = this.#lane(hops[0], now, fresh);
+    lane.failed += 1;
+    add(bin.laneFailures, lane.id);
+    return fresh;
+  }
+
+  /** The request sent at `at` was refused on purpose (429). */
+  recordShed(at) {
+    this.shed += 1;
+    this.#finish(at).shed += 1;
+  }
+
+  /** The request sent at `at` was cut off while the browser was suspended: nobody can say what became of it. */
+  recordUnjudged(at) {
+    this.unjudged += 1;
+    this.#finish(at);
+  }
+
+  /** Nothing was sent from `from` to `to`. */
+  recordGap(from, to, reason) {
+    this.gaps.push({ from, to, reason });
+    if (this.gaps.length > MAX_GAPS) this.gaps.shift();
+  }
+
+  /** Drops what is older than the ledger keeps. */
+  prune(now) {
+    const oldest = Math.floor(now / BIN_MS) - KEPT_BINS;
+    for (const key of this.#bins.keys()) if (key < oldest) this.#bins.delete(key);
+    this.gaps = this.gaps.filter((gap) => gap.to > oldest * BIN_MS);
+    const drop = this.#recent.findIndex((reply) => reply.now > now - RECENT_MS);
+    this.#recent.splice(0, drop === -1 ? this.#recent.length : drop);
+    for (const lane of this.lanes.values()) if (lane.seenAt < oldest * BIN_MS) this.lanes.delete(lane.id);
+  }
+
+  /**
+   * The last 30 s before `now`: number of replies, by version and by lane, the number of pods that made them, and the
+   * latency percentiles in ms (nearest rank; undefined without a reply).
+   */
+  recent(now) {
+    const replies = this.#recent.filter((reply) => reply.now > now - RECENT_MS);
+    const versions = new Map();
+    const lanes = new Map();
+    const pods = new Set();
+    for (const reply of replies) {
+      add(versions, reply.version);
+      pods.add(reply.ids[0]);
+      for (const id of reply.ids) add(lanes, id);
+    }
+    const latencies = replies.map((reply) => reply.latency).sort((a, b) => a - b);
+    const rank = (share) => latencies[Math.max(0, Math.ceil(share * latencies.length) - 1)];
+    return { replies: replies.length, versions, lanes, pods: pods.size, p50: rank(0.5), p99: rank(0.99) };
+  }
+
+  /** The `count` columns of `binMs` that end with the one that holds `end`, oldest first. */
+  columns(end, binMs, count) {
+    const last = Math.floor(end / binMs);
+    const columns = [];
+    for (let index = last - count + 1; index <= last; index += 1) {
+      columns.push(this.#column(index * binMs, binMs));
+    }
+    return columns;
+  }
+
+  #column(from, binMs) {
+    const column = { from, to: from + binMs, pending: 0, ...emptyBin() };
+    for (let key = Math.floor(from / BIN_MS); key * BIN_MS < column.to; key += 1) {
+      const bin = this.#bins.get(key);
+      if (bin === undefined) continue;
+      for (const field of ["sent", "finished", "failed", "shed", "unsent"]) column[field] += bin[field];
+      for (const field of ["versions", "lanes", "laneFailures"]) {
+        for (const [name, n] of bin[field]) column[field].set(name, (column[field].get(name) ?? 0) + n);
+      }
+    }
+    column.pending = Math.max(0, column.sent - column.finished);
+    return column;
+  }
+
+  #bin(at) {
+    const key = Math.floor(at / BIN_MS);
+    let bin = this.#bins.get(key);
+    if (bin === undefined) this.#bins.set(key, (bin = emptyBin()));
+    return bin;
+  }
+
+  #finish(at) {
+    const bin = this.#bin(at);
+    bin.finished += 1;
+    return bin;
+  }
+
+  #lane(hop, now, fresh) {
+    const id = `${hop.service}/${hop.version}/${hop.pod}`;
+    let lane = this.lanes.get(id);
+    if (lane === undefined) {
+      lane = { id, ...hop, answered: 0, failed: 0, firstAt: now, lastAt: null, seenAt: now };
+      this.lanes.set(id, lane);
+      fresh.push(hop);
+      if (this.lanes.size > MAX_LANES) this.#dropQuietest();
+    }
+    lane.seenAt = now;
+    if (hop.node) lane.node = hop.node;
+    return lane;
+  }
+
+  #dropQuietest() {
+    let quietest = null;
+    for (const lane of this.lanes.values()) if (quietest === null || lane.seenAt < quietest.seenAt) quietest = lane;
+    this.lanes.delete(quietest.id);
+  }
+}

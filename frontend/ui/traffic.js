@@ -1,0 +1,98 @@
+// A worker that sends the traffic. A worker, because browsers slow the timers of a hidden page down but not a
+// worker's: a rollout watched from the terminal is on the timeline when the page is looked at again.
+//
+// In:  {type: "rate", rate} | {type: "start"} | {type: "stop"} | {type: "burn", on}
+// Out: {type: "sent"|"unsent", seq, at} | {type: "outcome", seq, at, now, latency, outcome}
+//      {type: "gap", from, to} | {type: "burn", outcome}
+// `at` and `now` are milliseconds of the wall clock, `latency` is milliseconds of the monotonic one.
+
+import { request } from "./request.js";
+
+/** Requests in flight at a time. Browsers open six connections to a host; the sixth is for the CPU load. */
+const MAX_IN_FLIGHT = 5;
+/** A timer this late, in ms, means that the browser or the machine was suspended. */
+const SUSPENDED_MS = 2000;
+/** Length of one burn in ms. */
+const BURN_MS = 500;
+/** Pause after a burn that was refused or failed, in ms, unless Retry-After asks for another. */
+const BURN_PAUSE_MS = 1000;
+const MAX_BURN_PAUSE_MS = 10_000;
+
+let rate = 5;
+let timer = null;
+let due = 0;
+let inFlight = 0;
+let seq = 0;
+// Counts suspensions: a request whose life spans one is not judged when it fails.
+let suspensions = 0;
+let burning = false;
+let burnLoop = null;
+
+self.onmessage = ({ data }) => {
+  switch (data.type) {
+    case "rate":
+      rate = Math.min(50, Math.max(1, Math.round(Number(data.rate)) || 1));
+      if (timer !== null) restart();
+      break;
+    case "start":
+      if (timer === null) restart();
+      break;
+    case "stop":
+      clearTimeout(timer);
+      timer = null;
+      break;
+    case "burn":
+      burning = data.on === true;
+      if (burning) burnLoop ??= burn().finally(() => (burnLoop = null));
+      break;
+  }
+};
+
+/** Begins the schedule anew: the next turn is one interval from now. */
+function restart() {
+  clearTimeout(timer);
+  due = Date.now() + 1000 / rate;
+  timer = setTimeout(turn, due - Date.now());
+}
+
+function turn() {
+  const now = Date.now();
+  if (now - due > SUSPENDED_MS) {
+    suspensions += 1;
+    self.postMessage({ type: "gap", from: due, to: now });
+    due = now;
+  }
+  for (; due <= now; due += 1000 / rate) send();
+  timer = setTimeout(turn, Math.max(0, due - Date.now()));
+}
+
+async function send() {
+  const at = Date.now();
+  seq += 1;
+  const id = seq;
+  if (inFlight >= MAX_IN_FLIGHT) {
+    self.postMessage({ type: "unsent", seq: id, at });
+    return;
+  }
+  const before = suspensions;
+  inFlight += 1;
+  self.postMessage({ type: "sent", seq: id, at });
+  const started = performance.now();
+  const outcome = await request("/proxy/items");
+  const latency = performance.now() - started;
+  inFlight -= 1;
+  if (outcome.kind === "failed" && before !== suspensions) outcome.kind = "unjudged";
+  self.postMessage({ type: "outcome", seq: id, at, now: Date.now(), latency, outcome });
+}
+
+/** One burn after another until switched off. A burn that failed is counted; the next one is a new request. */
+async function burn() {
+  while (burning) {
+    const outcome = await request(`/proxy/cpu-burn?ms=${BURN_MS}`);
+    self.postMessage({ type: "burn", outcome });
+    if (outcome.kind !== "answered") {
+      const pause = Math.min(MAX_BURN_PAUSE_MS, outcome.retryAfterMs ?? BURN_PAUSE_MS);
+      await new Promise((resume) => setTimeout(resume, pause));
+    }
+  }
+}
