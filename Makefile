@@ -1,0 +1,82 @@
+# Two commands do it all: `make up` and `make test`. `make help` lists the rest.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The name of the cluster; every cluster has its own links, addresses, cgroups, ports and state.
+CLUSTER ?= practice
+export CLUSTER
+# The tools that the cluster is built with: helm, kubectl and the linters.
+export PATH := $(CURDIR)/.cluster/bin:$(PATH)
+# One clock for the progress lines of all steps.
+export PROGRESS_START ?= $(shell date +%s.%N)
+
+LOGS := .cluster/log
+# step NAME,WHAT: runs a command with its output in a log, and shows the end of it if the command fails.
+step = mkdir -p $(LOGS) && . cluster/progress.sh && step $(LOGS)/$(1).log $(2)
+
+SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\# shellcheck shell=bash' 2>/dev/null)
+
+.PHONY: help up down env status images k8s run test check unit chart e2e clean
+
+help: ## This list
+	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | sed 's/$$$$/$$/' | expand -t 14
+
+up: images ## Start the cluster, load the images, install the chart, print the URLs (root)
+	@cluster/cluster up
+	@cluster/install-chart
+
+down: ## Stop the cluster and remove every trace of it (root)
+	@cluster/cluster down
+
+env: ## Shell lines that point kubectl and helm at the cluster: eval "$$(make env)"
+	@cluster/cluster env
+
+status: ## What runs, where, and how much memory it takes
+	@cluster/cluster status
+
+images: ## Compile v1 and v2 of backend, frontend and client, and pack them as OCI archives
+	@cluster/images
+
+k8s: ## The manifests under the practice's own names and file names, for kubectl apply -f k8s/
+	@mkdir -p k8s
+	@manifests=$$(helm template practice chart/ -f values/classroom.yaml); \
+	write() { awk -v RS='---\n' -v kind="$$2" -v name="$$3" \
+	  '$$0 ~ "\nkind: " kind "\n" && $$0 ~ "\n  name: " name "\n"' <<<"$$manifests" >"k8s/$$1.yaml"; }; \
+	write backend-deployment Deployment backend; write frontend-deployment Deployment frontend; \
+	write backend-service Service backend-svc; write frontend-service Service frontend-svc; \
+	write ingress Ingress app-ingress; write backend-hpa HorizontalPodAutoscaler backend-hpa
+	@ls k8s/*.yaml
+
+run: ## Backend and frontend as plain processes, without root: http://127.0.0.1:8000
+	@cargo build --quiet -p backend -p frontend
+	@echo 'the page: http://127.0.0.1:8000   the API: http://127.0.0.1:8001/docs   Ctrl-C ends both'
+	@export BIND_ADDRESS=127.0.0.1 DRAIN_SECONDS=0 VERSION=dev; trap 'kill $$(jobs -p) 2>/dev/null; wait' EXIT; \
+	  PORT=8001 METRICS_PORT=9001 target/debug/backend & \
+	  BACKEND_URL=http://127.0.0.1:8001 PORT=8000 METRICS_PORT=9000 target/debug/frontend & \
+	  wait -n
+
+test: check unit chart e2e ## Everything: check, unit, chart and e2e
+	@. cluster/progress.sh && say 'all tests passed'
+
+check: ## Formatting, clippy, licences, shellcheck, hadolint
+	@$(call step,packages,'packages for the tests') cluster/packages test
+	@$(call step,fmt,'cargo fmt: formatted') cargo fmt --all --check
+	@$(call step,clippy,'clippy: no warning') cargo clippy --locked --workspace --all-targets -- -D warnings
+	@$(call step,deny,'cargo deny: licences and duplicates') cargo deny --all-features check bans licenses sources
+	@$(call step,shellcheck,'shellcheck: no warning') shellcheck $(SCRIPTS)
+	@$(call step,hadolint,'hadolint: no warning') .cluster/bin/hadolint Dockerfile
+
+unit: ## Unit and integration tests of the crates; no root, no cluster
+	@$(call step,unit,'tests of the crates passed') cargo test --locked --workspace --exclude e2e
+
+chart: ## Lint, render and validate the chart with every values file
+	@chart/check
+
+e2e: ## End-to-end tests on a cluster of their own, which they start and remove (root)
+	@e2e/run
+
+clean: down ## Stop the cluster and delete all that was built
+	@rm -rf .cluster target
