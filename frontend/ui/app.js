@@ -5,7 +5,7 @@ import { Log } from "./log.js";
 import { Tones, readInk } from "./palette.js";
 import { PodTable } from "./pods.js";
 import { COLUMNS, clock, drawAxis, drawOverview } from "./timeline.js";
-import { count, latency, share, span, swatch } from "./text.js";
+import { ago, count, latency, share, span, swatch } from "./text.js";
 
 /** How often the timeline is drawn, and every which time the figures are written: slow enough to read. */
 const FRAME_MS = 250;
@@ -18,7 +18,7 @@ const ANNOUNCE_MS = 5000;
 const at = (id) => document.getElementById(id);
 const worker = new Worker("/ui/traffic.js", { type: "module" });
 const tones = new Tones();
-const log = new Log(at("log"));
+const log = new Log(at("log"), "Opened. Newest first.");
 const pods = new PodTable(at("timeline"), tones);
 
 let ledger = new Ledger();
@@ -166,7 +166,7 @@ function notice(now, failing) {
   if (failing) {
     return ["down", `\u2715 Nothing answered for ${span(now - (ledger.lastAnswerAt ?? ledger.failingSince))}. Last: ${lastFailure.text}`];
   }
-  if (lastFailure !== null) return ["failing", `\u2715 Last failure at ${clock(lastFailure.at)}, ${span(now - lastFailure.at)} ago: ${lastFailure.text}${unsent}`];
+  if (lastFailure !== null) return ["failing", `\u2715 Last failure at ${clock(lastFailure.at)} (${ago(now - lastFailure.at)}): ${lastFailure.text}.${unsent}`];
   if (ledger.answered === 0) return ["waiting", "Waiting for the first answer."];
   return ["running", `Sending ${rate} a second.${unsent}`];
 }
@@ -238,7 +238,7 @@ function wireControls() {
     ledger = new Ledger();
     firstSeq = lastSeq + 1;
     down = false;
-    log.clear();
+    log.clear("Cleared.");
     if (stoppedAt !== null) stoppedAt = Date.now();
     write();
     draw();

@@ -12,14 +12,15 @@ export class Log {
   #list;
   #runs = new Map();
 
-  constructor(list) {
+  constructor(list, text) {
     this.#list = list;
-    this.clear();
+    this.clear(text);
   }
 
-  clear() {
+  /** Empties the list but for one line, `text`. */
+  clear(text) {
     this.#runs.clear();
-    this.#list.replaceChildren(line("note", Date.now(), "Opened. Newest first."));
+    this.#list.replaceChildren(line("note", Date.now(), text));
   }
 
   /** Something that happened once. */
