@@ -1,1 +1,193 @@
-{{- define "practice.guard" -}}{{- end -}}
+{{/*
+What the chart refuses. A template prints one line for each broken rule: the knob, the rule with its numbers, the mend.
+All take a dict: root and services (by name, resolved); those about one service also name and service.
+*/}}
+
+{{/* Fails where something is broken. References always, rules unless .Values.guards is warn. */}}
+{{- define "practice.guard" -}}
+{{- $broken := include "practice.brokenReferences" . | trim -}}
+{{- if ne .root.Values.guards "warn" -}}
+{{- $broken = print $broken "\n" (include "practice.brokenRules" . | trim) | trim -}}
+{{- end -}}
+{{- if $broken -}}
+{{- fail (printf "these values cannot work:\n\n- %s\n" (regexReplaceAll "\n+" $broken "\n- ")) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Without these there is nothing to render. */}}
+{{- define "practice.brokenReferences" -}}
+{{- $root := .root -}}
+{{- $services := .services -}}
+{{- $names := keys $services | sortAlpha | join ", " -}}
+{{- range $from := list "ingress" "httpRoute" -}}
+{{- if (index $root.Values $from).enabled -}}
+{{- range (index $root.Values $from).paths -}}
+{{- if not (hasKey $services .service) }}
+{{ $from }}.paths: {{ .path }} leads to the service {{ .service | quote }}, and there are: {{ $names }}. Correct the name, or take the path away.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and $root.Values.load.enabled (not (hasKey $services $root.Values.load.service)) }}
+load.service: there is no service {{ $root.Values.load.service | quote }}, and there are: {{ $names }}. Correct the name.
+{{- end -}}
+{{- range $name, $service := $services -}}
+{{- if and (eq $service.kind "frontend") (not $service.upstream.url) -}}
+{{- if not (hasKey $services $service.upstream.service) }}
+services.{{ $name }}.upstream.service: there is no service {{ $service.upstream.service | quote }}, and there are: {{ $names }}. Correct the name, or give upstream.url.
+{{- else if eq $name $service.upstream.service }}
+services.{{ $name }}.upstream.service: {{ $name }} would send every request to itself. Name another service, or give upstream.url.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "practice.brokenRules" -}}
+{{- $root := .root -}}
+{{- $services := .services -}}
+{{- range $name, $service := $services -}}
+{{- $scope := dict "root" $root "services" $services "name" $name "service" $service -}}
+{{- include "practice.brokenRollout" $scope -}}
+{{- include "practice.brokenShutdown" $scope -}}
+{{- include "practice.brokenProbes" $scope -}}
+{{- include "practice.brokenScaling" $scope -}}
+{{- include "practice.brokenDisruptionBudget" $scope -}}
+{{- include "practice.brokenPorts" $scope -}}
+{{- include "practice.brokenTimeouts" $scope -}}
+{{- end -}}
+{{- include "practice.brokenNodePorts" . -}}
+{{- end -}}
+
+{{- define "practice.brokenRollout" -}}
+{{- $knob := print "services." .name -}}
+{{- $strategy := .service.strategy -}}
+{{- if and (eq $strategy.type "RollingUpdate") (eq (trimSuffix "%" (toString $strategy.maxSurge) | int) 0) (eq (trimSuffix "%" (toString $strategy.maxUnavailable) | int) 0) }}
+{{ $knob }}.strategy: maxSurge {{ $strategy.maxSurge }} and maxUnavailable {{ $strategy.maxUnavailable }} leave a rollout no pod to start and none to stop. Set maxSurge to 1.
+{{- end -}}
+{{- $ready := include "practice.readySeconds" .service | int -}}
+{{- $needed := add $ready (int .service.minReadySeconds) -}}
+{{- if ge $needed (int .service.progressDeadlineSeconds | int64) }}
+{{ $knob }}.progressDeadlineSeconds: a good pod may take {{ $ready }} s to be ready and {{ int .service.minReadySeconds }} s to count as available, so {{ int .service.progressDeadlineSeconds }} s would fail good rollouts. Set more than {{ $needed }}, or quicker probes.
+{{- end -}}
+{{- end -}}
+
+{{- define "practice.brokenShutdown" -}}
+{{- $knob := print "services." .name -}}
+{{- $lifecycle := .service.lifecycle -}}
+{{- $needed := include "practice.shutdownSeconds" .service | float64 -}}
+{{- if gt $needed (float64 $lifecycle.terminationGracePeriodSeconds) }}
+{{ $knob }}.lifecycle: preStop {{ $lifecycle.preStopSeconds }} + drain {{ $lifecycle.drainSeconds }} + longest request {{ $lifecycle.longestRequestSeconds }} + 2 to spare = {{ $needed }} s, and the pod is killed after terminationGracePeriodSeconds {{ int $lifecycle.terminationGracePeriodSeconds }}. Set it to {{ ceil $needed }} or more.
+{{- end -}}
+{{- $longest := float64 $lifecycle.longestRequestSeconds -}}
+{{- if and (eq .service.kind "backend") (gt (divf .service.burn.maxMs 1000) $longest) }}
+{{ $knob }}.burn.maxMs: a burn of {{ int .service.burn.maxMs }} ms outlasts lifecycle.longestRequestSeconds {{ $longest }}, and a rollout would cut it off. Lower the one or raise the other.
+{{- end -}}
+{{- if and (eq .service.kind "frontend") (gt (float64 .service.upstream.timeoutSeconds) $longest) }}
+{{ $knob }}.upstream.timeoutSeconds: a request of {{ .service.upstream.timeoutSeconds }} s outlasts lifecycle.longestRequestSeconds {{ $longest }}, and a rollout would cut it off. Lower the one or raise the other.
+{{- end -}}
+{{- end -}}
+
+{{- define "practice.brokenProbes" -}}
+{{- $name := .name -}}
+{{- range $probe := list "startup" "liveness" "readiness" -}}
+{{- with index $.service.probes $probe -}}
+{{- if and .enabled (gt (int .timeoutSeconds) (int .periodSeconds)) }}
+services.{{ $name }}.probes.{{ $probe }}: a try may take {{ int .timeoutSeconds }} s (timeoutSeconds), and the next is due after {{ int .periodSeconds }} s (periodSeconds). Set timeoutSeconds to {{ int .periodSeconds }} or less.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "practice.brokenScaling" -}}
+{{- $knob := print "services." .name -}}
+{{- $scaling := .service.autoscaling -}}
+{{- if $scaling.enabled -}}
+{{- $own := index .root.Values.services .name -}}
+{{- if hasKey $own "replicas" }}
+{{ $knob }}.replicas: {{ $own.replicas }} pods are asked for, and autoscaling keeps {{ int $scaling.minReplicas }} to {{ int $scaling.maxReplicas }}. Set autoscaling.minReplicas instead, or autoscaling.enabled to false.
+{{- end -}}
+{{- if gt (int $scaling.minReplicas) (int $scaling.maxReplicas) }}
+{{ $knob }}.autoscaling: minReplicas {{ int $scaling.minReplicas }} is above maxReplicas {{ int $scaling.maxReplicas }}. Set maxReplicas to {{ int $scaling.minReplicas }} or more.
+{{- end -}}
+{{- $targets := dict "cpu" $scaling.targetCPUUtilizationPercentage "memory" $scaling.targetMemoryUtilizationPercentage -}}
+{{- if and (kindIs "invalid" $targets.cpu) (kindIs "invalid" $targets.memory) }}
+{{ $knob }}.autoscaling: enabled without a target, so there is nothing to scale by. Set targetCPUUtilizationPercentage.
+{{- end -}}
+{{- $containers := list (dict "name" .name "resources" .service.resources) -}}
+{{- range .service.sidecars -}}
+{{- $containers = append $containers (dict "name" .name "resources" (.resources | default dict)) -}}
+{{- end -}}
+{{- range $resource, $target := $targets -}}
+{{- range $containers -}}
+{{- /* Kubernetes takes a limit for the request where there is none. */ -}}
+{{- if not (or (kindIs "invalid" $target) (dig "requests" $resource "" .resources) (dig "limits" $resource "" .resources)) }}
+{{ $knob }}.autoscaling: the target is {{ int $target }} % of the {{ $resource }} request, and the container {{ .name }} requests none, so the autoscaler sees <unknown>. Set resources.requests.{{ $resource }}.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "practice.brokenDisruptionBudget" -}}
+{{- $knob := print "services." .name ".podDisruptionBudget" -}}
+{{- $budget := .service.podDisruptionBudget -}}
+{{- $pods := include "practice.pods" .service | int -}}
+{{- if $budget.enabled -}}
+{{- $limits := list -}}
+{{- range $limit := list "maxUnavailable" "minAvailable" -}}
+{{- if not (kindIs "invalid" (index $budget $limit)) }}{{ $limits = append $limits $limit }}{{ end -}}
+{{- end -}}
+{{- if ne (len $limits) 1 }}
+{{ $knob }}: {{ len $limits }} of maxUnavailable and minAvailable are set, and Kubernetes takes exactly 1. Set the other to null.
+{{- else if has "maxUnavailable" $limits -}}
+{{- if eq (include "practice.count" (dict "value" $budget.maxUnavailable "pods" 100 "round" "ceil")) "0" }}
+{{ $knob }}: maxUnavailable {{ $budget.maxUnavailable }} lets no pod go, and a drain would wait for ever. Set it to 1.
+{{- end -}}
+{{- else if and (gt $pods 0) (ge (include "practice.count" (dict "value" $budget.minAvailable "pods" $pods "round" "ceil") | int) $pods) }}
+{{ $knob }}: minAvailable {{ $budget.minAvailable }} of {{ $pods }} pods lets none go, and a drain would wait for ever. Set minAvailable lower, or use maxUnavailable 1.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "practice.brokenPorts" -}}
+{{- $knob := print "services." .name ".service" -}}
+{{- $service := .service.service -}}
+{{- if eq (int $service.targetPort) (int $service.metricsPort) }}
+{{ $knob }}: targetPort and metricsPort are both {{ int $service.metricsPort }}, and one process cannot listen twice. Change one.
+{{- end -}}
+{{- if and $service.exposeMetrics (eq (int $service.port) (int $service.metricsPort)) }}
+{{ $knob }}: port and metricsPort are both {{ int $service.metricsPort }}, and a Service has each port once. Change one, or set exposeMetrics to false.
+{{- end -}}
+{{- end -}}
+
+{{- define "practice.brokenTimeouts" -}}
+{{- $knob := print "services." .name -}}
+{{- $upstream := .service.upstream -}}
+{{- if eq .service.kind "frontend" -}}
+{{- if gt (float64 $upstream.tryTimeoutSeconds) (float64 $upstream.timeoutSeconds) }}
+{{ $knob }}.upstream: one try may take {{ $upstream.tryTimeoutSeconds }} s (tryTimeoutSeconds), all together {{ $upstream.timeoutSeconds }} s (timeoutSeconds). Set tryTimeoutSeconds to {{ $upstream.timeoutSeconds }} or less.
+{{- end -}}
+{{- if and (not $upstream.url) (hasKey .services $upstream.service) -}}
+{{- $idle := (index .services $upstream.service).connections.idleTimeoutSeconds -}}
+{{- if ge (float64 $upstream.idleSeconds) (float64 $idle) }}
+{{ $knob }}.upstream.idleSeconds: idle connections are kept {{ $upstream.idleSeconds }} s, and {{ $upstream.service }} closes them after {{ $idle }} s (connections.idleTimeoutSeconds), so that requests meet closing connections. Set it below {{ $idle }}.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq .service.kind "backend") (lt (int .service.burn.maxMs) (int .service.burn.defaultMs)) }}
+{{ $knob }}.burn: defaultMs {{ int .service.burn.defaultMs }} is above maxMs {{ int .service.burn.maxMs }}. Set defaultMs to {{ int .service.burn.maxMs }} or less.
+{{- end -}}
+{{- end -}}
+
+{{- define "practice.brokenNodePorts" -}}
+{{- $taken := dict -}}
+{{- range $name, $service := .services -}}
+{{- $port := int $service.service.nodePort | toString -}}
+{{- if and (ne $service.service.type "ClusterIP") (ne $port "0") -}}
+{{- if hasKey $taken $port }}
+services.{{ $name }}.service.nodePort: {{ $port }} is that of services.{{ index $taken $port }} too, and a node has each port once. Choose another, or 0 and the cluster chooses.
+{{- end -}}
+{{- $_ := set $taken $port $name -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -125,6 +125,11 @@ initial delay counts from the container's start, not from the startup probe's su
 {{- end -}}
 {{- end -}}
 
+{{/* Takes a service: the most seconds from the decision to stop a pod to its exit, and 2 to spare. */}}
+{{- define "practice.shutdownSeconds" -}}
+{{- addf .lifecycle.preStopSeconds .lifecycle.drainSeconds .lifecycle.longestRequestSeconds 2 -}}
+{{- end -}}
+
 {{/* Takes a CPU quantity ("100m", "0.5", 2): thousandths of a core. */}}
 {{- define "practice.millicores" -}}
 {{- $quantity := toString . -}}
