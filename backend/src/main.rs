@@ -1,2 +1,7 @@
-//! backend.
-fn main() {}
+//! The API of the practice.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::program::main::<backend::Backend>()
+}

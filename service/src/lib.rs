@@ -1,1 +1,24 @@
-//! What every server here does the same way.
+//! What every server here does the same way: configuration, listening, lifecycle, telemetry, replies.
+//!
+//! A program implements [`server::App`] and calls [`program::main`].
+
+mod admission;
+pub mod body;
+pub mod config;
+mod connection;
+pub mod correlation;
+pub mod environment;
+pub mod exchange;
+pub mod exposition;
+pub mod identity;
+pub mod lifecycle;
+pub mod listener;
+pub mod metrics;
+pub mod probe;
+pub mod problem;
+mod process;
+pub mod program;
+pub mod route;
+pub mod runtime;
+pub mod server;
+pub mod telemetry;

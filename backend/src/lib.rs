@@ -1,0 +1,191 @@
+//! The backend: items to read, and CPU time to burn so that an autoscaler has something to see.
+
+pub mod burn;
+mod docs;
+pub mod items;
+mod query;
+pub mod routes;
+pub mod slots;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Request, Response, StatusCode};
+use prometheus_client::metrics::counter::Counter;
+use serde::Serialize;
+use service::body::Body;
+use service::environment::{Environment, Variable};
+use service::exchange::{Context, Reply};
+use service::identity::Identity;
+use service::metrics::Metrics;
+use service::problem::Problem;
+use service::route::{Resolution, resolve};
+use service::server::{App, Server};
+
+use burn::Burned;
+use docs::Docs;
+use items::Items;
+use routes::{Endpoint, TABLE};
+use slots::Slots;
+
+/// The most of an unwanted request body that is read, so that the reply reaches its sender: a connection that is closed
+/// with bytes unread is reset, and a reset discards the reply.
+const UNWANTED_BYTES: usize = 64 * 1024;
+/// How long to wait for an unwanted body.
+const UNWANTED_WAIT: Duration = Duration::from_secs(1);
+
+/// The backend's own settings.
+#[derive(Debug, Clone, Copy)]
+pub struct Config {
+    /// Burns at the same time, 1 to 64.
+    pub burn_slots: usize,
+    /// Length of a burn that does not ask for one.
+    pub burn_default: Duration,
+    /// The longest burn.
+    pub burn_max: Duration,
+}
+
+/// The backend.
+pub struct Backend {
+    config: Config,
+    items: Items,
+    docs: Docs,
+    slots: Arc<Slots>,
+    refused: Counter,
+}
+
+impl App for Backend {
+    const NAME: &'static str = "backend";
+    const ABOUT: &'static str = "the API: items to read, and CPU time to burn";
+    type Config = Config;
+
+    fn configure(environment: &mut Environment) -> Config {
+        let slots = Variable {
+            name: "BURN_SLOTS",
+            default: "2",
+            about: "burns at the same time; further ones are answered 429",
+        };
+        let default = Variable {
+            name: "BURN_DEFAULT_MS",
+            default: "100",
+            about: "milliseconds of a burn that does not ask for a length",
+        };
+        let max = Variable {
+            name: "BURN_MAX_MS",
+            default: "10000",
+            about: "the longest burn in milliseconds; keep it within LONGEST_REQUEST_SECONDS",
+        };
+        let burn_slots = environment.number(slots, 1, 64) as usize;
+        let burn_default = environment.number(default, 1, 600_000);
+        let burn_max = environment.number(max, 1, 600_000);
+        if burn_default > burn_max {
+            let accepted = format!("at most BURN_MAX_MS, which is {burn_max}");
+            environment.refuse(default.name, &burn_default.to_string(), &accepted);
+        }
+        Config {
+            burn_slots,
+            burn_default: Duration::from_millis(burn_default),
+            burn_max: Duration::from_millis(burn_max),
+        }
+    }
+
+    fn new(config: Config, identity: &Identity, metrics: &mut Metrics) -> Self {
+        let refused = Counter::default();
+        metrics.registry().register("burns_refused", "Burns answered 429 because every slot was busy", refused.clone());
+        Self {
+            config,
+            items: Items::new(&identity.json()),
+            docs: Docs::new(&identity.version),
+            slots: Arc::new(Slots::new(config.burn_slots)),
+            refused,
+        }
+    }
+
+    async fn answer(&self, server: &Server, mut request: Request<Incoming>, _context: &Context) -> Reply {
+        discard_body(request.body_mut()).await;
+        let (route, id) = match resolve(TABLE, request.method(), request.uri().path()) {
+            Resolution::Found(route, id) => (route, id),
+            Resolution::Answered(route, result) => return Reply { route, result },
+        };
+        let query = request.uri().query().unwrap_or_default();
+        let known: &[&str] = match route.endpoint {
+            Endpoint::Burn => &["ms"],
+            // The kubelet and people add what they like to a probe; it must not fail for that.
+            Endpoint::Probe(probe) => {
+                return Reply { route: route.path, result: Ok(probe.answer(server)) };
+            }
+            _ => &[],
+        };
+        let result = match query::parse(query, known) {
+            Err(problem) => Err(problem),
+            Ok(values) => match route.endpoint {
+                Endpoint::Items => Ok(json(self.items.all())),
+                Endpoint::Item => self.items.one(id).map(json),
+                Endpoint::Burn => self.burn(values[0].as_deref(), server).await,
+                Endpoint::Docs => Ok(self.docs.page()),
+                Endpoint::OpenApi => Ok(self.docs.description()),
+                Endpoint::Probe(probe) => Ok(probe.answer(server)),
+            },
+        };
+        Reply { route: route.path, result }
+    }
+}
+
+impl Backend {
+    async fn burn(&self, ms: Option<&str>, server: &Server) -> Result<Response<Body>, Problem> {
+        #[derive(Serialize)]
+        struct Report<'a> {
+            burned_ms: u64,
+            iterations: u64,
+            served_by: &'a Identity,
+        }
+        let length = self.length(ms)?;
+        let slot = Slots::take(&self.slots, Instant::now(), length).map_err(|wait| {
+            self.refused.inc();
+            let detail = format!("all {} burn slots are busy", self.config.burn_slots);
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
+                .header(RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil() as u64))
+        })?;
+        let Burned { took, iterations } = burn::run(length, slot)
+            .await
+            .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+        let report = Report { burned_ms: took.as_millis() as u64, iterations, served_by: &server.identity };
+        let text = serde_json::to_vec(&report).expect("numbers and strings serialize");
+        Ok(json(text))
+    }
+
+    /// The length asked for, from 1 ms to the configured maximum.
+    fn length(&self, ms: Option<&str>) -> Result<Duration, Problem> {
+        let Some(text) = ms else {
+            return Ok(self.config.burn_default);
+        };
+        let max = self.config.burn_max.as_millis();
+        let digits = text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse::<u64>() {
+            Ok(ms) if digits && ms >= 1 && u128::from(ms) <= max => Ok(Duration::from_millis(ms)),
+            _ => Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                format!("the query parameter ms takes a whole number from 1 to {max}"),
+            )),
+        }
+    }
+}
+
+/// Reads a request body that no endpoint wants, within bounds.
+async fn discard_body(body: &mut Incoming) {
+    if hyper::body::Body::is_end_stream(body) {
+        return;
+    }
+    let whole = Limited::new(body, UNWANTED_BYTES).collect();
+    // However it ends, the request is answered; a larger or slower body then costs its sender the connection.
+    let _ = tokio::time::timeout(UNWANTED_WAIT, whole).await;
+}
+
+fn json(body: impl Into<hyper::body::Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.into()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

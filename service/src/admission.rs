@@ -1,0 +1,154 @@
+//! What is refused before an app sees a request: heads that two servers could read differently, and what is not served.
+//!
+//! hyper has refused malformed heads by then (RFC 9112: bad lengths, spaces before colons, bare CR, oversized heads). Of a
+//! request with both `Content-Length` and `Transfer-Encoding` hyper drops the length, decodes the chunks and closes the
+//! connection after the reply, which section 6.3 allows; neither header reaches an upstream, so nothing can be smuggled.
+//! `Upgrade` is ignored, as RFC 9110, section 7.8, lets a server do that keeps to its protocol.
+
+use hyper::header::{EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use hyper::{Method, Request, StatusCode, Version};
+
+use crate::problem::Problem;
+
+/// Checks the head of a request.
+///
+/// # Errors
+/// The reply to a request that is refused.
+pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
+    if request.method() == Method::CONNECT {
+        return Err(refuse(StatusCode::NOT_IMPLEMENTED, "CONNECT is not supported: this is not a tunnel"));
+    }
+    check_host(request)?;
+    check_transfer_encoding(request.headers())?;
+    check_expectation(request.headers())
+}
+
+/// RFC 9112, section 3.2: exactly one valid Host in HTTP/1.1. The authority of a target in absolute form has to be the
+/// same: this server stands for the host that it was called by, and forwards to no other.
+fn check_host<B>(request: &Request<B>) -> Result<(), Problem> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host,
+        (None, None) if request.version() == Version::HTTP_10 => return check_no_authority(request),
+        (None, _) => return Err(bad("a Host header is required")),
+        (Some(_), Some(_)) => return Err(bad("more than one Host header")),
+    };
+    if !is_host(host.as_bytes()) {
+        return Err(bad("the Host header is not a host name or address with an optional port"));
+    }
+    let same = |authority: &str| authority.as_bytes().eq_ignore_ascii_case(host.as_bytes());
+    match request.uri().authority() {
+        Some(authority) if !same(authority.as_str()) => {
+            Err(bad("the request target names another host than the Host header"))
+        }
+        Some(_) if request.uri().scheme_str() != Some("http") => {
+            Err(bad("the request target has another scheme than http"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_no_authority<B>(request: &Request<B>) -> Result<(), Problem> {
+    match request.uri().authority() {
+        Some(_) => Err(bad("a request target with a host needs a Host header")),
+        None => Ok(()),
+    }
+}
+
+/// Only `chunked` is understood (RFC 9112, section 6.1: answer 501 to a coding that is not).
+fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(refuse(StatusCode::NOT_IMPLEMENTED, "the only transfer coding that is understood is chunked")),
+    }
+}
+
+/// RFC 9110, section 10.1.1: an expectation other than 100-continue may be answered 417.
+fn check_expectation(headers: &HeaderMap) -> Result<(), Problem> {
+    let met = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if headers.get_all(EXPECT).iter().all(met) {
+        Ok(())
+    } else {
+        Err(refuse(StatusCode::EXPECTATION_FAILED, "the only expectation that is met is 100-continue"))
+    }
+}
+
+/// `uri-host [":" port]` of RFC 9110, section 7.2: a registered name, an IPv4 address, or an IPv6 address in brackets.
+/// Percent-encoded names and user information are refused.
+fn is_host(value: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(value) else {
+        return false;
+    };
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((address, after)) if address.parse::<std::net::Ipv6Addr>().is_ok() => ("v6", after),
+            _ => return false,
+        },
+        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    };
+    let name = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let port_is_valid = match port.strip_prefix(':') {
+        Some(digits) => digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok(),
+        None => port.is_empty(),
+    };
+    (1..=255).contains(&host.len()) && host.bytes().all(name) && port_is_valid
+}
+
+fn bad(detail: &str) -> Problem {
+    refuse(StatusCode::BAD_REQUEST, detail)
+}
+
+fn refuse(status: StatusCode, detail: &str) -> Problem {
+    Problem::new(status, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(build: impl Fn(hyper::http::request::Builder) -> hyper::http::request::Builder) -> u16 {
+        let request = build(Request::builder()).body(()).unwrap();
+        check(&request).map_or_else(|problem| problem.status().as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn hosts_by_the_table() {
+        for host in ["a", "a.b:80", "10.0.0.1:8000", "[::1]", "[fe80::1]:8000", "a_b-c.d~"] {
+            assert!(is_host(host.as_bytes()), "{host}");
+        }
+        let bad =
+            ["", ":80", "a:", "a:b", "a:99999", "a:+1", "a b", "user@a", "a/b", "a,b", "[::1", "[x]", "[::1]x", "a%00"];
+        for host in bad {
+            assert!(!is_host(host.as_bytes()), "{host}");
+        }
+        assert!(!is_host(b"\xff"));
+    }
+
+    #[test]
+    fn exactly_one_host_and_none_only_in_http_1_0() {
+        assert_eq!(status(|r| r.uri("/")), 400);
+        assert_eq!(status(|r| r.uri("/").version(Version::HTTP_10)), 200);
+        assert_eq!(status(|r| r.uri("/").header(HOST, "a")), 200);
+        assert_eq!(status(|r| r.uri("/").header(HOST, "a").header(HOST, "a")), 400);
+        assert_eq!(status(|r| r.uri("/").header(HOST, "a b")), 400);
+    }
+
+    #[test]
+    fn a_target_in_absolute_form_keeps_to_the_host() {
+        assert_eq!(status(|r| r.uri("http://a:80/").header(HOST, "A:80")), 200);
+        assert_eq!(status(|r| r.uri("http://b/").header(HOST, "a")), 400);
+        assert_eq!(status(|r| r.uri("https://a/").header(HOST, "a")), 400);
+        assert_eq!(status(|r| r.uri("http://a/").version(Version::HTTP_10)), 400);
+    }
+
+    #[test]
+    fn what_is_not_served_is_said() {
+        assert_eq!(status(|r| r.method("CONNECT").uri("a:80").header(HOST, "a:80")), 501);
+        assert_eq!(status(|r| r.header(HOST, "a").header(EXPECT, "100-Continue")), 200);
+        assert_eq!(status(|r| r.header(HOST, "a").header(EXPECT, "tea")), 417);
+        assert_eq!(status(|r| r.header(HOST, "a").header(TRANSFER_ENCODING, "chunked")), 200);
+        assert_eq!(status(|r| r.header(HOST, "a").header(TRANSFER_ENCODING, "gzip, chunked")), 501);
+    }
+}

@@ -1,0 +1,222 @@
+//! Settings that every server has. Environment only, read once at start.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use crate::environment::{Environment, Variable};
+use crate::identity::{Identity, VERSION};
+use crate::lifecycle::Timing;
+use crate::telemetry::{Format, Level};
+
+/// Settings of a server.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where requests are served.
+    pub address: SocketAddr,
+    /// Where `/metrics` is served.
+    pub metrics_address: SocketAddr,
+    /// Who answers.
+    pub identity: Identity,
+    /// Quiet period and deadline of the drain.
+    pub timing: Timing,
+    /// Bounds of a connection.
+    pub limits: Limits,
+    /// Form of log lines.
+    pub log_format: Format,
+    /// The least severe level that is logged.
+    pub log_level: Level,
+}
+
+/// Bounds of connections.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How long a connection may wait for a complete request head, and how long a peer may take nothing of a reply.
+    pub idle: Duration,
+    /// Age at which replies begin to say `Connection: close`; `None` is never. Each connection adds a jitter of 10 %.
+    pub max_age: Option<Duration>,
+    /// Connections open at once; further ones wait in the kernel's backlog.
+    pub connections: usize,
+}
+
+impl Config {
+    /// Reads the settings of a server whose service is called `service` unless told otherwise.
+    pub fn read(environment: &mut Environment, service: &'static str) -> Self {
+        let bind: IpAddr = environment.parse(
+            Variable { name: "BIND_ADDRESS", default: "0.0.0.0", about: "IP address to listen on" },
+            "an IP address such as 0.0.0.0 or ::",
+            |text| text.parse().ok(),
+        );
+        let port = port(environment, "PORT", "8000", "port of the service, 0 is any free one");
+        let metrics_port = port_other_than(environment, port);
+        let identity = identity(environment, service);
+        let timing = Timing {
+            quiet: environment.seconds(
+                Variable {
+                    name: "DRAIN_SECONDS",
+                    default: "3",
+                    about: "after SIGTERM, how long replies say `Connection: close` before connections are closed",
+                },
+                Duration::ZERO,
+            ),
+            longest_request: environment.seconds(
+                Variable {
+                    name: "LONGEST_REQUEST_SECONDS",
+                    default: "10",
+                    about: "after that, how long requests in flight may take to end",
+                },
+                Duration::ZERO,
+            ),
+        };
+        Self {
+            address: SocketAddr::new(bind, port),
+            metrics_address: SocketAddr::new(bind, metrics_port),
+            identity,
+            timing,
+            limits: limits(environment),
+            log_format: environment.parse(
+                Variable {
+                    name: "LOG_FORMAT",
+                    default: "auto",
+                    about: "json or human; auto is human on a terminal, else json",
+                },
+                "json, human or auto",
+                Format::parse,
+            ),
+            log_level: environment.parse(
+                Variable {
+                    name: "LOG_LEVEL",
+                    default: "info",
+                    about: "error, warn, info, debug (adds a line for every request) or trace",
+                },
+                "error, warn, info, debug or trace",
+                Level::parse,
+            ),
+        }
+    }
+}
+
+fn port(environment: &mut Environment, name: &'static str, default: &'static str, about: &'static str) -> u16 {
+    let variable = Variable { name, default, about };
+    environment.number(variable, 0, u64::from(u16::MAX)) as u16
+}
+
+fn port_other_than(environment: &mut Environment, taken: u16) -> u16 {
+    let metrics = port(environment, "METRICS_PORT", "9000", "port of /metrics, 0 is any free one");
+    if metrics == taken && metrics != 0 {
+        environment.refuse("METRICS_PORT", &metrics.to_string(), "a port other than PORT");
+    }
+    metrics
+}
+
+fn identity(environment: &mut Environment, service: &'static str) -> Identity {
+    let service = environment.name(Variable {
+        name: "SERVICE_NAME",
+        default: service,
+        about: "name in x-served-by, logs and metrics",
+    });
+    let pod = environment.optional_name(Variable {
+        name: "POD_NAME",
+        default: "",
+        about: "name of the pod (downward API); empty is the host's name",
+    });
+    let mut optional = |name, about| {
+        let variable = Variable { name, default: "", about };
+        environment.optional_name(variable).unwrap_or_default()
+    };
+    Identity {
+        service,
+        version: VERSION.to_owned(),
+        pod: pod.unwrap_or_else(host_name),
+        namespace: optional("POD_NAMESPACE", "namespace of the pod (downward API)"),
+        node: optional("NODE_NAME", "name of the node (downward API)"),
+        address: optional("POD_IP", "address of the pod (downward API)"),
+    }
+}
+
+fn limits(environment: &mut Environment) -> Limits {
+    Limits {
+        idle: environment.seconds(
+            Variable {
+                name: "IDLE_TIMEOUT_SECONDS",
+                default: "75",
+                about: "how long a connection may wait for a request; keep it above the clients' own",
+            },
+            Duration::from_millis(10),
+        ),
+        max_age: Some(environment.seconds(
+            Variable {
+                name: "MAX_CONNECTION_AGE_SECONDS",
+                default: "60",
+                about: "age (+-10 %) at which replies say `Connection: close`; 0 is never",
+            },
+            Duration::ZERO,
+        ))
+        .filter(|age| !age.is_zero()),
+        connections: environment.number(
+            Variable {
+                name: "MAX_CONNECTIONS",
+                default: "10000",
+                about: "connections open at once; further ones wait in the backlog",
+            },
+            1,
+            1_000_000,
+        ) as usize,
+    }
+}
+
+/// The host's name, which in a pod is the pod's name. Read from the kernel: the name service is not asked.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String =
+        name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')).collect();
+    if name.is_empty() { "unknown".to_owned() } else { name }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+        let lookup = |name: &str| {
+            let (_, value) = pairs.iter().find(|(key, _)| *key == name)?;
+            Some(OsString::from(value))
+        };
+        let mut environment = Environment::new(&lookup);
+        let config = Config::read(&mut environment, "backend");
+        environment.finish().map(|()| config).map_err(|invalid| invalid.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.address.to_string(), "0.0.0.0:8000");
+        assert_eq!(config.metrics_address.to_string(), "0.0.0.0:9000");
+        assert_eq!(config.identity.service, "backend");
+        assert_eq!(config.timing.quiet, Duration::from_secs(3));
+        assert_eq!(config.timing.longest_request, Duration::from_secs(10));
+        assert_eq!(config.limits.idle, Duration::from_secs(75));
+        assert_eq!(config.limits.max_age, Some(Duration::from_secs(60)));
+        assert!(!config.identity.pod.is_empty());
+    }
+
+    #[test]
+    fn zero_switches_the_connection_age_off() {
+        let config = read(&[("MAX_CONNECTION_AGE_SECONDS", "0")]).unwrap();
+        assert_eq!(config.limits.max_age, None);
+    }
+
+    #[test]
+    fn all_mistakes_come_at_once() {
+        let errors = read(&[("BIND_ADDRESS", "localhost"), ("PORT", "tcp://10.96.0.1:8000"), ("LOG_LEVEL", "loud")])
+            .unwrap_err();
+        assert_eq!(errors.len(), 3, "{errors:?}");
+        assert!(errors[1].starts_with("PORT=\"tcp://10.96.0.1:8000\""), "{errors:?}");
+    }
+
+    #[test]
+    fn the_two_ports_differ() {
+        assert!(read(&[("PORT", "9000")]).is_err());
+        assert!(read(&[("PORT", "0"), ("METRICS_PORT", "0")]).is_ok());
+    }
+}

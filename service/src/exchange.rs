@@ -1,0 +1,133 @@
+//! One request and its reply: what every exchange gets, whatever answers it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use tokio::time::Instant;
+
+use crate::admission;
+use crate::body::Body;
+use crate::correlation::{Correlation, REQUEST_ID};
+use crate::identity::SERVED_BY;
+use crate::problem::Problem;
+use crate::route;
+use crate::server::{App, Server};
+
+/// What an app may know of a request besides the request.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Identifiers to pass on and to log.
+    pub correlation: Correlation,
+    /// The other end of the connection.
+    pub peer: SocketAddr,
+}
+
+/// What an app answers.
+pub struct Reply {
+    /// Label in metrics: a route's template, never a path that a client chose.
+    pub route: &'static str,
+    /// The response, or the problem to report.
+    pub result: Result<Response<Body>, Problem>,
+}
+
+/// Accounts for one exchange. Lives in the reply's body, so that its end is the end of the body.
+pub(crate) struct Exchange {
+    server: Arc<Server>,
+    started: Instant,
+    method: Method,
+    uri: Uri,
+    correlation: Correlation,
+    outcome: Option<(&'static str, StatusCode)>,
+}
+
+/// Has `app` answer `request`, and completes the reply. With `close`, the reply says that the connection ends.
+pub(crate) async fn answer<A: App>(
+    server: Arc<Server>,
+    app: &A,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    close: impl FnOnce() -> bool,
+) -> Response<Body> {
+    let exchange = Exchange::begin(server, &request);
+    let context = Context { correlation: exchange.correlation.clone(), peer };
+    let reply = match admission::check(&request) {
+        Ok(()) => app.answer(&exchange.server, request, &context).await,
+        Err(problem) => Reply { route: route::UNKNOWN, result: Err(problem) },
+    };
+    // Asked only now: a drain that began meanwhile must reach this reply.
+    exchange.complete(reply, close())
+}
+
+impl Exchange {
+    fn begin(server: Arc<Server>, request: &Request<Incoming>) -> Self {
+        server.metrics.in_flight.inc();
+        Self {
+            server,
+            started: Instant::now(),
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            correlation: Correlation::of(request.headers()),
+            outcome: None,
+        }
+    }
+
+    fn complete(mut self, reply: Reply, close: bool) -> Response<Body> {
+        let mut response = match reply.result {
+            Ok(response) => response,
+            Err(problem) => problem.into_response(self.uri.path(), self.correlation.request_id()),
+        };
+        self.outcome = Some((reply.route, response.status()));
+        let headers = response.headers_mut();
+        headers.insert(REQUEST_ID, self.correlation.request_id.clone());
+        let served_by = match headers.get(SERVED_BY) {
+            Some(before) => append(before, &self.server.served_by),
+            None => self.server.served_by.clone(),
+        };
+        headers.insert(HeaderName::from_static(SERVED_BY), served_by);
+        if close {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response.map(|body| body.ends(self))
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let metrics = &self.server.metrics;
+        metrics.in_flight.dec();
+        let Some((route, status)) = self.outcome else {
+            metrics.abandoned.inc();
+            return;
+        };
+        let took = self.started.elapsed();
+        metrics.ended(&self.method, route, status, took);
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    request_id = self.correlation.request_id(),
+                    trace_id = self.correlation.trace_id(),
+                    method = %self.method,
+                    path = self.uri.path(),
+                    route,
+                    status = status.as_u16(),
+                    took_us = took.as_micros() as u64,
+                    "request"
+                )
+            };
+        }
+        if status.is_server_error() {
+            line!(warn);
+        } else {
+            line!(debug);
+        }
+    }
+}
+
+/// `before, own`: the hops in the order in which the reply passed them.
+fn append(before: &HeaderValue, own: &HeaderValue) -> HeaderValue {
+    let joined = [before.as_bytes(), b", ", own.as_bytes()].concat();
+    HeaderValue::from_maybe_shared(hyper::body::Bytes::from(joined)).unwrap_or_else(|_| own.clone())
+}

@@ -1,0 +1,72 @@
+//! Who answers: the service, its version, and the pod and node that it runs on.
+
+use hyper::header::HeaderValue;
+use serde::Serialize;
+
+/// The version compiled in: the environment variable `VERSION` of the build, or `dev`.
+pub const VERSION: &str = match option_env!("VERSION") {
+    Some(version) => version,
+    None => "dev",
+};
+
+/// The reply header that names who answered, one entry a hop, nearest to the data first.
+pub const SERVED_BY: &str = "x-served-by";
+
+/// Identity of this process. Serializes as the `served_by` object of JSON replies.
+#[derive(Debug, Clone, Serialize)]
+pub struct Identity {
+    /// Name of the service, such as `backend`.
+    pub service: String,
+    /// [`VERSION`] outside tests.
+    pub version: String,
+    /// Pod name from the downward API, or the host's name.
+    pub pod: String,
+    /// Node name from the downward API; empty outside a cluster.
+    pub node: String,
+    /// Namespace from the downward API; empty outside a cluster.
+    #[serde(skip)]
+    pub namespace: String,
+    /// Pod address from the downward API; empty outside a cluster.
+    #[serde(skip)]
+    pub address: String,
+}
+
+impl Identity {
+    /// `service/version/pod`, the entry of this hop in [`SERVED_BY`].
+    ///
+    /// # Panics
+    /// Where a part holds a control character, which the parser of the configuration refuses.
+    #[must_use]
+    pub fn served_by(&self) -> HeaderValue {
+        let text = format!("{}/{}/{}", self.service, self.version, self.pod);
+        HeaderValue::try_from(text).expect("names are visible ASCII")
+    }
+
+    /// The `served_by` object as JSON text, ready to be put into a body.
+    ///
+    /// # Panics
+    /// Never: a struct of strings always serializes.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).expect("strings serialize")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn header_and_json_name_the_same() {
+        let identity = Identity {
+            service: "backend".into(),
+            version: "v2".into(),
+            pod: "backend-1".into(),
+            node: "worker".into(),
+            namespace: "default".into(),
+            address: "10.0.0.1".into(),
+        };
+        assert_eq!(identity.served_by(), "backend/v2/backend-1");
+        assert_eq!(identity.json(), r#"{"service":"backend","version":"v2","pod":"backend-1","node":"worker"}"#);
+    }
+}

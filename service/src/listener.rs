@@ -1,0 +1,110 @@
+//! Listening sockets, and what to do where accepting fails.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+/// Connections that the kernel keeps while they wait to be accepted. The kernel caps it at `net.core.somaxconn`, which is
+/// 4096 on today's nodes; the 128 of older defaults overflow in a burst of new connections.
+const BACKLOG: u32 = 1024;
+
+/// Listens on `address`. Port 0 is any free port.
+///
+/// # Errors
+/// Where the address is taken, is not of this host, or needs a privilege.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restarted server must not wait for the connections of its predecessor to leave TIME_WAIT.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts a connection, and waits through errors: there is always a next connection to hope for.
+pub(crate) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    let mut backoff = Backoff::default();
+    loop {
+        let error = match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Replies are written whole; Nagle's algorithm would only hold back the last segment of a streamed one.
+                // It fails only on a connection that is dead already, which the first read will tell.
+                let _ = stream.set_nodelay(true);
+                return (stream, peer);
+            }
+            Err(error) => error,
+        };
+        let pause = backoff.after(&error);
+        if let Some(pause) = pause {
+            tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "accepting fails, waiting");
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// Pauses between failed attempts to accept.
+#[derive(Debug, Default)]
+struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(5);
+    const LONGEST: Duration = Duration::from_secs(1);
+
+    /// The pause after `error`. None after an error of the one connection that was about to be accepted (accept(2)); for
+    /// every other, above all EMFILE and ENFILE, a pause that doubles: the listener stays readable, so that without it the
+    /// loop would spin and keep the very connections from ending that hold the descriptors.
+    fn after(&mut self, error: &io::Error) -> Option<Duration> {
+        use io::ErrorKind::{
+            ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
+            NetworkUnreachable, TimedOut,
+        };
+        let of_the_connection = matches!(
+            error.kind(),
+            ConnectionAborted
+                | ConnectionRefused
+                | ConnectionReset
+                | HostUnreachable
+                | Interrupted
+                | NetworkDown
+                | NetworkUnreachable
+                | TimedOut
+        );
+        if of_the_connection {
+            return None;
+        }
+        let pause = Self::FIRST.saturating_mul(1 << self.failures.min(16));
+        self.failures += 1;
+        Some(pause.min(Self::LONGEST))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_to_a_second_for_want_of_descriptors() {
+        const EMFILE: i32 = 24;
+        let mut backoff = Backoff::default();
+        let error = io::Error::from_raw_os_error(EMFILE);
+        let pauses: Vec<_> = (0..10).map(|_| backoff.after(&error).unwrap().as_millis()).collect();
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 640, 1000, 1000]);
+    }
+
+    #[test]
+    fn a_connection_that_died_in_the_backlog_costs_no_pause() {
+        const ECONNABORTED: i32 = 103;
+        let error = io::Error::from_raw_os_error(ECONNABORTED);
+        assert_eq!(Backoff::default().after(&error), None);
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_an_error() {
+        let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let error = bind(first.local_addr().unwrap()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+}

@@ -1,0 +1,154 @@
+//! Counters, gauges and histograms, in the `OpenMetrics` text format.
+//!
+//! Labels hold only values from fixed sets (route templates, known methods, status classes): a client cannot make series.
+
+use std::fmt;
+use std::time::Duration;
+
+use hyper::{Method, StatusCode};
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::identity::Identity;
+use crate::process::Process;
+
+/// Upper bounds of the latency buckets, in seconds: from a cached reply to the longest request.
+const BUCKETS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+
+/// Content type of [`Metrics::render`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Metrics of the server, and the registry that an app adds its own to.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    latency: Family<LatencyLabels, Histogram, fn() -> Histogram>,
+    pub(crate) in_flight: Gauge,
+    pub(crate) abandoned: Counter,
+    pub(crate) connections: Gauge,
+    pub(crate) accepted: Counter,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    route: &'static str,
+    status: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LatencyLabels {
+    route: &'static str,
+}
+
+impl Metrics {
+    /// A registry with the server's own metrics.
+    #[must_use]
+    pub fn new(identity: &Identity) -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            requests: Family::default(),
+            latency: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            in_flight: Gauge::default(),
+            abandoned: Counter::default(),
+            connections: Gauge::default(),
+            accepted: Counter::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register(
+            "build",
+            "What is running",
+            Info::new(vec![("service", identity.service.clone()), ("version", identity.version.clone())]),
+        );
+        registry.register(
+            "http_requests",
+            "Replies that have ended, by route and status class",
+            metrics.requests.clone(),
+        );
+        registry.register_with_unit(
+            "http_request_duration",
+            "From the request's head to the end of the reply's body",
+            Unit::Seconds,
+            metrics.latency.clone(),
+        );
+        registry.register("http_requests_in_flight", "Requests whose reply has not ended", metrics.in_flight.clone());
+        registry.register(
+            "http_requests_abandoned",
+            "Requests whose client went away before a reply was made",
+            metrics.abandoned.clone(),
+        );
+        registry.register("http_connections", "Connections open on the service port", metrics.connections.clone());
+        registry.register(
+            "http_connections_accepted",
+            "Connections accepted on the service port",
+            metrics.accepted.clone(),
+        );
+        registry.register_collector(Box::new(Process));
+        metrics
+    }
+
+    /// The registry, for an app's own metrics.
+    pub fn registry(&mut self) -> &mut Registry {
+        &mut self.registry
+    }
+
+    /// Requests whose reply has not ended.
+    #[must_use]
+    pub fn requests_in_flight(&self) -> i64 {
+        self.in_flight.get()
+    }
+
+    /// Connections open on the service port.
+    #[must_use]
+    pub fn connections_open(&self) -> i64 {
+        self.connections.get()
+    }
+
+    pub(crate) fn ended(&self, method: &Method, route: &'static str, status: StatusCode, took: Duration) {
+        self.requests
+            .get_or_create(&RequestLabels { method: method_label(method), route, status: class(status) })
+            .inc();
+        self.latency.get_or_create(&LatencyLabels { route }).observe(took.as_secs_f64());
+    }
+
+    /// The exposition in the `OpenMetrics` text format.
+    ///
+    /// # Errors
+    /// Where a metric cannot be encoded, which a correct metric never does.
+    pub fn render(&self) -> Result<String, fmt::Error> {
+        let mut text = String::with_capacity(8 * 1024);
+        text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        _ => "5xx",
+    }
+}
+
+/// The methods of RFC 9110 and PATCH by name, every other as one.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "DELETE" => "DELETE",
+        "CONNECT" => "CONNECT",
+        "OPTIONS" => "OPTIONS",
+        "TRACE" => "TRACE",
+        "PATCH" => "PATCH",
+        _ => "other",
+    }
+}

@@ -1,0 +1,40 @@
+//! What the kubelet asks: liveness, readiness and startup.
+
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+
+use crate::body::Body;
+use crate::server::Server;
+
+/// A probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// `/health`: the event loop turns. 200 as long as anything is answered at all: a draining server is no dead one.
+    Health,
+    /// `/ready`: 200 while serving, else 503.
+    Ready,
+    /// `/started`: 503 until the server has started.
+    Started,
+}
+
+impl Probe {
+    /// The reply: `{"status":...,"served_by":{...}}`, where the status is the phase's name.
+    #[must_use]
+    pub fn answer(self, server: &Server) -> Response<Body> {
+        let phase = server.phase();
+        let passed = match self {
+            Self::Health => true,
+            Self::Ready => phase.is_ready(),
+            Self::Started => phase.is_started(),
+        };
+        let body = format!(r#"{{"status":"{}","served_by":{}}}"#, phase.name(), server.served_by_json);
+        let mut response = Response::new(Body::from(body));
+        if !passed {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}

@@ -1,0 +1,148 @@
+//! A server as a program: arguments, settings, threads, signals, exit code.
+
+use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::Config;
+use crate::environment::Environment;
+use crate::identity::VERSION;
+use crate::metrics::Metrics;
+use crate::server::{App, Server, Stop, stop};
+use crate::{exposition, listener, runtime, telemetry};
+
+/// Exit code for wrong arguments or settings: `EX_USAGE` of sysexits(3).
+const USAGE: u8 = 64;
+
+/// Runs `A` as the whole program. Exits 0 after a clean drain, 1 where it cannot serve or had to cut requests, 64 on wrong
+/// arguments or settings.
+#[must_use]
+pub fn main<A: App>() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    match (arguments.next(), arguments.next()) {
+        (None, _) => start::<A>(),
+        (Some(only), None) if only == "--help" || only == "-h" => {
+            print!("{}", help::<A>());
+            ExitCode::SUCCESS
+        }
+        (Some(only), None) if only == "--version" || only == "-V" => {
+            println!("{} {VERSION}", A::NAME);
+            ExitCode::SUCCESS
+        }
+        (Some(argument), _) => {
+            eprintln!(
+                "{}: {argument:?} is not accepted: settings are environment variables, see {} --help",
+                A::NAME,
+                A::NAME
+            );
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// The text of `--help`: the table holds what [`configure`] reads.
+fn help<A: App>() -> String {
+    let mut environment = Environment::new(&|_| None);
+    configure::<A>(&mut environment);
+    let variables = environment.variables();
+    let width = |text: fn(&crate::environment::Variable) -> &'static str| {
+        variables.iter().map(|v| text(v).len()).max().unwrap_or(0)
+    };
+    let (names, defaults) = (width(|v| v.name), width(|v| v.default));
+    let mut help = format!(
+        "{} {VERSION}: {}\n\nUsage: {} [--help | --version]\n\nSettings are environment variables; an empty one counts as unset.\n\n",
+        A::NAME,
+        A::ABOUT,
+        A::NAME
+    );
+    for variable in variables {
+        let _ = writeln!(help, "  {:names$}  {:defaults$}  {}", variable.name, variable.default, variable.about);
+    }
+    help
+}
+
+fn configure<A: App>(environment: &mut Environment) -> (Config, A::Config) {
+    let config = Config::read(environment, A::NAME);
+    (config, A::configure(environment))
+}
+
+fn start<A: App>() -> ExitCode {
+    let lookup = |name: &str| std::env::var_os(name);
+    let mut environment = Environment::new(&lookup);
+    let (config, own) = configure::<A>(&mut environment);
+    if let Err(invalid) = environment.finish() {
+        for invalid in invalid {
+            eprintln!("{}: {invalid}", A::NAME);
+        }
+        return ExitCode::from(USAGE);
+    }
+    telemetry::start(config.log_format, config.log_level);
+    let workers = runtime::workers(runtime::quota(), runtime::cores());
+    tracing::info!(
+        service = config.identity.service,
+        version = config.identity.version,
+        pod = config.identity.pod,
+        node = config.identity.node,
+        namespace = config.identity.namespace,
+        pod_ip = config.identity.address,
+        workers = ?workers,
+        "starting"
+    );
+    let served = runtime::build(workers).and_then(|runtime| runtime.block_on(serve::<A>(config, own)));
+    match served {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{}: {error}", A::NAME);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve<A: App>(config: Config, own: A::Config) -> io::Result<bool> {
+    let (stop, stopping) = stop();
+    // Before anything is served: as process 1 of a container, a signal without a handler is ignored.
+    watch_signals(stop)?;
+    let main = bind(config.address, "PORT")?;
+    let metrics = bind(config.metrics_address, "METRICS_PORT")?;
+    tracing::info!(address = %main.local_addr()?, metrics_address = %metrics.local_addr()?, "listening");
+    let mut registry = Metrics::new(&config.identity);
+    let app = Arc::new(A::new(own, &config.identity, &mut registry));
+    let server = Server::new(config.identity, registry, config.timing, config.limits);
+    let server = Arc::new(server);
+    tokio::spawn(exposition::serve(metrics, Arc::clone(&server)));
+    let clean = Arc::clone(&server).run(main, app, stopping).await;
+    tracing::info!(in_flight = server.metrics.requests_in_flight(), clean, "exit");
+    Ok(clean)
+}
+
+/// SIGTERM is Kubernetes' way to end a pod, SIGINT that of a person at a terminal.
+fn watch_signals(stop: Stop) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        loop {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+            };
+            tracing::info!(signal = name, "term");
+            stop.ask();
+        }
+    });
+    Ok(())
+}
+
+fn bind(address: SocketAddr, variable: &str) -> io::Result<TcpListener> {
+    listener::bind(address).map_err(|error| {
+        let text = format!(
+            "cannot listen on {address}: {error}; free the address, or set BIND_ADDRESS or {variable} to another"
+        );
+        io::Error::new(error.kind(), text)
+    })
+}

@@ -1,0 +1,68 @@
+//! Log lines on standard output: JSON for machines, a shorter form for a terminal.
+//!
+//! Lifecycle events are `info`. The line of a request is `debug`: under a CPU limit of a quarter core, formatting and
+//! writing a line costs as much again as answering the request, and the counts are in the metrics anyway. Replies of the
+//! 5xx class are `warn`, so that no failure is silent.
+
+use std::io::IsTerminal;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line.
+    Json,
+    /// Text for people.
+    Human,
+}
+
+impl Format {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "json" => Some(Self::Json),
+            "human" => Some(Self::Human),
+            "auto" if std::io::stdout().is_terminal() => Some(Self::Human),
+            "auto" => Some(Self::Json),
+            _ => None,
+        }
+    }
+}
+
+/// The least severe level that is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Level(LevelFilter);
+
+impl Level {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let level = match text {
+            "error" => LevelFilter::ERROR,
+            "warn" => LevelFilter::WARN,
+            "info" => LevelFilter::INFO,
+            "debug" => LevelFilter::DEBUG,
+            "trace" => LevelFilter::TRACE,
+            _ => return None,
+        };
+        Some(Self(level))
+    }
+}
+
+/// Starts logging for the process. Libraries stay at `warn`: their debug lines are about themselves, not about requests.
+/// A second call changes nothing.
+pub fn start(format: Format, level: Level) {
+    let ours = ["service", "backend", "frontend"].map(|target| (target, level.0));
+    let targets = Targets::new().with_default(level.0.min(LevelFilter::WARN)).with_targets(ours);
+    let registry = tracing_subscriber::registry().with(targets);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stdout);
+    let started = match format {
+        Format::Json => {
+            registry.with(lines.json().flatten_event(true).with_current_span(false).with_span_list(false)).try_init()
+        }
+        Format::Human => registry.with(lines.compact().with_target(false)).try_init(),
+    };
+    // The only error is that a subscriber is set already, as by another server in the same test process.
+    drop(started);
+}
