@@ -48,19 +48,23 @@ impl Ledger {
     /// Requests sent.
     #[must_use]
     pub fn sent(&self) -> u64 {
-        json::count(&self.value, "/sent")
+        json::count(&self.value, "/requests/sent")
     }
 
     /// Requests lost, whatever the reason.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        json::count(&self.value, "/lost")
+        json::count(&self.value, "/requests/lost")
     }
 
     /// Whether a version of a service answered.
     #[must_use]
     pub fn saw(&self, service: &str, version: &str) -> bool {
-        json::count(&self.value, &format!("/by_version/{service}~1{version}")) > 0
+        json::list(&self.value, "/services")
+            .iter()
+            .filter(|entry| json::text(entry, "/service") == service)
+            .flat_map(|entry| json::list(entry, "/versions"))
+            .any(|entry| json::text(entry, "/version") == version)
     }
 
     /// Asserts that every request was answered, and enough of them were sent to mean something.
@@ -70,7 +74,7 @@ impl Ledger {
     #[track_caller]
     pub fn assert_nothing_lost(&self, at_least: u64) {
         assert_eq!(self.lost(), 0, "requests were lost: {}", self.output);
-        assert_eq!(json::count(&self.value, "/answered"), self.sent(), "{}", self.output);
+        assert_eq!(json::count(&self.value, "/requests/answered"), self.sent(), "{}", self.output);
         assert!(self.sent() >= at_least, "only {} requests were sent: {}", self.sent(), self.output);
     }
 }
