@@ -16,6 +16,8 @@ LOGS := .cluster/log
 # step NAME,WHAT: runs a command with its output in a log, and shows the end of it if the command fails.
 step = mkdir -p $(LOGS) && . cluster/progress.sh && step $(LOGS)/$(1).log $(2)
 
+TARGET := $(shell uname -m)-unknown-linux-musl
+SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo service backend frontend client -type f)
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\# shellcheck shell=bash' 2>/dev/null)
 
 .PHONY: help up down env status images k8s run test check unit chart e2e clean
@@ -37,8 +39,20 @@ env: ## Shell lines that point kubectl and helm at the cluster: eval "$$(make en
 status: ## What runs, where, and how much memory it takes
 	@cluster/cluster status
 
-images: ## Compile v1 and v2 of backend, frontend and client, and pack them as OCI archives
-	@cluster/images
+images: .cluster/images/packed ## Compile v1 and v2 of backend, frontend and client, and pack them as OCI archives (root)
+
+.cluster/images/packed: .cluster/binaries/v1/compiled .cluster/binaries/v2/compiled Dockerfile
+	@$(call step,prepare,'tools and Debian packages') cluster/prepare
+	@$(call step,pack,'images packed: .cluster/images/*.tar') cluster/images services .cluster/binaries
+	@touch $@
+
+# v1 and v2 are the same source with another VERSION; `out` is what the Dockerfile's stage `build` leaves.
+.cluster/binaries/%/compiled: $(SOURCES)
+	@$(call step,compile-$*,'compiled $*: static binaries for $(TARGET)') env VERSION=$* \
+	  cargo build --locked --release --target $(TARGET) --target-dir target/images -p backend -p frontend -p client
+	@install -D -t .cluster/binaries/$*/out $(addprefix target/images/$(TARGET)/release/,backend frontend client)
+	@install -D -t .cluster/bin target/images/$(TARGET)/release/client
+	@touch $@
 
 k8s: ## The manifests under the practice's own names and file names, for kubectl apply -f k8s/
 	@mkdir -p k8s
