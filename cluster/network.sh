@@ -1,0 +1,71 @@
+# shellcheck shell=bash disable=SC2154
+# The network of a cluster. Sourced by `cluster`.
+#
+#   machine                     control plane                 node I
+#   practiceSLOT  -------veth-- bridge0  10.89.SLOT.2 --veth- eth0  10.89.SLOT.1I  --veth per pod- 10.244.I.0/24
+#   10.89.SLOT.1
+#
+# The machine has one link to the cluster and nothing else: no bridge, no firewall rule, no changed sysctl. Links end
+# with the namespace that one of their ends lies in.
+
+link() {
+  echo "practice$slot"
+}
+
+# check_network: the link is ours or there is none, and no other network has these addresses.
+check_network() {
+  local owner other
+  if [ -e "/sys/class/net/$(link)" ]; then
+    owner=$(cat "/sys/class/net/$(link)/ifalias")
+    [ "$owner" = "$run" ] || fail "the link $(link) belongs to the cluster in ${owner:-an unknown place}" \
+      "stop that one (make down in its repository), or give this one another name: CLUSTER=other make up"
+  fi
+  other=$(ip -4 route show root "$network.0/24" | awk -v own="$(link)" '!index($0, " dev " own " ") { print; exit }')
+  [ -z "$other" ] || fail "addresses $network.0/24 are in use on this machine: $other" "choose others for the cluster: CLUSTER_NETWORK=10.90 make up"
+}
+
+in_control_plane() {
+  nsenter --target "$(pid_of control-plane)" --net -- "$@"
+}
+
+bridge_is_up() {
+  in_control_plane ip link show dev bridge0 up | grep -q bridge0
+}
+
+plug_machine() {
+  until_true 10 bridge_is_up
+  ip link add "$(link)" type veth peer name machine netns "$(pid_of control-plane)"
+  ip link set dev "$(link)" alias "$run"
+  in_control_plane ip link set machine master bridge0 up
+  ip address add "$network.1/24" dev "$(link)"
+  ip link set "$(link)" up
+}
+
+unplug_machine() {
+  if [ "$(cat "/sys/class/net/$(link)/ifalias" 2>/dev/null)" = "$run" ]; then
+    ip link delete "$(link)"
+  fi
+}
+
+# connect_nodes: every node to the bridge, and to the pods of every other node; what is connected stays so.
+connect_nodes() {
+  local i j
+  for ((i = 1; i <= nodes; i++)); do
+    in_control_plane ip route replace "10.244.$i.0/24" via "$network.1$i"
+    if ! on_node "$i" ip link show dev eth0 >/dev/null 2>&1; then
+      in_control_plane ip link delete "node$i" 2>/dev/null || true
+      in_control_plane ip link add "node$i" type veth peer name eth0 netns "$(pid_of "node$i")"
+    fi
+    in_control_plane ip link set "node$i" master bridge0 up
+    on_node "$i" ip address replace "$network.1$i/24" dev eth0
+    on_node "$i" ip link set eth0 up
+    on_node "$i" ip route replace default via "$network.2"
+    for ((j = 1; j <= nodes; j++)); do
+      ((j == i)) || on_node "$i" ip route replace "10.244.$j.0/24" via "$network.1$j"
+    done
+  done
+}
+
+on_node() {
+  nsenter --target "$(pid_of "node$1")" --net -- "${@:2}"
+}

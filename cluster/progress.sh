@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# Progress and errors, the same for every script here: sourced, not run.
+
+# Scripts that call each other share one clock: seconds since the epoch, with a fraction.
+export PROGRESS_START=${PROGRESS_START:-$EPOCHREALTIME}
+
+# say TEXT: one progress line with the time since the start.
+say() {
+  awk -v now="$EPOCHREALTIME" -v start="$PROGRESS_START" -v text="$*" 'BEGIN { printf "[%6.1fs] %s\n", now - start, text }'
+}
+
+# fail TEXT...: says what is wrong and how to mend it, a line each, and ends the script.
+fail() {
+  printf 'error: %s\n' "$1" >&2
+  shift
+  if (($#)); then printf '       %s\n' "$@" >&2; fi
+  exit 1
+}
+
+# step FILE TEXT COMMAND...: runs COMMAND with its output in FILE, then says TEXT; shows the end of FILE if COMMAND fails.
+step() {
+  local output=$1 text=$2 status
+  shift 2
+  # `if !` or `||` would switch `set -e` off inside COMMAND.
+  set +e
+  (set -e; "$@") >"$output" 2>&1 </dev/null
+  status=$?
+  set -e
+  if ((status == 0)); then
+    say "$text"
+    return
+  fi
+  say "FAILED: $text" >&2
+  tail -n 20 "$output" | sed 's/^/    /' >&2
+  printf '    log: %s\n' "$output" >&2
+  exit 1
+}
+
+# until_true SECONDS COMMAND...: waits until COMMAND succeeds; fails after SECONDS with COMMAND's last output.
+until_true() {
+  local limit=$((SECONDS + $1)) said
+  shift
+  until said=$("$@" 2>&1); do
+    if ((SECONDS >= limit)); then
+      printf 'not so in time: %s\n%s\n' "$*" "$said" >&2
+      return 1
+    fi
+    sleep 0.2
+  done
+}
