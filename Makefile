@@ -28,7 +28,19 @@ help: ## This list
 
 up: images ## Start the cluster, load the images, install the chart, print the URLs (root)
 	@cluster/cluster up
-	@cluster/install-chart
+	@eval "$$(cluster/cluster env)"; \
+	  if helm status practice >/dev/null 2>&1; then . cluster/progress.sh; say 'release practice is there already'; \
+	  else $(call step,install,'chart installed as release practice: all pods ready') helm install practice chart/ --wait --timeout 180s; fi; \
+	  printf '\n%s\n' \
+	    "  the page     $$NODEPORT_URL        (NodePort of the frontend)" \
+	    "  the Ingress  $$INGRESS_URL/api/items" \
+	    '' \
+	    '  In your shell, for this kubectl and this helm:  eval "$$(make env)"' \
+	    '' \
+	    '  Then try, with the page open:' \
+	    '    kubectl get pods --watch' \
+	    '    helm upgrade practice chart/ --set image.tag=v2' \
+	    '    helm rollback practice'
 
 down: ## Stop the cluster and remove every trace of it (root)
 	@cluster/cluster down

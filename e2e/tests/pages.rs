@@ -31,6 +31,15 @@ fn lab_4_https() {
 }
 
 #[test]
+fn readme() {
+    // `make up` installs the release into the namespace that a new user is in; this test takes it away again.
+    let ns = Namespace::unrestricted("readme");
+    let user = ns.clone().with("KUBECONFIG", std::env::var("KUBECONFIG").expect("a namespace was opened with it"));
+    page::run(&user, &root().join("README.md"));
+    user.run("helm uninstall practice --wait --timeout 120s");
+}
+
+#[test]
 fn every_lab_is_listed_and_tested() {
     let index = std::fs::read_to_string(root().join("labs/README.md")).expect("the labs have an index");
     for entry in std::fs::read_dir(root().join("labs")).expect("there are labs") {
