@@ -1,0 +1,106 @@
+//! `client get`: one request, one reply.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write as _},
+    process::ExitCode,
+    time::Duration,
+};
+
+use http::Response;
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::{
+    connection::{Connection, SendError},
+    failure::{Failure, Kind},
+    message::Message,
+    url::Target,
+};
+
+/// Exit status when the reply's status is 400 or above.
+pub(crate) const EXIT_STATUS: u8 = 1;
+/// Exit status when there was no complete reply.
+pub(crate) const EXIT_NO_REPLY: u8 = 2;
+
+/// What `get` was asked for.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// Where to.
+    pub(crate) target: Target,
+    /// What to send.
+    pub(crate) message: Message,
+    /// For all of it: name, connection, request and reply.
+    pub(crate) timeout: Duration,
+    /// The body alone, without the head on standard error.
+    pub(crate) quiet: bool,
+}
+
+/// Makes the request; the head goes to standard error and the body, byte for byte, to standard output.
+pub(crate) async fn run(options: Options) -> ExitCode {
+    let outcome = timeout(options.timeout, exchange(&options)).await.unwrap_or_else(|_| {
+        let after = format!("after {} s", options.timeout.as_secs_f64());
+        Err(Failure::new(Kind::Timeout, after))
+    });
+    match outcome {
+        Ok(status) if status.as_u16() < 400 => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(EXIT_STATUS),
+        Err(failure) => {
+            eprintln!("client: {}: {failure}", options.target.url);
+            ExitCode::from(EXIT_NO_REPLY)
+        }
+    }
+}
+
+async fn exchange(options: &Options) -> Result<http::StatusCode, Failure> {
+    let mut connection = Connection::open_any(&options.target.origin).await?;
+    let reply = connection.send(options.message.to(&options.target)).await.map_err(failure_of)?;
+    if !options.quiet {
+        eprint!("{}", head(&reply, &options.target, &connection));
+    }
+    let status = reply.status();
+    print_body(reply.into_body(), options.quiet).await?;
+    Ok(status)
+}
+
+/// The failure of a request that was sent over a fresh connection.
+pub(crate) fn failure_of(error: SendError) -> Failure {
+    match error {
+        SendError::Lost(failure) => failure,
+        SendError::Unwritten(_) => Failure::new(Kind::Closed, "closed as soon as it was accepted"),
+    }
+}
+
+fn head(reply: &Response<Incoming>, target: &Target, connection: &Connection) -> String {
+    let mut head = format!("{} is {}\n{:?} {}\n", target.origin, connection.peer, reply.version(), reply.status());
+    for (name, value) in reply.headers() {
+        // Escaped: whatever the server sent, a terminal shows it and does not obey it.
+        // Writing to a string does not fail.
+        let _ = writeln!(head, "{name}: {}", value.as_bytes().escape_ascii());
+    }
+    head.push('\n');
+    head
+}
+
+async fn print_body(mut body: Incoming, quiet: bool) -> Result<(), Failure> {
+    let mut last = b'\n';
+    let mut stdout = io::stdout().lock();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Failure::in_body(&error))?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        last = data.last().copied().unwrap_or(last);
+        if stdout.write_all(data).is_err() {
+            // The reader has gone, `| head` for one; the reply itself is sound.
+            return Ok(());
+        }
+    }
+    drop(stdout.flush());
+    if last != b'\n' && !quiet {
+        // Keeps the prompt off the body's last line and the body as it was.
+        eprintln!();
+    }
+    Ok(())
+}

@@ -1,0 +1,324 @@
+//! What became of every request of a load. Pure: it is told when things happened and never reads a clock.
+//!
+//! The account balances at all times: due = answered + lost + still open, and each lost request has exactly one kind.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+    time::Duration,
+};
+
+use http::{HeaderMap, StatusCode};
+
+use crate::{
+    failure::{Failure, Kind},
+    histogram::Histogram,
+    served,
+    timeline::Series,
+};
+
+/// Losses that are listed one by one; all are counted.
+const MAX_LISTED: usize = 10_000;
+/// Different services, versions and pods that are told apart. A cluster of this practice has tens.
+const MAX_SERVERS: usize = 1000;
+
+/// The account of one load.
+pub(crate) struct Ledger {
+    /// Width of the timeline's bins.
+    pub(crate) bin: Duration,
+    /// Requests that came due.
+    pub(crate) due: u64,
+    /// Requests that were given to a connection.
+    pub(crate) sent: u64,
+    /// Requests that got the complete, right reply.
+    pub(crate) answered: u64,
+    /// Requests that did not.
+    pub(crate) lost: u64,
+    /// Replies without an `x-request-id`, which can't be checked for belonging to their request.
+    pub(crate) unidentified: u64,
+    /// Answers by services that were not told apart any more, or had an unreadable `x-served-by`, or none.
+    pub(crate) unattributed: u64,
+    /// Complete replies, right or wrong, by status.
+    pub(crate) statuses: BTreeMap<u16, u64>,
+    /// Lost requests by kind.
+    pub(crate) losses: BTreeMap<Kind, Losses>,
+    /// The first losses, one by one.
+    pub(crate) listed: Vec<Loss>,
+    /// Who answered, by their entry in `x-served-by`.
+    pub(crate) servers: HashMap<String, Server>,
+    /// From the intended start of a request to the end of its answer.
+    pub(crate) latency: Histogram,
+    /// From when a request was due to when an idle connection took it up: this client's own lateness.
+    pub(crate) lag: Histogram,
+    /// From when a request was due to when a connection became idle, for those that had to wait.
+    pub(crate) queue_wait: Histogram,
+    /// Requests that found no idle connection.
+    pub(crate) queued: u64,
+    /// Connections.
+    pub(crate) connections: Connections,
+    /// The longest time without an answer, and when it began.
+    pub(crate) longest_gap: (Duration, Duration),
+    last_answer: Duration,
+}
+
+/// What happened to connections.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Connections {
+    /// Opened.
+    pub(crate) opened: u64,
+    /// Closed by the server after a reply that said so.
+    pub(crate) closed_announced: u64,
+    /// Found closed while idle, without a word. No request was lost, by luck: one may have been on its way.
+    pub(crate) closed_idle: u64,
+}
+
+/// Lost requests of one kind.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Losses {
+    /// How many.
+    pub(crate) requests: u64,
+    /// When the first was noticed.
+    pub(crate) first: Duration,
+    /// When the last was noticed.
+    pub(crate) last: Duration,
+    /// All of them over time.
+    pub(crate) timeline: Series,
+}
+
+/// One lost request.
+#[derive(Clone, Debug)]
+pub(crate) struct Loss {
+    /// Its number in the schedule, from 0.
+    pub(crate) sequence: u64,
+    /// When it was due.
+    pub(crate) due: Duration,
+    /// When its loss was noticed.
+    pub(crate) ended: Duration,
+    /// What happened.
+    pub(crate) failure: Failure,
+    /// The far end of its connection, where it had one.
+    pub(crate) peer: Option<SocketAddr>,
+    /// The status of the reply, where a head arrived.
+    pub(crate) status: Option<StatusCode>,
+    /// Who sent that head, as in `x-served-by`.
+    pub(crate) served_by: Option<String>,
+}
+
+/// One process that answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Server {
+    /// Name of the service.
+    pub(crate) service: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// Its pod.
+    pub(crate) pod: String,
+    /// Answers that it had a hand in.
+    pub(crate) answers: u64,
+    /// When the first was complete.
+    pub(crate) first: Duration,
+    /// When the last was complete.
+    pub(crate) last: Duration,
+    /// All of them over time.
+    pub(crate) timeline: Series,
+}
+
+impl Ledger {
+    /// An empty account with bins of this width.
+    pub(crate) fn new(bin: Duration) -> Self {
+        Self {
+            bin,
+            due: 0,
+            sent: 0,
+            answered: 0,
+            lost: 0,
+            unidentified: 0,
+            unattributed: 0,
+            statuses: BTreeMap::new(),
+            losses: BTreeMap::new(),
+            listed: Vec::new(),
+            servers: HashMap::new(),
+            latency: Histogram::new(),
+            lag: Histogram::new(),
+            queue_wait: Histogram::new(),
+            queued: 0,
+            connections: Connections::default(),
+            longest_gap: (Duration::ZERO, Duration::ZERO),
+            last_answer: Duration::ZERO,
+        }
+    }
+
+    /// Counts a complete, right reply to the request that was due at `due`, complete at `now`.
+    pub(crate) fn answer(&mut self, due: Duration, now: Duration, headers: &HeaderMap) {
+        self.answered += 1;
+        self.latency.record(now.saturating_sub(due));
+        self.end_gap(now);
+        let hops = served::hops(headers);
+        if hops.is_empty() {
+            self.unattributed += 1;
+        }
+        for hop in hops {
+            self.answer_of(hop, now);
+        }
+    }
+
+    fn answer_of(&mut self, hop: served::Hop<'_>, now: Duration) {
+        if !self.servers.contains_key(hop.text) {
+            if self.servers.len() >= MAX_SERVERS {
+                self.unattributed += 1;
+                return;
+            }
+            let server = Server {
+                service: hop.service.to_owned(),
+                version: hop.version.to_owned(),
+                pod: hop.pod.to_owned(),
+                answers: 0,
+                first: now,
+                last: now,
+                timeline: Series::default(),
+            };
+            self.servers.insert(hop.text.to_owned(), server);
+        }
+        if let Some(server) = self.servers.get_mut(hop.text) {
+            server.answers += 1;
+            server.last = now;
+            server.timeline.record(now, self.bin);
+        }
+    }
+
+    /// Counts a lost request.
+    pub(crate) fn lose(&mut self, loss: Loss) {
+        self.lost += 1;
+        let losses =
+            self.losses.entry(loss.failure.kind).or_insert_with(|| Losses { first: loss.ended, ..Losses::default() });
+        losses.requests += 1;
+        losses.last = loss.ended;
+        losses.timeline.record(loss.ended, self.bin);
+        if self.listed.len() < MAX_LISTED {
+            self.listed.push(loss);
+        }
+    }
+
+    /// Counts what is still open as lost: the load ends here.
+    pub(crate) fn abandon_open(&mut self, now: Duration) {
+        let open = self.due - self.answered - self.lost;
+        if open > 0 {
+            self.lost += open;
+            let losses = self.losses.entry(Kind::Abandoned).or_default();
+            losses.requests += open;
+            losses.first = now;
+            losses.last = now;
+        }
+    }
+
+    /// Ends the account: the time since the last answer counts as a gap as well.
+    pub(crate) fn close(&mut self, now: Duration) {
+        if self.due > 0 {
+            self.end_gap(now);
+        }
+    }
+
+    fn end_gap(&mut self, now: Duration) {
+        let gap = now.saturating_sub(self.last_answer);
+        if gap > self.longest_gap.0 {
+            self.longest_gap = (gap, self.last_answer);
+        }
+        self.last_answer = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    const BIN: Duration = Duration::from_millis(100);
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn served(by: &str) -> HeaderMap {
+        HeaderMap::from_iter([(served::SERVED_BY, HeaderValue::from_str(by).unwrap())])
+    }
+
+    fn loss(kind: Kind, ended: Duration) -> Loss {
+        Loss {
+            sequence: 0,
+            due: ended,
+            ended,
+            failure: Failure::new(kind, ""),
+            peer: None,
+            status: None,
+            served_by: None,
+        }
+    }
+
+    #[test]
+    fn answers_are_counted_for_every_hop() {
+        let mut ledger = Ledger::new(BIN);
+        ledger.answer(ms(0), ms(5), &served("backend/v1/b1, frontend/v1/f1"));
+        ledger.answer(ms(10), ms(250), &served("backend/v2/b2, frontend/v1/f1"));
+        ledger.answer(ms(20), ms(260), &HeaderMap::new());
+        assert_eq!(ledger.answered, 3);
+        assert_eq!(ledger.unattributed, 1);
+        let frontend = &ledger.servers["frontend/v1/f1"];
+        assert_eq!((frontend.answers, frontend.first, frontend.last), (2, ms(5), ms(250)));
+        assert_eq!(frontend.timeline.trimmed().counts, [1, 0, 1]);
+        assert_eq!(ledger.servers["backend/v2/b2"].first, ms(250));
+        assert_eq!(ledger.latency.max(), ms(240));
+    }
+
+    #[test]
+    fn the_longest_gap_may_be_at_either_end() {
+        let mut ledger = Ledger::new(BIN);
+        ledger.due = 2;
+        ledger.answer(ms(0), ms(300), &HeaderMap::new());
+        assert_eq!(ledger.longest_gap, (ms(300), ms(0)));
+        ledger.answer(ms(0), ms(400), &HeaderMap::new());
+        assert_eq!(ledger.longest_gap, (ms(300), ms(0)));
+        ledger.close(ms(900));
+        assert_eq!(ledger.longest_gap, (ms(500), ms(400)));
+    }
+
+    #[test]
+    fn losses_have_a_kind_a_first_and_a_last() {
+        let mut ledger = Ledger::new(BIN);
+        ledger.lose(loss(Kind::Reset, ms(100)));
+        ledger.lose(loss(Kind::Reset, ms(450)));
+        ledger.lose(loss(Kind::Timeout, ms(900)));
+        let reset = &ledger.losses[&Kind::Reset];
+        assert_eq!((reset.requests, reset.first, reset.last), (2, ms(100), ms(450)));
+        assert_eq!(reset.timeline.trimmed().counts, [1, 0, 0, 1]);
+        assert_eq!(ledger.lost, 3);
+        assert_eq!(ledger.listed.len(), 3);
+    }
+
+    #[test]
+    fn what_is_open_at_the_end_is_lost() {
+        let mut ledger = Ledger::new(BIN);
+        ledger.due = 5;
+        ledger.answer(ms(0), ms(1), &HeaderMap::new());
+        ledger.lose(loss(Kind::Reset, ms(2)));
+        ledger.abandon_open(ms(10));
+        assert_eq!(ledger.losses[&Kind::Abandoned].requests, 3);
+        assert_eq!(ledger.due, ledger.answered + ledger.lost);
+    }
+
+    #[test]
+    fn a_server_that_invents_pods_does_not_grow_the_ledger() {
+        let mut ledger = Ledger::new(BIN);
+        for pod in 0..MAX_SERVERS + 7 {
+            ledger.answer(ms(0), ms(1), &served(&format!("a/v1/{pod}")));
+            ledger.lose(loss(Kind::Reset, ms(1)));
+        }
+        assert_eq!(ledger.servers.len(), MAX_SERVERS);
+        assert_eq!(ledger.unattributed, 7);
+        for _ in 0..MAX_LISTED {
+            ledger.lose(loss(Kind::Reset, ms(1)));
+        }
+        assert_eq!(ledger.listed.len(), MAX_LISTED);
+        assert_eq!(ledger.lost as usize, MAX_LISTED + MAX_SERVERS + 7);
+    }
+}

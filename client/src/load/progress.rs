@@ -1,0 +1,63 @@
+//! One line on standard error while a load runs.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fmt::Write as _,
+    io::{self, IsTerminal, Write},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use crate::ledger::Ledger;
+
+/// How often the line is rewritten on a terminal.
+const REDRAWN_EVERY: Duration = Duration::from_millis(500);
+/// How often a line is added elsewhere.
+const LOGGED_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows the state of `ledger` until it is aborted, and then takes its line off the terminal.
+pub(super) async fn show(ledger: Rc<RefCell<Ledger>>, start: Instant, planned: u64) {
+    let terminal = io::stderr().is_terminal();
+    let _erased = terminal.then(|| Erase);
+    let every = if terminal { REDRAWN_EVERY } else { LOGGED_EVERY };
+    let mut ticks = tokio::time::interval_at((start + every).into(), every);
+    loop {
+        ticks.tick().await;
+        let line = line(&ledger.borrow(), start.elapsed(), planned);
+        if terminal {
+            eprint!("\r{line}\x1b[K");
+            drop(io::stderr().flush());
+        } else {
+            eprintln!("{line}");
+        }
+    }
+}
+
+/// Erases the terminal's line when dropped.
+struct Erase;
+
+impl Drop for Erase {
+    fn drop(&mut self) {
+        eprint!("\r\x1b[K");
+    }
+}
+
+fn line(ledger: &Ledger, elapsed: Duration, planned: u64) -> String {
+    let mut line = format!(
+        "{:6.1} s  {} of {planned} due, {} answered, {} lost",
+        elapsed.as_secs_f64(),
+        ledger.due,
+        ledger.answered,
+        ledger.lost,
+    );
+    let mut versions = BTreeMap::<_, u64>::new();
+    for server in ledger.servers.values() {
+        *versions.entry((&server.service, &server.version)).or_default() += server.answers;
+    }
+    for ((service, version), answers) in versions {
+        // Writing to a string does not fail.
+        let _ = write!(line, "  {service}/{version} {answers}");
+    }
+    line
+}

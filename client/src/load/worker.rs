@@ -1,0 +1,324 @@
+//! One worker owns one connection, and makes the requests that are given to it, one after the other.
+//!
+//! A connection is opened when a request needs it, so that a failure to connect is that request's loss. One that is
+//! found closed while it is idle is replaced before the next request, and costs none: nothing had been written. From
+//! the moment that a request is given to the connection nothing is excused: when the server closes in that very
+//! moment, the request is lost.
+
+use std::{
+    cell::{Cell, RefCell},
+    future,
+    net::SocketAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONNECTION, response::Parts};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use tokio::time::timeout_at;
+
+use super::{Options, request_id};
+use crate::{
+    connection::{Connection, SendError, says_close},
+    failure::{Failure, Kind},
+    ledger::{Ledger, Loss},
+    message::REQUEST_ID,
+    queue::Queue,
+    resolve::Rotation,
+    served,
+};
+
+/// As much of a body is searched for the text that it must contain.
+const MAX_SEARCHED: usize = 1024 * 1024;
+
+/// A request that is due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticket {
+    /// Its number, from 0.
+    pub(super) sequence: u64,
+    /// When it was due, from the start.
+    pub(super) due: Duration,
+    /// Which target it is for.
+    pub(super) target: usize,
+    /// Whether no connection was idle when it came due.
+    pub(super) queued: bool,
+}
+
+/// What all workers of a load share.
+pub(super) struct Context {
+    /// What was asked for.
+    pub(super) options: Rc<Options>,
+    /// First part of every request's id.
+    pub(super) run: String,
+    /// When the load started.
+    pub(super) start: Cell<Instant>,
+    /// Where everything is entered.
+    pub(super) ledger: Rc<RefCell<Ledger>>,
+}
+
+impl Context {
+    /// Time from the start.
+    pub(super) fn now(&self) -> Duration {
+        self.start.get().elapsed()
+    }
+
+    fn request_id(&self, ticket: &Ticket) -> String {
+        request_id(&self.run, ticket.sequence)
+    }
+
+    fn request(&self, ticket: &Ticket) -> Request<Full<Bytes>> {
+        let (target, _) = &self.options.targets[ticket.target];
+        let mut request = self.options.message.to(target);
+        if let Ok(id) = HeaderValue::try_from(self.request_id(ticket)) {
+            request.headers_mut().insert(REQUEST_ID, id);
+        }
+        if self.options.new_connections {
+            let close = HeaderValue::from_static("close");
+            request.headers_mut().insert(CONNECTION, close);
+        }
+        request
+    }
+
+    /// Enters a request that no connection was idle for.
+    pub(super) fn lose_unsent(&self, ticket: &Ticket, why: &str) {
+        self.lose(ticket, Failure::new(Kind::Unsent, why), Seen::default());
+    }
+
+    fn lose(&self, ticket: &Ticket, failure: Failure, seen: Seen) {
+        self.ledger.borrow_mut().lose(Loss {
+            sequence: ticket.sequence,
+            due: ticket.due,
+            ended: self.now(),
+            failure,
+            peer: seen.peer,
+            status: seen.status,
+            served_by: seen.served_by,
+        });
+    }
+}
+
+/// How far a request got, for the entry of its loss.
+#[derive(Default)]
+struct Seen {
+    /// What its timeout means at this stage.
+    stage: Stage,
+    peer: Option<SocketAddr>,
+    status: Option<StatusCode>,
+    served_by: Option<String>,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Stage {
+    #[default]
+    Resolving,
+    Connecting,
+    Exchanging,
+}
+
+impl Stage {
+    fn timeout(self) -> Kind {
+        match self {
+            Self::Resolving => Kind::Resolve,
+            Self::Connecting => Kind::ConnectTimeout,
+            Self::Exchanging => Kind::Timeout,
+        }
+    }
+}
+
+/// The owner of one connection.
+pub(super) struct Worker {
+    context: Rc<Context>,
+    addresses: Rc<Rotation>,
+    /// Idle while it is here. Taken out for a request, and put back only after a complete reply.
+    connection: Option<Connection>,
+}
+
+impl Worker {
+    /// A worker that has no connection yet.
+    pub(super) fn new(context: Rc<Context>, addresses: Rc<Rotation>) -> Self {
+        Self { context, addresses, connection: None }
+    }
+
+    /// Makes requests until `queue` is closed and empty.
+    pub(super) async fn work(mut self, queue: Rc<Queue<Ticket>>) {
+        while let Some(ticket) = self.next(&queue).await {
+            self.serve(&ticket).await;
+        }
+    }
+
+    /// Waits for a request, and keeps an eye on the idle connection.
+    async fn next(&mut self, queue: &Queue<Ticket>) -> Option<Ticket> {
+        let mut ticket = queue.wait();
+        loop {
+            tokio::select! {
+                // First, so that a close that is known by now is noticed before the request is written.
+                biased;
+                () = closed(&mut self.connection) => self.closed_idle(),
+                ticket = &mut ticket => return ticket.ok(),
+            }
+        }
+    }
+
+    fn closed_idle(&mut self) {
+        self.connection = None;
+        self.context.ledger.borrow_mut().connections.closed_idle += 1;
+    }
+
+    async fn serve(&mut self, ticket: &Ticket) {
+        let context = Rc::clone(&self.context);
+        let late = context.now().saturating_sub(ticket.due);
+        {
+            let mut ledger = context.ledger.borrow_mut();
+            if ticket.queued {
+                ledger.queued += 1;
+                ledger.queue_wait.record(late);
+            } else {
+                ledger.lag.record(late);
+            }
+            if late < context.options.timeout {
+                ledger.sent += 1;
+            }
+        }
+        if late >= context.options.timeout {
+            return context.lose_unsent(ticket, "no connection became idle in time");
+        }
+        let mut seen = Seen::default();
+        let deadline = (context.start.get() + ticket.due + context.options.timeout).into();
+        let outcome = timeout_at(deadline, self.exchange(ticket, &mut seen)).await;
+        match outcome {
+            Ok(Ok(headers)) => {
+                let now = context.now();
+                context.ledger.borrow_mut().answer(ticket.due, now, &headers);
+            }
+            Ok(Err(failure)) => context.lose(ticket, failure, seen),
+            Err(_) => {
+                let after = format!("after {} s", context.options.timeout.as_secs_f64());
+                context.lose(ticket, Failure::new(seen.stage.timeout(), after), seen);
+            }
+        }
+    }
+
+    /// Makes the request, and checks the reply; the headers of the right one.
+    async fn exchange(&mut self, ticket: &Ticket, seen: &mut Seen) -> Result<HeaderMap, Failure> {
+        let request = self.context.request(ticket);
+        let (connection, reply) = self.send(request, seen).await?;
+        let (head, body) = reply.into_parts();
+        seen.status = Some(head.status);
+        seen.served_by = served_by(&head.headers);
+        self.check_owner(ticket, &head)?;
+        let body = self.read(body).await?;
+        self.keep(connection, &head);
+        self.check(&head, &body)?;
+        Ok(head.headers)
+    }
+
+    /// Sends over the kept connection, or over a new one when there is none that is open.
+    async fn send(
+        &mut self,
+        mut request: Request<Full<Bytes>>,
+        seen: &mut Seen,
+    ) -> Result<(Connection, Response<Incoming>), Failure> {
+        loop {
+            let kept = self.connection.take();
+            let was_kept = kept.is_some();
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => self.open(seen).await?,
+            };
+            seen.peer = Some(connection.peer);
+            seen.stage = Stage::Exchanging;
+            match connection.send(request).await {
+                Ok(reply) => return Ok((connection, reply)),
+                Err(SendError::Unwritten(back)) if was_kept => {
+                    self.closed_idle();
+                    request = *back;
+                }
+                Err(SendError::Unwritten(_)) => {
+                    return Err(Failure::new(Kind::Closed, "as soon as it was accepted"));
+                }
+                Err(SendError::Lost(failure)) => return Err(failure),
+            }
+        }
+    }
+
+    async fn open(&self, seen: &mut Seen) -> Result<Connection, Failure> {
+        seen.stage = Stage::Resolving;
+        let peer = self.addresses.next().await?;
+        seen.peer = Some(peer);
+        seen.stage = Stage::Connecting;
+        let connection = Connection::open(peer).await?;
+        self.context.ledger.borrow_mut().connections.opened += 1;
+        Ok(connection)
+    }
+
+    fn check_owner(&self, ticket: &Ticket, head: &Parts) -> Result<(), Failure> {
+        match head.headers.get(REQUEST_ID) {
+            None => self.context.ledger.borrow_mut().unidentified += 1,
+            Some(id) if id.as_bytes() == self.context.request_id(ticket).as_bytes() => {}
+            Some(id) => {
+                let whose = format!("x-request-id: {}", id.as_bytes().escape_ascii());
+                return Err(Failure::new(Kind::Crossed, whose));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the body to its end; returns as much of it as is to be searched.
+    async fn read(&self, mut body: Incoming) -> Result<Vec<u8>, Failure> {
+        let searched = if self.context.options.contains.is_some() { MAX_SEARCHED } else { 0 };
+        let mut start = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| Failure::in_body(&error))?;
+            if let Some(data) = frame.data_ref() {
+                let room = searched.saturating_sub(start.len()).min(data.len());
+                start.extend_from_slice(&data[..room]);
+            }
+        }
+        Ok(start)
+    }
+
+    /// After a complete reply: keeps the connection, unless either side said that this was its last.
+    fn keep(&mut self, connection: Connection, head: &Parts) {
+        if self.context.options.new_connections {
+            return;
+        }
+        if says_close(head.version, &head.headers) {
+            self.context.ledger.borrow_mut().connections.closed_announced += 1;
+            return;
+        }
+        self.connection = Some(connection);
+    }
+
+    fn check(&self, head: &Parts, body: &[u8]) -> Result<(), Failure> {
+        let options = &self.context.options;
+        let status = head.status;
+        *self.context.ledger.borrow_mut().statuses.entry(status.as_u16()).or_default() += 1;
+        if !status.is_success() && !options.accept.contains(&status) {
+            return Err(Failure::new(Kind::of_status(status), status.to_string()));
+        }
+        if let Some(text) = &options.contains
+            && !body.windows(text.len()).any(|window| window == text.as_bytes())
+        {
+            return Err(Failure::new(Kind::WrongBody, ""));
+        }
+        Ok(())
+    }
+}
+
+async fn closed(connection: &mut Option<Connection>) {
+    match connection {
+        Some(connection) => connection.closed().await,
+        None => future::pending().await,
+    }
+}
+
+fn served_by(headers: &HeaderMap) -> Option<String> {
+    let hops = served::hops(headers);
+    if hops.is_empty() {
+        return None;
+    }
+    let hops: Vec<_> = hops.iter().map(|hop| hop.text).collect();
+    Some(hops.join(", "))
+}

@@ -1,0 +1,70 @@
+//! Counts over time, in bins of equal width.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// A run of at most this length is drawn in tenths of a second, a longer one in seconds.
+const LONGEST_FINE_RUN: Duration = Duration::from_secs(300);
+
+/// The width of a bin for a load of this length.
+pub(crate) fn bin_width(length: Duration) -> Duration {
+    if length <= LONGEST_FINE_RUN { Duration::from_millis(100) } else { Duration::from_secs(1) }
+}
+
+/// How many events fell into each bin.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Series {
+    counts: Vec<u32>,
+}
+
+/// A series without the empty bins at either end.
+#[derive(Debug, Serialize, PartialEq, Eq)]
+pub(crate) struct Trimmed<'a> {
+    /// Index of the bin that `counts` starts with; bin `i` covers `i * bin_ms` up to `(i + 1) * bin_ms`.
+    pub(crate) first_bin: usize,
+    /// Events in each bin.
+    pub(crate) counts: &'a [u32],
+}
+
+impl Series {
+    /// Counts one event at `at` from the start.
+    pub(crate) fn record(&mut self, at: Duration, bin: Duration) {
+        let index = (at.as_micros() / bin.as_micros()) as usize;
+        if index >= self.counts.len() {
+            self.counts.resize(index + 1, 0);
+        }
+        self.counts[index] += 1;
+    }
+
+    /// The bins from the first to the last that is not empty.
+    pub(crate) fn trimmed(&self) -> Trimmed<'_> {
+        let first_bin = self.counts.iter().take_while(|&&count| count == 0).count();
+        Trimmed { first_bin, counts: &self.counts[first_bin..] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_on_the_edge_belongs_to_the_bin_that_starts_there() {
+        let bin = bin_width(Duration::from_secs(60));
+        let mut series = Series::default();
+        for ms in [299, 300, 399, 500] {
+            series.record(Duration::from_millis(ms), bin);
+        }
+        assert_eq!(series.trimmed(), Trimmed { first_bin: 2, counts: &[1, 2, 0, 1] });
+    }
+
+    #[test]
+    fn nothing_recorded_is_no_bin_at_all() {
+        assert!(Series::default().trimmed().counts.is_empty());
+    }
+
+    #[test]
+    fn long_runs_have_bins_of_a_second() {
+        assert_eq!(bin_width(Duration::from_secs(301)), Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,127 @@
+//! `client wait`: asks until the reply is the one that was asked for.
+
+use std::{
+    fmt,
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use http::StatusCode;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::{
+    connection::Connection,
+    failure::{Failure, Kind},
+    get::{EXIT_NO_REPLY, EXIT_STATUS, failure_of},
+    message::Message,
+    url::Target,
+};
+
+/// One try takes at most this long, so that a server that stalls is asked again.
+const LONGEST_TRY: Duration = Duration::from_secs(2);
+
+/// What `wait` was asked for.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// Where to.
+    pub(crate) target: Target,
+    /// What to send.
+    pub(crate) message: Message,
+    /// The status to wait for; any of 200 to 299 when none is given.
+    pub(crate) status: Option<StatusCode>,
+    /// When to give up.
+    pub(crate) timeout: Duration,
+    /// From the start of one try to the start of the next.
+    pub(crate) interval: Duration,
+}
+
+enum Answer {
+    Status(StatusCode),
+    Failed(Failure),
+}
+
+/// Asks, over a new connection each time, until the status is right or the time is over.
+pub(crate) async fn run(options: Options) -> ExitCode {
+    let start = Instant::now();
+    let deadline = start + options.timeout;
+    let mut progress = Progress::new(&options.target.url);
+    let mut tries = 0u64;
+    loop {
+        let tried_at = Instant::now();
+        tries += 1;
+        let until = deadline.min(tried_at + LONGEST_TRY);
+        let answer = match timeout_at(until, ask(&options)).await {
+            Ok(Ok(status)) => Answer::Status(status),
+            Ok(Err(failure)) => Answer::Failed(failure),
+            Err(_) => Answer::Failed(Failure::new(Kind::Timeout, "")),
+        };
+        let taken = start.elapsed().as_secs_f64();
+        if let Answer::Status(status) = answer
+            && options.status.map_or(status.is_success(), |asked| asked == status)
+        {
+            let summary = format!("{answer} after {taken:.1} s");
+            progress.finish(&summary);
+            return ExitCode::SUCCESS;
+        }
+        progress.show(&answer.to_string(), taken);
+        sleep_until(deadline.min(tried_at + options.interval)).await;
+        if Instant::now() >= deadline {
+            let limit = options.timeout.as_secs_f64();
+            progress.finish(&format!("gave up after {limit} s; last of {tries} tries: {answer}"));
+            return ExitCode::from(match answer {
+                Answer::Status(_) => EXIT_STATUS,
+                Answer::Failed(_) => EXIT_NO_REPLY,
+            });
+        }
+    }
+}
+
+async fn ask(options: &Options) -> Result<StatusCode, Failure> {
+    let mut connection = Connection::open_any(&options.target.origin).await?;
+    let reply = connection.send(options.message.to(&options.target)).await.map_err(failure_of)?;
+    let status = reply.status();
+    let mut body = reply.into_body();
+    while let Some(frame) = body.frame().await {
+        frame.map_err(|error| Failure::in_body(&error))?;
+    }
+    Ok(status)
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "{status}"),
+            Self::Failed(failure) => write!(f, "{failure}"),
+        }
+    }
+}
+
+/// One line on standard error: rewritten in place on a terminal, else written again when the answer changes.
+struct Progress<'a> {
+    url: &'a str,
+    terminal: bool,
+    shown: String,
+}
+
+impl<'a> Progress<'a> {
+    fn new(url: &'a str) -> Self {
+        Self { url, terminal: io::stderr().is_terminal(), shown: String::new() }
+    }
+
+    fn show(&mut self, answer: &str, seconds: f64) {
+        if self.terminal {
+            eprint!("\r\x1b[K{}: {answer}, {seconds:.0} s", self.url);
+            drop(io::stderr().flush());
+        } else if self.shown != answer {
+            eprintln!("{}: {answer}", self.url);
+        }
+        answer.clone_into(&mut self.shown);
+    }
+
+    fn finish(&mut self, summary: &str) {
+        let erase = if self.terminal { "\r\x1b[K" } else { "" };
+        eprintln!("{erase}{}: {summary}", self.url);
+    }
+}
