@@ -1,2 +1,7 @@
-//! frontend.
-fn main() {}
+//! The gateway of the practice.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::program::main::<frontend::Frontend>()
+}

@@ -118,7 +118,8 @@ impl Drop for Exchange {
                 )
             };
         }
-        if status.is_server_error() {
+        // 503 is a deliberate answer: a probe during the drain.
+        if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
             line!(warn);
         } else {
             line!(debug);

@@ -1,0 +1,84 @@
+//! Why an upstream gave no reply.
+
+use std::io;
+
+use hyper::StatusCode;
+use service::problem::Problem;
+
+/// A try that brought no reply.
+#[derive(Debug)]
+pub enum Failure {
+    /// The name has no address, or the name service does not answer.
+    Resolve(io::Error),
+    /// No address takes the connection.
+    Connect(io::Error),
+    /// Resolving and connecting took too long.
+    ConnectTimeout,
+    /// The connection ended before any of the request was written.
+    Unsent(hyper::Error),
+    /// The connection ended after some of the request may have been written, or the reply is no HTTP.
+    Broken(hyper::Error),
+    /// The upstream left HTTP (status 101) without having been asked to.
+    Switched,
+    /// No reply's head in time.
+    Timeout,
+    /// The client stopped sending its request's body.
+    ClientStalled,
+}
+
+impl Failure {
+    /// Nothing of the request can have reached the upstream, so that another try is safe whatever the method.
+    #[must_use]
+    pub fn never_written(&self) -> bool {
+        match self {
+            Self::Resolve(_) | Self::Connect(_) | Self::ConnectTimeout | Self::Unsent(_) => true,
+            Self::Broken(_) | Self::Switched | Self::Timeout | Self::ClientStalled => false,
+        }
+    }
+
+    /// The reason as a short label of metrics and logs.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Resolve(_) => "resolve",
+            Self::Connect(_) => "connect",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Unsent(_) => "unsent",
+            Self::Broken(_) => "broken",
+            Self::Switched => "switched",
+            Self::Timeout => "timeout",
+            Self::ClientStalled => "client_stalled",
+        }
+    }
+
+    /// The error below, for logs only.
+    #[must_use]
+    pub fn source_text(&self) -> String {
+        match self {
+            Self::Resolve(error) | Self::Connect(error) => error.to_string(),
+            Self::Unsent(error) | Self::Broken(error) => match std::error::Error::source(error) {
+                Some(source) => format!("{error}: {source}"),
+                None => error.to_string(),
+            },
+            Self::ConnectTimeout | Self::Switched | Self::Timeout | Self::ClientStalled => String::new(),
+        }
+    }
+
+    /// The reply to the client. It names the upstream as it is configured, and nothing of what is behind that name.
+    #[must_use]
+    pub fn problem(&self, upstream: &str) -> Problem {
+        let (status, what) = match self {
+            Self::Resolve(_) => (StatusCode::BAD_GATEWAY, "has no address"),
+            Self::Connect(_) => (StatusCode::BAD_GATEWAY, "takes no connection"),
+            Self::Unsent(_) | Self::Broken(_) => (StatusCode::BAD_GATEWAY, "ended the connection without a reply"),
+            Self::Switched => (StatusCode::BAD_GATEWAY, "sent a reply that was not asked for"),
+            Self::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "takes no connection in time"),
+            Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "does not answer in time"),
+            Self::ClientStalled => {
+                let detail = "the request's body stopped before its end";
+                return Problem::new(StatusCode::REQUEST_TIMEOUT, detail);
+            }
+        };
+        Problem::new(status, format!("upstream {upstream} {what}")).upstream(upstream)
+    }
+}

@@ -1,0 +1,147 @@
+//! What a gateway changes in a message's headers. RFC 9110, section 7.6.
+
+use std::net::SocketAddr;
+
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
+};
+use service::exchange::Context;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Headers that concern one connection only. `Trailer` and `TE` go with them: trailers are not forwarded, which section
+/// 6.5.1 leaves to a gateway.
+const HOP_BY_HOP: [HeaderName; 10] = [
+    CONNECTION,
+    KEEP_ALIVE,
+    PROXY_CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("http2-settings"),
+];
+
+/// Removes what `Connection` nominates, then the headers that are hop-by-hop by definition. `Host` and `Content-Length`
+/// cannot be nominated away: the message would change its meaning.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let nominated: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .flat_map(|value| value.as_bytes().split(|b| *b == b','))
+            .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+            .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
+            .collect();
+        for name in nominated {
+            headers.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Makes the headers of a request those of the request to the upstream.
+///
+/// `X-Forwarded-*` are overwritten, not continued: what a client claims about itself is not to be believed.
+pub(crate) fn to_upstream(headers: &mut HeaderMap, authority: &HeaderValue, via: &HeaderValue, context: &Context) {
+    strip_hop_by_hop(headers);
+    let host = headers.insert(HOST, authority.clone());
+    let claimed: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-")).cloned().collect();
+    for name in claimed.iter().chain([&FORWARDED, &REAL_IP]) {
+        headers.remove(name);
+    }
+    headers.insert(FORWARDED_FOR, address(context.peer));
+    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+    if let Some(host) = host {
+        headers.insert(FORWARDED_HOST, host);
+    }
+    headers.append(VIA, via.clone());
+    context.correlation.pass_on(headers);
+}
+
+fn address(peer: SocketAddr) -> HeaderValue {
+    HeaderValue::try_from(peer.ip().to_canonical().to_string()).expect("an address is ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use service::correlation::Correlation;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    fn names(map: &HeaderMap) -> Vec<&str> {
+        let mut names: Vec<&str> = map.keys().map(HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn nominated_and_hop_by_hop_headers_go() {
+        let mut map = headers(&[
+            ("connection", "close, X-Secret ,,bad name"),
+            ("connection", "x-other, content-length, host"),
+            ("x-secret", "1"),
+            ("x-other", "1"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("proxy-authorization", "Basic x"),
+            ("te", "trailers"),
+            ("trailer", "x-sum"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAMA"),
+            ("host", "a"),
+            ("content-length", "3"),
+            ("accept", "*/*"),
+        ]);
+        strip_hop_by_hop(&mut map);
+        assert_eq!(names(&map), ["accept", "content-length", "host"]);
+    }
+
+    #[test]
+    fn forwarded_headers_are_the_gateways_own() {
+        let mut map = headers(&[
+            ("host", "shop.example"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-for", "7.7.7.7"),
+            ("x-forwarded-port", "1"),
+            ("x-real-ip", "6.6.6.6"),
+            ("forwarded", "for=6.6.6.6"),
+            ("via", "1.1 other"),
+        ]);
+        let context = Context {
+            correlation: Correlation::of(&HeaderMap::new()),
+            peer: "[::ffff:10.0.0.9]:5000".parse().unwrap(),
+        };
+        let authority = HeaderValue::from_static("backend:8000");
+        to_upstream(&mut map, &authority, &HeaderValue::from_static("1.1 frontend"), &context);
+        assert_eq!(map["host"], "backend:8000");
+        assert_eq!(map["x-forwarded-for"], "10.0.0.9");
+        assert_eq!(map.get_all("x-forwarded-for").iter().count(), 1);
+        assert_eq!(map["x-forwarded-host"], "shop.example");
+        assert_eq!(map["x-forwarded-proto"], "http");
+        assert_eq!(map.get_all("via").iter().count(), 2);
+        assert_eq!(
+            names(&map),
+            ["host", "traceparent", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"]
+        );
+    }
+}

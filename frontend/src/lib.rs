@@ -1,0 +1,140 @@
+//! The frontend: a streaming gateway to the backend, and the dashboard page.
+
+pub mod failure;
+mod headers;
+mod page;
+pub mod path;
+pub mod pool;
+pub mod proxy;
+pub mod resolve;
+pub mod transfer;
+pub mod upstream;
+
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use service::environment::{Environment, Variable};
+use service::exchange::{Context, Reply};
+use service::identity::Identity;
+use service::metrics::Metrics;
+use service::probe::Probe;
+use service::route::{Methods, Resolution, Route, resolve};
+use service::server::{App, Server};
+
+use page::Page;
+use proxy::Proxy;
+use upstream::{Origin, Timeouts, Upstream};
+
+/// The frontend.
+pub struct Frontend {
+    page: Page,
+    proxy: Proxy,
+}
+
+/// The frontend's own settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the backend is.
+    pub backend: Origin,
+    /// How long to wait for it.
+    pub timeouts: Timeouts,
+}
+
+/// What answers a route.
+#[derive(Debug, Clone, Copy)]
+enum Endpoint {
+    Probe(Probe),
+    Index,
+    Asset,
+    Proxy,
+}
+
+const TABLE: &[Route<Endpoint>] = &[
+    Route { path: "/proxy/{*rest}", methods: Methods::Any, endpoint: Endpoint::Proxy },
+    get("/health", Endpoint::Probe(Probe::Health)),
+    // A dead backend must not take the gateway out of its Service, so readiness is the gateway's own.
+    get("/ready", Endpoint::Probe(Probe::Ready)),
+    get("/started", Endpoint::Probe(Probe::Started)),
+    get("/", Endpoint::Index),
+    get("/ui/{file}", Endpoint::Asset),
+];
+
+const fn get(path: &'static str, endpoint: Endpoint) -> Route<Endpoint> {
+    Route { path, methods: Methods::Get, endpoint }
+}
+
+impl App for Frontend {
+    const NAME: &'static str = "frontend";
+    const ABOUT: &'static str = "the gateway to the backend, and the dashboard page";
+    type Config = Config;
+
+    fn configure(environment: &mut Environment) -> Config {
+        let backend = environment.parse(
+            Variable {
+                name: "BACKEND_URL",
+                default: "http://127.0.0.1:8000",
+                about: "where /proxy/... leads: /proxy/items is /api/items there",
+            },
+            "http://HOST or http://HOST:PORT without a path, such as http://backend:8000",
+            Origin::parse,
+        );
+        Config { backend, timeouts: timeouts(environment) }
+    }
+
+    fn new(config: Config, identity: &Identity, metrics: &mut Metrics) -> Self {
+        let upstream = Upstream::new(config.backend, config.timeouts, metrics);
+        Self { page: Page::new(), proxy: Proxy::new(upstream, &identity.service) }
+    }
+
+    async fn answer(&self, server: &Server, request: Request<Incoming>, context: &Context) -> Reply {
+        let path = request.uri().path().to_owned();
+        let (route, rest) = match resolve(TABLE, request.method(), &path) {
+            Resolution::Found(route, rest) => (route, rest),
+            Resolution::Answered(route, result) => return Reply { route, result },
+        };
+        let result = match route.endpoint {
+            Endpoint::Probe(probe) => Ok(probe.answer(server)),
+            Endpoint::Index => self.page.answer("index.html", request.headers()),
+            Endpoint::Asset => self.page.answer(rest, request.headers()),
+            Endpoint::Proxy => self.proxy.answer(request, rest, context).await,
+        };
+        Reply { route: route.path, result }
+    }
+}
+
+fn timeouts(environment: &mut Environment) -> Timeouts {
+    let mut seconds = |name, default, about| {
+        let variable = Variable { name, default, about };
+        environment.seconds(variable, Duration::from_millis(10))
+    };
+    let timeouts = Timeouts {
+        connect: seconds("UPSTREAM_CONNECT_TIMEOUT_SECONDS", "1", "to resolve the name and connect"),
+        attempt: seconds(
+            "UPSTREAM_TRY_TIMEOUT_SECONDS",
+            "4",
+            "silence of the upstream: before its reply's head, and between parts of the body",
+        ),
+        overall: seconds(
+            "UPSTREAM_TIMEOUT_SECONDS",
+            "5",
+            "until the reply's head, over all tries; time spent waiting for the client's body does not count",
+        ),
+        idle: seconds(
+            "UPSTREAM_IDLE_SECONDS",
+            "30",
+            "how long an unused connection is kept; must be below the upstream's IDLE_TIMEOUT_SECONDS",
+        ),
+        max_age: seconds(
+            "UPSTREAM_MAX_AGE_SECONDS",
+            "30",
+            "age at which a connection is not used again, so that new pods get their share",
+        ),
+    };
+    if timeouts.attempt > timeouts.overall {
+        let accepted = format!("at most UPSTREAM_TIMEOUT_SECONDS, which is {}", timeouts.overall.as_secs_f64());
+        let value = timeouts.attempt.as_secs_f64().to_string();
+        environment.refuse("UPSTREAM_TRY_TIMEOUT_SECONDS", &value, &accepted);
+    }
+    timeouts
+}

@@ -1,0 +1,100 @@
+//! Idle connections to one upstream.
+//!
+//! A pool of our own, because hyper-util's loses what the gateway needs: its errors do not give back a request that was
+//! never written, it has no maximum age, and it reuses the connection that was used last, so that a few connections to a few
+//! pods carry everything. This one takes the connection that was idle longest.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::client::conn::http1::SendRequest;
+use tokio::time::Instant;
+
+use crate::transfer::Upload;
+
+/// The most idle connections kept. A burst that needed more is over when that many are idle.
+const MOST_IDLE: usize = 512;
+
+/// The pool.
+pub struct Pool {
+    idle: Mutex<VecDeque<Idle>>,
+    /// How long a connection may be idle. Below the upstream's own idle timeout, so that it is this side that closes.
+    longest_idle: Duration,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+/// A connection that carries no request.
+pub struct Connection {
+    /// Sends a request; the connection itself is driven by its own task.
+    pub sender: SendRequest<Upload>,
+    /// Age after which it is not used again. Closing between requests, from the client's side, loses nothing.
+    pub expires: Instant,
+}
+
+impl Pool {
+    /// An empty pool, which is swept until it is dropped. Needs a runtime.
+    #[must_use]
+    pub fn new(longest_idle: Duration) -> Arc<Self> {
+        let pool = Arc::new(Self { idle: Mutex::new(VecDeque::new()), longest_idle });
+        let swept = Arc::downgrade(&pool);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(longest_idle / 2).await;
+                let Some(pool) = swept.upgrade() else { return };
+                pool.sweep(Instant::now());
+            }
+        });
+        pool
+    }
+
+    /// The usable connection that has been idle longest.
+    pub fn take(&self, now: Instant) -> Option<Connection> {
+        let mut idle = self.lock();
+        while let Some(next) = idle.pop_front() {
+            if self.is_usable(&next, now) {
+                return Some(next.connection);
+            }
+        }
+        None
+    }
+
+    /// Keeps a connection whose exchange has ended, unless it is too old or the upstream has closed it.
+    pub fn put(&self, connection: Connection, now: Instant) {
+        let idle = Idle { connection, since: now };
+        if self.is_usable(&idle, now) {
+            let mut all = self.lock();
+            if all.len() < MOST_IDLE {
+                all.push_back(idle);
+            }
+        }
+    }
+
+    /// Connections kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// No connection is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn sweep(&self, now: Instant) {
+        self.lock().retain(|idle| self.is_usable(idle, now));
+    }
+
+    fn is_usable(&self, idle: &Idle, now: Instant) -> bool {
+        !idle.connection.sender.is_closed() && now < idle.connection.expires && now < idle.since + self.longest_idle
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

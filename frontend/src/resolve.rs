@@ -1,0 +1,90 @@
+//! Resolves an upstream's name, rarely and never twice at once.
+//!
+//! musl's `getaddrinfo` caches nothing and blocks a thread for as long as the name service takes, and under Kubernetes'
+//! search path one lookup is up to ten queries. So an answer is used for [`FRESH`]; then the next connection starts a
+//! lookup in the background and takes the old answer meanwhile, so that a slow name service delays no request that has
+//! somewhere to go. After [`STALE`] the old answer is no longer used.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long an answer is used as it is.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long an answer is used while a newer one is looked up.
+const STALE: Duration = Duration::from_secs(30);
+
+/// The addresses of one name.
+#[derive(Debug)]
+pub struct Resolver {
+    host: String,
+    port: u16,
+    /// A host that is an address needs no lookup.
+    literal: Option<SocketAddr>,
+    answer: Mutex<Option<Answer>>,
+    /// Held during a lookup: whoever comes meanwhile waits for its answer instead of asking again.
+    lookup: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Clone)]
+struct Answer {
+    addresses: Arc<[SocketAddr]>,
+    at: Instant,
+}
+
+impl Resolver {
+    /// Resolves `host`, a name or an IP address (IPv6 without brackets).
+    #[must_use]
+    pub fn new(host: String, port: u16) -> Self {
+        let literal = host.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, port));
+        Self { host, port, literal, answer: Mutex::new(None), lookup: tokio::sync::Mutex::new(()) }
+    }
+
+    /// The addresses, at least one.
+    ///
+    /// # Errors
+    /// Where the name has no address or the name service fails, and no answer is recent enough to stand in.
+    pub async fn addresses(self: &Arc<Self>) -> io::Result<Arc<[SocketAddr]>> {
+        if let Some(address) = self.literal {
+            return Ok(Arc::new([address]));
+        }
+        match self.recent(STALE) {
+            Some(answer) if answer.at.elapsed() < FRESH => Ok(answer.addresses),
+            Some(answer) => {
+                let resolver = Arc::clone(self);
+                tokio::spawn(async move {
+                    if let Err(error) = resolver.refresh().await {
+                        tracing::warn!(host = resolver.host, %error, "the name does not resolve, keeping the last answer");
+                    }
+                });
+                Ok(answer.addresses)
+            }
+            None => self.refresh().await,
+        }
+    }
+
+    async fn refresh(&self) -> io::Result<Arc<[SocketAddr]>> {
+        let _alone = self.lookup.lock().await;
+        if let Some(answer) = self.recent(FRESH) {
+            return Ok(answer.addresses);
+        }
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
+        let addresses: Arc<[SocketAddr]> = found.collect();
+        if addresses.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "no address"));
+        }
+        *self.lock() = Some(Answer { addresses: Arc::clone(&addresses), at: Instant::now() });
+        Ok(addresses)
+    }
+
+    fn recent(&self, age: Duration) -> Option<Answer> {
+        self.lock().clone().filter(|answer| answer.at.elapsed() < age)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Answer>> {
+        self.answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
