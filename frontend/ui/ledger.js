@@ -112,7 +112,7 @@ export class Ledger {
 
   /** Drops what is older than the ledger keeps. */
   prune(now) {
-    const oldest = Math.floor(now / BIN_MS) - KEPT_BINS;
+    const oldest = Math.floor(now / BIN_MS) - KEPT_BINS + 1;
     for (const key of this.#bins.keys()) if (key < oldest) this.#bins.delete(key);
     this.gaps = this.gaps.filter((gap) => gap.to > oldest * BIN_MS);
     const drop = this.#recent.findIndex((reply) => reply.now > now - RECENT_MS);

@@ -8,8 +8,8 @@ export const TONES = 6;
 const MAX_VERSIONS = 32;
 
 /**
- * Gives each version string a tone. `v1` is tone 0 and `v2` tone 1 on every load; a version whose own tone is taken
- * gets the next free one.
+ * Gives each version string a tone. `v1` is tone 0 and `v2` tone 1 on every load, a version without a number the last; a
+ * version whose own tone is taken gets the next free one.
  */
 export class Tones {
   #tones = new Map();
@@ -20,7 +20,7 @@ export class Tones {
     if (this.#tones.size >= MAX_VERSIONS) this.#tones.delete(this.#tones.keys().next().value);
     const taken = new Set(this.#tones.values());
     const number = /^v?(\d{1,4})/.exec(version)?.[1];
-    const wanted = number === undefined ? 0 : (Number(number) + TONES - 1) % TONES;
+    const wanted = (Number(number ?? 0) + TONES - 1) % TONES;
     let tone = wanted;
     for (let step = 0; step < TONES; step += 1) {
       const candidate = (wanted + step) % TONES;
