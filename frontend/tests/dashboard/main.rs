@@ -1,0 +1,268 @@
+//! The dashboard page, looked at in real Chromium: it sends to the real gateway, which sends to real backends.
+
+mod browser;
+mod pods;
+
+use browser::Browser;
+use pods::{Pod, Service};
+use serde_json::{Value, json};
+
+/// `WebDriver`'s codes of keys without a character: <https://www.w3.org/TR/webdriver2/#keyboard-actions>
+const TAB: &str = "\u{E004}";
+const HOME: &str = "\u{E011}";
+const RIGHT: &str = "\u{E014}";
+
+#[test]
+fn a_rollout_is_told_version_by_version_and_loses_nothing() {
+    let old = [Pod::backend("v1", "rollout-old-a"), Pod::backend("v1", "rollout-old-b")];
+    let service = Service::start();
+    service.set_endpoints(&[&old[0], &old[1]]);
+    let gateway = Pod::frontend(service.address, "rollout-gateway");
+    let page = open(&gateway, "rollout");
+
+    page.wait("both old pods", &answers_of(&["rollout-old-a", "rollout-old-b"]));
+    assert_eq!(page.text("mix-text"), "v1 100 %");
+    let before = page.figure("answered");
+    page.wait("more answers", &format!("{ANSWERED} > {before}"));
+
+    let new = [Pod::backend("v2", "rollout-new-a"), Pod::backend("v2", "rollout-new-b")];
+    service.set_endpoints(&[&old[0], &old[1], &new[0], &new[1]]);
+    page.wait("both new pods", &answers_of(&["rollout-new-a", "rollout-new-b"]));
+    page.wait("four pods in the last 30 s", "document.getElementById('pods').textContent === '4 pods'");
+    assert_versions_look_different(&page);
+
+    service.set_endpoints(&[&new[0], &new[1]]);
+    for pod in old {
+        let status = pod.terminate();
+        assert!(status.success(), "an old pod ended with {status}");
+    }
+    let rolled = page.figure("answered");
+    page.wait("answers after the rollout", &format!("{ANSWERED} > {rolled} + 20"));
+
+    assert_eq!(page.figure("failed"), 0, "{}", page.text("log"));
+    let node = page.run("return document.querySelector('[data-pod=rollout-new-a] .node').textContent;");
+    assert_eq!(node, "on node-of-the-test");
+    let through =
+        page.run("return document.querySelectorAll('[data-service=frontend][data-pod=rollout-gateway]').length;");
+    assert_eq!(through, 1);
+    assert_clean(&page, &gateway);
+}
+
+#[test]
+fn an_outage_is_unmistakable_and_its_end_is_told() {
+    let backend = Pod::backend("v1", "outage-first");
+    let port = backend.address.port();
+    let gateway = Pod::frontend(backend.address, "outage-gateway");
+    let page = open(&gateway, "outage");
+    page.wait("answers", &format!("{ANSWERED} > 5"));
+    assert_eq!(page.figure("failed"), 0);
+    assert_eq!(page.run(&format!("return {RED};")), 0, "nothing failed, but the timeline is red");
+
+    drop(backend);
+    page.wait("failures", &format!("{FAILED} > 5"));
+    page.wait("the banner", "document.getElementById('notice').dataset.state === 'down'");
+    let notice = page.text("notice-text");
+    assert!(notice.contains("Nothing answered for") && notice.contains("502"), "{notice}");
+    page.wait("red columns on the timeline", &format!("{RED} > 0"));
+    page.wait("the title", "document.title.includes('failed')");
+    page.wait("a line in the log", "document.querySelector('#log .failure')?.textContent.includes('502')");
+    let colour = page.run("return getComputedStyle(document.getElementById('failed-part')).backgroundColor;");
+    assert_eq!(colour, "rgb(196, 13, 46)", "the count of failures is not red");
+
+    let _backend = Pod::backend_on(port, "v2", "outage-second");
+    page.wait("an answer", &answers_of(&["outage-second"]));
+    page.wait("the end of the banner", "document.getElementById('notice').dataset.state === 'failing'");
+    assert!(page.text("log").contains("Answered again."), "{}", page.text("log"));
+    let failed = page.figure("failed");
+    let answered = page.figure("answered");
+    page.wait("steady answers", &format!("{ANSWERED} > {answered} + 20"));
+    assert_eq!(page.figure("failed"), failed, "{}", page.text("log"));
+    assert_clean(&page, &gateway);
+}
+
+#[test]
+fn a_gateway_that_is_gone_is_a_failure_too() {
+    let backend = Pod::backend("v1", "gone-backend");
+    let gateway = Pod::frontend(backend.address, "gone-gateway");
+    let page = open(&gateway, "gone");
+    page.wait("answers", &format!("{ANSWERED} > 5"));
+    drop(gateway);
+    page.wait("failures", &format!("{FAILED} > 5"));
+    page.wait("the banner", "document.getElementById('notice-text').textContent.includes('no reply')");
+}
+
+#[test]
+fn the_controls_work_by_keyboard() {
+    let backend = Pod::backend("v1", "controls-backend");
+    let gateway = Pod::frontend(backend.address, "controls-gateway");
+    let page = Browser::open("controls", &format!("http://{}/", gateway.address));
+    let focused = || page.run("return document.activeElement.id;");
+    page.wait("answers", &format!("{ANSWERED} > 2"));
+
+    page.press(&TAB.repeat(2));
+    assert_eq!(focused(), "rate");
+    page.press(RIGHT);
+    assert_eq!(page.text("rate-value"), "6/s");
+    page.press(HOME);
+    assert_eq!(page.text("rate-value"), "1/s");
+    page.press(&TAB.repeat(4));
+    assert_eq!(focused(), "overview");
+    page.press(HOME);
+    page.wait("a readout", "/: 0 sent, 0 failed$/.test(document.getElementById('readout').textContent)");
+
+    page.click("toggle");
+    page.wait("the stop", "document.getElementById('notice').dataset.state === 'stopped'");
+    page.click("clear");
+    assert_eq!(page.figure("answered"), 0);
+    page.click("burn");
+    // A burn takes half a second: had the traffic gone on at one a second, the second burn could not end before it.
+    page.wait("burns", "/^on: [2-9]/.test(document.getElementById('burn-ledger').textContent)");
+    page.click("burn");
+    assert_eq!(page.figure("answered"), 0, "a stopped page sent requests");
+    page.click("toggle");
+    page.wait("answers after the start", &format!("{ANSWERED} > 1"));
+    assert_eq!(page.figure("failed"), 0, "{}", page.text("log"));
+    assert_clean(&page, &gateway);
+}
+
+#[test]
+fn the_page_fits_narrow_and_wide_screens_in_light_and_dark() {
+    let backend = Pod::backend("v1", "a-backend-with-a-long-name-7d9f8b6c5d-x2x4z");
+    let gateway = Pod::frontend(backend.address, "screens-gateway");
+    let page = open(&gateway, "screens");
+    page.wait("answers", &format!("{ANSWERED} > 5"));
+    assert_fits(&page);
+    drop(backend);
+    page.wait("the banner", "document.getElementById('notice').dataset.state === 'down'");
+    assert_fits(&page);
+    assert_clean(&page, &gateway);
+}
+
+#[test]
+fn the_ledger_adds_up_and_stays_bounded() {
+    let backend = Pod::backend("v1", "ledger-backend");
+    let gateway = Pod::frontend(backend.address, "ledger-gateway");
+    let page = open(&gateway, "ledger");
+    let figures = page.run_async(LEDGER_FOR_AN_HOUR);
+    assert_eq!(
+        figures,
+        json!({
+            "answered": 180_000 - 180, "failed": 180, "lanes": 64, "gaps": 100, "recent": 1498,
+            "p50": 50, "p99": 99, "kept": 600, "sentInLastMinute": 3000, "lost": 0,
+        })
+    );
+}
+
+const ANSWERED: &str = "Number(document.getElementById('answered').textContent.replace(',', ''))";
+const FAILED: &str = "Number(document.getElementById('failed').textContent.replace(',', ''))";
+
+/// How many pixels in the uppermost line of the overview have the colour of a failure. The canvas is copied first, for
+/// Chromium would draw one that is read from in another way.
+const RED: &str = "(() => {
+    const overview = document.getElementById('overview');
+    const copy = document.createElement('canvas');
+    [copy.width, copy.height] = [overview.width, 1];
+    const pen = copy.getContext('2d', { willReadFrequently: true });
+    pen.drawImage(overview, 0, -1);
+    const { data } = pen.getImageData(0, 0, copy.width, 1);
+    let red = 0;
+    for (let i = 0; i < data.length; i += 4) red += data[i] === 196 && data[i + 1] === 13 && data[i + 2] === 46;
+    return red;
+})()";
+
+/// An hour at 50 a second, in no time: every thousandth request fails, each minute has ten new pods, each 5 s a gap.
+const LEDGER_FOR_AN_HOUR: &str = "
+    const { Ledger } = await import('/ui/ledger.js');
+    const ledger = new Ledger();
+    const start = 1_700_000_000_000, hour = 3_600_000;
+    for (let n = 0, at = start; at < start + hour; n += 1, at += 20) {
+        ledger.recordSent(at);
+        const hop = { service: 'backend', version: 'v1', pod: `${Math.floor((at - start) / 60_000)}-${n % 10}`, node: '' };
+        if (n % 1000 === 999) ledger.recordFailure(at, at, 'refused', []);
+        else ledger.recordAnswer(at, at, 1 + (n % 100), [hop]);
+        if (at % 5000 === 0) ledger.recordGap(at, at + 1, 'stopped');
+        if (at % 1000 === 0) ledger.prune(at);
+    }
+    const end = start + hour - 1;
+    ledger.prune(end);
+    const recent = ledger.recent(end);
+    const all = ledger.columns(end, 1000, 3600);
+    const minute = ledger.columns(end, 1000, 60);
+    const sum = (columns, field) => columns.reduce((total, column) => total + column[field], 0);
+    return {
+        answered: ledger.answered, failed: ledger.failed, lanes: ledger.lanes.size, gaps: ledger.gaps.length,
+        recent: recent.replies, p50: recent.p50, p99: recent.p99,
+        kept: all.filter((column) => column.sent > 0).length,
+        sentInLastMinute: sum(minute, 'sent'), lost: sum(minute, 'pending'),
+    };";
+
+/// Texts whose contrast with their background is below 4.5 (WCAG 2.2, 1.4.3; large text needs less, and has more).
+const LOW_CONTRAST: &str = "
+    const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+    const channel = (value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+    const ground = (element) => {
+        for (let e = element; e; e = e.parentElement) {
+            const colour = parse(getComputedStyle(e).backgroundColor);
+            if (colour.length === 3 || colour[3] === 1) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const low = [];
+    for (const element of document.body.querySelectorAll('*')) {
+        const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+        if (!own || element.closest('.spoken, [hidden], noscript') || element.tagName === 'OPTION') continue;
+        const pair = [luminance(parse(getComputedStyle(element).color)), luminance(ground(element))];
+        const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+        if (ratio < 4.5) low.push(`${element.tagName} ${element.textContent.trim()}: ${ratio.toFixed(2)}`);
+    }
+    return low;";
+
+/// Opens the page of `gateway`, and sends at 20 a second.
+fn open(gateway: &Pod, name: &str) -> Browser {
+    let page = Browser::open(name, &format!("http://{}/", gateway.address));
+    page.run("const rate = document.getElementById('rate'); rate.value = 20; rate.dispatchEvent(new Event('input'));");
+    page
+}
+
+/// A condition: each of `pods` has a row with answers.
+fn answers_of(pods: &[&str]) -> String {
+    let each = pods
+        .iter()
+        .map(|pod| format!("document.querySelector('[data-pod=\"{pod}\"] .count span')?.textContent.match(/[1-9]/)"));
+    each.collect::<Vec<_>>().join(" && ")
+}
+
+/// v1 and v2 have swatches of different colours, and of different patterns for who does not see colours.
+fn assert_versions_look_different(page: &Browser) {
+    let look = |version: &str, property: &str| -> Value {
+        page.run(&format!(
+            "return getComputedStyle(document.querySelector('#mix-text [data-version={version}] .swatch')).{property};"
+        ))
+    };
+    assert_eq!(look("v1", "backgroundColor"), "rgb(11, 99, 181)");
+    assert_eq!(look("v2", "backgroundColor"), "rgb(208, 122, 0)");
+    assert_ne!(look("v1", "backgroundImage"), look("v2", "backgroundImage"));
+}
+
+/// The page does not scroll sideways and can be read, whatever the screen.
+fn assert_fits(page: &Browser) {
+    for (width, scheme) in [(360, "light"), (360, "dark"), (1600, "light"), (1600, "dark")] {
+        page.emulate(width, 900, scheme);
+        page.wait("the width", &format!("window.innerWidth === {width}"));
+        let wider = page.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth;");
+        assert_eq!(wider, 0, "at {width} px the page scrolls sideways");
+        let low = page.run(LOW_CONTRAST);
+        assert_eq!(low, json!([]), "text below WCAG AA at {width} px, {scheme}");
+    }
+}
+
+/// The page broke no rule of its content security policy, threw nothing, and asked nobody but its gateway.
+fn assert_clean(page: &Browser, gateway: &Pod) {
+    assert_eq!(page.complaints(), Vec::<String>::new());
+    let own = format!("http://{}/", gateway.address);
+    let requested = page.requested();
+    assert!(requested.iter().any(|url| url.ends_with("/ui/app.js")), "{requested:?}");
+    let foreign: Vec<_> = requested.iter().filter(|url| url.starts_with("http") && !url.starts_with(&own)).collect();
+    assert_eq!(foreign, Vec::<&String>::new());
+}
