@@ -36,23 +36,32 @@ pid_of() {
   echo "$pid"
 }
 
-# alive NAME: whether the very process that was recorded still runs.
+# alive NAME: whether the very process that was recorded still runs. A zombie does not: it is its parent's to collect.
 alive() {
-  local pid started
+  local pid started fields
   read -r pid started 2>/dev/null <"$run/$1.pid" || return 1
-  [ "$(cut -d' ' -f22 "/proc/$pid/stat" 2>/dev/null)" = "$started" ]
+  read -ra fields 2>/dev/null <"/proc/$pid/stat" || return 1
+  [ "${fields[21]}" = "$started" ] && [ "${fields[2]}" != Z ]
 }
 
-gone() {
-  ! alive "$1"
+# ended PID...: whether none of these processes runs any more.
+ended() {
+  local pid fields
+  for pid in "$@"; do
+    if read -ra fields 2>/dev/null <"/proc/$pid/stat" && [ "${fields[2]}" != Z ]; then return 1; fi
+  done
 }
 
 # stop NAME: ends it at once, as the loss of power would; there is nothing to save.
 stop() {
+  local pid children
   [ -e "$run/$1.pid" ] || return 0
   if alive "$1"; then
-    kill -KILL "$(pid_of "$1")"
-    until_true 10 gone "$1"
+    pid=$(pid_of "$1")
+    # Process 1 of a namespace ends only after all others of it.
+    read -ra children <"/proc/$pid/task/$pid/children" || true
+    kill -KILL "$pid"
+    until_true 10 ended "$pid" "${children[@]}"
   fi
   rm -f "$run/$1.pid"
 }

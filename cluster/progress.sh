@@ -45,6 +45,6 @@ until_true() {
       printf 'not so in time: %s\n%s\n' "$*" "$said" >&2
       return 1
     fi
-    sleep 0.2
+    sleep 0.1
   done
 }
