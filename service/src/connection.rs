@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -45,6 +46,10 @@ pub(crate) fn http1(idle: Duration) -> http1::Builder {
     builder
 }
 
+/// How long the first request of a connection is waited for once the server accepts no more: the client of a connection that
+/// is this new has sent it, or is about to.
+const FIRST_REQUEST: Duration = Duration::from_millis(250);
+
 /// Serves a connection until it ends, or the server's phase ends it.
 pub(crate) async fn serve<A: App>(
     server: Arc<Server>,
@@ -55,20 +60,25 @@ pub(crate) async fn serve<A: App>(
 ) {
     let limits = server.limits;
     let expires = expiry(limits, Instant::now(), random());
+    let used = AtomicBool::new(false);
     let phase_now = phase.clone();
+    let close = || phase_now.borrow().sends_away() || expires.is_some_and(|at| Instant::now() >= at);
     let service = service_fn(|request: Request<Incoming>| {
-        let (server, app) = (Arc::clone(&server), &app);
-        let close = || phase_now.borrow().sends_away() || expires.is_some_and(|at| Instant::now() >= at);
-        async move {
-            let response = exchange::answer(server, app.as_ref(), request, peer, close).await;
-            Ok::<_, Infallible>(response)
-        }
+        used.store(true, Ordering::Relaxed);
+        let answer = exchange::answer(Arc::clone(&server), app.as_ref(), request, peer, close);
+        async { Ok::<_, Infallible>(answer.await) }
     });
     let stream = Bounded::new(TokioIo::new(stream), limits.idle);
     let mut connection = pin!(http1(limits.idle).serve_connection(stream, service));
+    let leave = async {
+        reached(&mut phase, |phase| !phase.is_accepting()).await;
+        if !used.load(Ordering::Relaxed) {
+            tokio::time::sleep(FIRST_REQUEST).await;
+        }
+    };
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = reached(&mut phase, |phase| !phase.is_accepting()) => {
+        () = leave => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection.as_mut() => ended,

@@ -43,6 +43,22 @@ pub(crate) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     }
 }
 
+/// Closes a listener, and takes over what waits in its backlog, which closing alone would reset. What connects from now on is
+/// refused.
+pub(crate) fn take_waiting(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    // The listener is non-blocking: the first error is that nobody waits, or that nobody can be taken.
+    std::iter::from_fn(|| listener.accept().ok())
+        .take(BACKLOG as usize)
+        .filter_map(|(stream, peer)| {
+            stream.set_nonblocking(true).ok()?;
+            let stream = TcpStream::from_std(stream).ok()?;
+            let _ = stream.set_nodelay(true);
+            Some((stream, peer))
+        })
+        .collect()
+}
+
 /// Pauses between failed attempts to accept.
 #[derive(Debug, Default)]
 struct Backoff {
@@ -99,6 +115,15 @@ mod tests {
         const ECONNABORTED: i32 = 103;
         let error = io::Error::from_raw_os_error(ECONNABORTED);
         assert_eq!(Backoff::default().after(&error), None);
+    }
+
+    #[tokio::test]
+    async fn who_waits_when_the_listener_closes_is_taken_over() {
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let _waiting = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+        assert_eq!(take_waiting(listener).len(), 2);
+        assert!(TcpStream::connect(address).await.is_err());
     }
 
     #[tokio::test]

@@ -120,9 +120,13 @@ impl Server {
         self.happens(Event::Started);
         loop {
             let phase = self.phase();
-            if !phase.is_accepting() {
-                // Closes the socket: what connects from now on is refused.
-                listener = None;
+            if !phase.is_accepting()
+                && let Some(listener) = listener.take()
+            {
+                for (stream, peer) in listener::take_waiting(listener) {
+                    let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else { break };
+                    self.spawn(&app, stream, peer, (slot, open.subscribe()));
+                }
             }
             let event = tokio::select! {
                 () = stopping.asked() => Event::Terminate,

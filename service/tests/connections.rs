@@ -1,0 +1,193 @@
+//! Connections: kept alive, and bounded in everything that a peer can stretch.
+
+mod running;
+mod sample;
+mod wire;
+
+use std::time::Duration;
+
+use running::{BRIEF, WIDE, start};
+use sample::Sample;
+use service::config::Limits;
+use tokio::io::AsyncWriteExt;
+use wire::{Wire, get, until};
+
+const SHORT: Duration = Duration::from_millis(100);
+
+#[tokio::test]
+async fn one_connection_carries_many_requests() {
+    let running = start::<Sample>((), BRIEF, WIDE);
+    let mut client = Wire::connect(running.address).await.unwrap();
+    for _ in 0..100 {
+        let reply = client.get("/").await.unwrap();
+        assert_eq!((reply.status, reply.says_close()), (200, false));
+    }
+    assert_eq!(running.server.metrics.connections_open(), 1);
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let running = start::<Sample>((), BRIEF, WIDE);
+    let mut client = Wire::connect(running.address).await.unwrap();
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+    client.send(request("/slow") + &request("/") + &request("/streamed")).await.unwrap();
+    for expected in ["slow", "hello", "streamed"] {
+        assert_eq!(client.reply("GET").await.unwrap().text(), expected);
+    }
+}
+
+#[tokio::test]
+async fn an_old_connection_is_sent_away_by_its_next_reply_only() {
+    let limits = Limits { max_age: Some(SHORT), ..WIDE };
+    let running = start::<Sample>((), BRIEF, limits);
+    let mut client = Wire::connect(running.address).await.unwrap();
+    assert!(!client.get("/").await.unwrap().says_close());
+    // Past the age and its jitter the server still does not close by itself: a request may be on its way.
+    tokio::time::sleep(2 * SHORT).await;
+    let reply = client.get("/").await.unwrap();
+    assert!(reply.says_close());
+    assert!(client.rest().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed() {
+    let running = start::<Sample>((), BRIEF, Limits { idle: SHORT, ..WIDE });
+    let mut used = Wire::connect(running.address).await.unwrap();
+    let mut unused = Wire::connect(running.address).await.unwrap();
+    used.get("/").await.unwrap();
+    assert!(used.rest().await.unwrap().is_empty());
+    unused.rest().await.unwrap();
+    until("both to be gone", async || running.server.metrics.connections_open() == 0).await;
+}
+
+#[tokio::test]
+async fn a_head_that_drips_in_is_not_waited_for() {
+    let running = start::<Sample>((), BRIEF, Limits { idle: SHORT, ..WIDE });
+    let mut client = Wire::connect(running.address).await.unwrap();
+    client.send("GET / HTTP/1.1\r\n").await.unwrap();
+    let dripped = async {
+        for number in 0..1000 {
+            client.send(format!("x-{number}: y\r\n")).await?;
+            tokio::time::sleep(SHORT / 10).await;
+        }
+        std::io::Result::Ok(())
+    };
+    assert!(dripped.await.is_err(), "1000 lines of a head were waited for");
+    until("it to be gone", async || running.server.metrics.connections_open() == 0).await;
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_nothing_is_cut() {
+    let running = start::<Sample>((), BRIEF, Limits { idle: SHORT, ..WIDE });
+    let mut client = Wire::connect(running.address).await.unwrap();
+    client.send("GET /endless HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+    until("the request", async || running.server.metrics.requests_in_flight() == 1).await;
+    until("it to be cut", async || running.server.metrics.connections_open() == 0).await;
+    assert_eq!(running.server.metrics.requests_in_flight(), 0);
+}
+
+#[tokio::test]
+async fn oversized_heads_are_refused() {
+    let running = start::<Sample>((), BRIEF, WIDE);
+    let long = "x".repeat(40 * 1024);
+    let many: String = (0..200).map(|number| format!("x-{number}: y\r\n")).collect();
+    for (head, status) in [
+        (format!("GET / HTTP/1.1\r\nHost: test\r\nx-long: {long}\r\n\r\n"), 431),
+        (format!("GET / HTTP/1.1\r\nHost: test\r\n{many}\r\n"), 431),
+        (format!("GET /{} HTTP/1.1\r\nHost: test\r\n\r\n", "x".repeat(70 * 1024)), 431),
+    ] {
+        let mut client = Wire::connect(running.address).await.unwrap();
+        // The server may close before it has read everything; what counts is its reply.
+        let _ = client.send(head).await;
+        let (found, _) = client.head().await.unwrap();
+        assert_eq!(found, status);
+    }
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_for_a_free_place() {
+    let running = start::<Sample>((), BRIEF, Limits { connections: 1, ..WIDE });
+    let mut first = Wire::connect(running.address).await.unwrap();
+    first.get("/").await.unwrap();
+    let mut second = Wire::connect(running.address).await.unwrap();
+    second.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+    let early = tokio::time::timeout(SHORT, second.reply("GET")).await;
+    assert!(early.is_err(), "the limit is not held");
+    drop(first);
+    assert_eq!(second.reply("GET").await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn malformed_and_ambiguous_requests_are_refused_and_end_the_connection() {
+    let running = start::<Sample>((), BRIEF, WIDE);
+    for request in [
+        "GET / HTTP/1.1\r\nHost : test\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: test\r\nContent-Length: -1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: identity\r\n\r\n",
+        "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: test\r\nx: a\rb\r\n\r\n",
+        "GET  / HTTP/1.1\r\nHost: test\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
+        let mut client = Wire::connect(running.address).await.unwrap();
+        client.send(request).await.unwrap();
+        let answer = String::from_utf8(client.rest().await.unwrap()).unwrap();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{request:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn both_lengths_at_once_smuggle_nothing() {
+    let running = start::<Sample>((), BRIEF, WIDE);
+    let mut client = Wire::connect(running.address).await.unwrap();
+    let smuggled = "GET /slow HTTP/1.1\r\nHost: test\r\n\r\n";
+    let request = format!(
+        "POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{smuggled}"
+    );
+    client.send(request).await.unwrap();
+    let reply = client.reply("POST").await.unwrap();
+    assert_eq!((reply.status, reply.text()), (200, ""));
+    // What follows is never read as a request.
+    assert!(client.rest().await.unwrap_or_default().is_empty());
+}
+
+#[tokio::test]
+async fn head_has_the_headers_of_get_and_no_body() {
+    let running = start::<Sample>((), BRIEF, WIDE);
+    let mut client = Wire::connect(running.address).await.unwrap();
+    let get = client.get("/").await.unwrap();
+    let head = client.ask("HEAD", "/", "").await.unwrap();
+    assert_eq!(head.stable_headers(), get.stable_headers());
+    assert_eq!(head.header("content-length"), Some("5"));
+    // A body after the head would be read as the next reply.
+    assert_eq!(client.get("/").await.unwrap().text(), "hello");
+}
+
+#[tokio::test]
+async fn every_reply_carries_the_identifiers() {
+    let running = start::<Sample>((), BRIEF, WIDE);
+    let mut client = Wire::connect(running.address).await.unwrap();
+    let made = client.get("/").await.unwrap();
+    assert_eq!(made.header("x-request-id").unwrap().len(), 32);
+    assert_eq!(made.header("x-served-by"), Some("sample/v1/sample-1"));
+    let kept = client.ask("GET", "/", "x-request-id: mine-7\r\n").await.unwrap();
+    assert_eq!(kept.header("x-request-id"), Some("mine-7"));
+    let refused = client.ask("GET", "/", "expect: tea\r\nx-request-id: mine-8\r\n").await.unwrap();
+    assert_eq!((refused.status, refused.header("x-request-id")), (417, Some("mine-8")));
+    assert!(refused.text().contains("\"request_id\":\"mine-8\""));
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_is_counted_and_forgotten() {
+    let running = start::<Sample>((), BRIEF, WIDE);
+    let mut client = Wire::connect(running.address).await.unwrap();
+    client.send("GET /slow HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+    until("the request", async || running.server.metrics.requests_in_flight() == 1).await;
+    client.stream.shutdown().await.unwrap();
+    drop(client);
+    until("its end", async || running.server.metrics.requests_in_flight() == 0).await;
+    let text = running.server.metrics.render().unwrap();
+    assert!(text.contains("http_requests_abandoned_total 1"), "{text}");
+    assert_eq!(get(running.address, "/").await.status, 200);
+}

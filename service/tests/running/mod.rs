@@ -1,0 +1,50 @@
+//! A server in the test's own process, on a free port.
+#![allow(dead_code, unreachable_pub)] // Each test file is a program of its own, and uses its part of this.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use service::config::Limits;
+use service::identity::Identity;
+use service::lifecycle::Timing;
+use service::listener;
+use service::metrics::Metrics;
+use service::server::{App, Server, Stop, stop};
+use tokio::task::JoinHandle;
+
+/// Bounds that no test reaches unless it means to.
+pub const WIDE: Limits = Limits { idle: Duration::from_secs(60), max_age: None, connections: 10_000 };
+
+/// A drain that takes no longer than a test has to wait.
+pub const BRIEF: Timing = Timing { quiet: Duration::from_millis(50), longest_request: Duration::from_secs(10) };
+
+pub struct Running {
+    pub address: SocketAddr,
+    pub server: Arc<Server>,
+    pub stop: Stop,
+    pub ended: JoinHandle<bool>,
+}
+
+pub fn identity(service: &str) -> Identity {
+    Identity {
+        service: service.into(),
+        version: "v1".into(),
+        pod: format!("{service}-1"),
+        node: "worker".into(),
+        namespace: "default".into(),
+        address: String::new(),
+    }
+}
+
+pub fn start<A: App>(config: A::Config, timing: Timing, limits: Limits) -> Running {
+    let identity = identity(A::NAME);
+    let mut metrics = Metrics::new(&identity);
+    let app = Arc::new(A::new(config, &identity, &mut metrics));
+    let server = Arc::new(Server::new(identity, metrics, timing, limits));
+    let listener = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopping) = stop();
+    let ended = tokio::spawn(Arc::clone(&server).run(listener, app, stopping));
+    Running { address, server, stop, ended }
+}
