@@ -1,0 +1,89 @@
+"""The chart as the tests see it: rendered by the real helm, walked knob by knob."""
+
+import copy
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import yaml
+
+CHART = Path(__file__).resolve().parent.parent
+VALUES = CHART.parent / "values"
+
+# Resources that are not Kubernetes' own: its schemas do not know them.
+FOREIGN_KINDS = {"HTTPRoute", "ServiceMonitor"}
+
+
+class Refused(Exception):
+    """helm did not render these values; the message is helm's."""
+
+
+def render(values=None, files=(), where=CHART):
+    """Returns the manifests that `helm template` prints for these values on top of these values files."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as overlay:
+        json.dump(values or {}, overlay)
+        overlay.flush()
+        command = ["helm", "template", "practice", str(where)]
+        for file in [*files, overlay.name]:
+            command += ["-f", str(file)]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if result.returncode != 0:
+        raise Refused(result.stderr.strip())
+    return [document for document in yaml.load_all(result.stdout, yaml.CSafeLoader) if document]
+
+
+def schema():
+    """Returns values.schema.json."""
+    return json.loads((CHART / "values.schema.json").read_text())
+
+
+def defaults():
+    """Returns values.yaml."""
+    return yaml.load((CHART / "values.yaml").read_text(), yaml.CSafeLoader)
+
+
+def resolve(node, root):
+    """Returns the node with its $ref followed; what stands beside the $ref wins."""
+    if "$ref" not in node:
+        return node
+    target = root
+    for step in node["$ref"].removeprefix("#/").split("/"):
+        target = target[step]
+    return {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+
+
+def knobs(node, root, path=()):
+    """Yields (path, node) for every knob at or below the node: whatever has no properties of its own."""
+    node = resolve(node, root)
+    if "properties" not in node:
+        yield path, node
+        return
+    for key, child in node["properties"].items():
+        yield from knobs(child, root, (*path, key))
+
+
+def with_value(values, path, value):
+    """Returns a copy of the values with this one put at the path."""
+    changed = copy.deepcopy(values)
+    place = changed
+    for key in path[:-1]:
+        if not isinstance(place.get(key), dict):
+            place[key] = {}
+        place = place[key]
+    place[path[-1]] = value
+    return changed
+
+
+def value_at(values, path):
+    """Returns the value at the path; KeyError where there is none."""
+    for key in path:
+        values = values[key]
+    return values
+
+
+def pod_spec(document):
+    """Returns the pod spec in a manifest, or None."""
+    if document["kind"] == "Pod":
+        return document["spec"]
+    return document.get("spec", {}).get("template", {}).get("spec")

@@ -1,0 +1,130 @@
+"""Every knob of values.schema.json reaches the manifests, and what it makes there is valid Kubernetes.
+
+A knob brings its own test as keywords of its schema: `examples` (a value that differs from the default), `x-needs` (values
+without which it has no effect), `x-with` (values that must change along with it; in both, a leading / starts at the root) and
+`x-kind` (the one kind of service that it is for). So a new knob without an example, or one that no template reads, fails here.
+"""
+
+import functools
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import kubernetes_validate
+
+import chart
+
+# What cannot show in a manifest, and why.
+SILENT = {
+    ("global",): "belongs to Helm",
+    ("guards",): "shows in NOTES and in refusals: guards_test.yaml",
+    ("services",): "has the knobs of defaults; deployment_test.yaml shows how they are merged",
+}
+
+# No service overrides what `defaults` is to change.
+BARE = {"services": {"backend": {"autoscaling": None}, "frontend": {"service": None}}}
+
+
+def main():
+    root = chart.schema()
+    problems = open_objects(root, root) + missing_defaults(root)
+    trials = list(all_trials(root))
+    with ThreadPoolExecutor() as pool:
+        problems += [problem for found in pool.map(lambda trial: trial(), trials) for problem in found]
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{len(trials)} knobs tried, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+def open_objects(node, root, path="values"):
+    """An object with fixed keys must refuse others, or a typing error goes unnoticed. Each key has its description."""
+    node = chart.resolve(node, root)
+    problems = []
+    if "description" not in node:
+        problems.append(f"{path}: no description")
+    for key, child in node.get("properties", {}).items():
+        problems += open_objects(child, root, f"{path}.{key}")
+    if "properties" in node and node.get("additionalProperties") not in (False,):
+        problems.append(f"{path}: additionalProperties is not false")
+    return problems
+
+
+def missing_defaults(root):
+    """values.yaml shows every knob. Quantities may be absent: absent is their default."""
+    values = chart.defaults()
+    problems = []
+    quantity = root["definitions"]["quantity"]["anyOf"]
+    for path, node in chart.knobs(root, root):
+        try:
+            chart.value_at(values, path)
+        except KeyError:
+            if node.get("anyOf") != quantity and path != ("global",):
+                problems.append(f"{'.'.join(path)}: not in values.yaml")
+    return problems
+
+
+def all_trials(root):
+    for path, node in chart.knobs(root, root):
+        if path[0] != "defaults" and path not in SILENT:
+            yield trial(path, node, ())
+    for path, node in chart.knobs(root["definitions"]["service"], root):
+        if "const" not in node:
+            yield trial(path, node, ("defaults",))
+
+
+def trial(path, node, base):
+    """Returns a function that tries one knob and returns what is wrong with it."""
+    name = ".".join((*base, *path))
+
+    def run():
+        if "examples" not in node:
+            return [f"{name}: the schema gives no example to try"]
+        example = node["examples"][0]
+        before = put(BARE, base, node.get("x-needs", {}))
+        after = put(before, base, {**node.get("x-with", {}), "/" + ".".join((*base, *path)): example})
+        try:
+            old, new = rendered(json.dumps(before)), rendered(json.dumps(after))
+        except chart.Refused as refused:
+            return [f"{name}: {refused}"]
+        changed = [document for document in new if document not in old]
+        gone = [document for document in old if document not in new]
+        if not changed + gone:
+            return [f"{name}: no manifest changes with {example!r}"]
+        service = node.get("x-kind", "backend")
+        if base and service not in map(component, changed + gone):
+            return [f"{name}: no manifest of {service} changes with {example!r}"]
+        return [f"{name}: {problem}" for document in changed for problem in invalid(document)]
+
+    return run
+
+
+def put(values, base, additions):
+    for place, value in additions.items():
+        path = place[1:].split(".") if place.startswith("/") else [*base, *place.split(".")]
+        values = chart.with_value(values, path, value)
+    return values
+
+
+@functools.cache
+def rendered(values):
+    """Many knobs share their values before the change."""
+    return chart.render(json.loads(values))
+
+
+def component(document):
+    return document["metadata"]["labels"].get("app.kubernetes.io/component")
+
+
+def invalid(document):
+    if document["kind"] in chart.FOREIGN_KINDS:
+        return []
+    try:
+        kubernetes_validate.validate(document, "1.37", strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return [f"{document['kind']} is invalid: {error}"]
+    return []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

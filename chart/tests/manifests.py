@@ -1,0 +1,85 @@
+"""Every values file renders to valid, unique Kubernetes objects whose pods meet the restricted Pod Security Standard.
+
+https://kubernetes.io/docs/concepts/security/pod-security-standards/
+"""
+
+import sys
+
+import kubernetes_validate
+
+import chart
+
+# All that is off by default, on.
+EVERYTHING = {
+    "debug": {"enabled": True},
+    "load": {"enabled": True},
+    "networkPolicy": {"enabled": True},
+    "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
+    "monitoring": {"scrapeAnnotations": True, "serviceMonitor": {"enabled": True}},
+    "defaults": {
+        "configMap": {"enabled": True},
+        "service": {"headless": True},
+        "initContainers": [{"name": "first", "image": "client:v1"}],
+        "sidecars": [{"name": "beside", "image": "client:v1", "resources": {"requests": {"cpu": "10m"}}}],
+    },
+}
+
+
+def main():
+    problems = []
+    checked = 0
+    for file in [None, *sorted(chart.VALUES.glob("*.yaml"))]:
+        for title, values in (("alone", {}), ("with everything on", EVERYTHING)):
+            documents = chart.render(values, [file] if file else [])
+            checked += len(documents)
+            where = f"{file.name if file else 'values.yaml'} {title}"
+            problems += [f"{where}: {problem}" for document in documents for problem in wrong(document)]
+            problems += [f"{where}: two objects are {key}" for key in twice(documents)]
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{checked} manifests checked, {len(problems)} problems")
+    return 1 if problems else 0
+
+
+def wrong(document):
+    name = f"{document['kind']} {document['metadata']['name']}"
+    problems = []
+    if document["kind"] not in chart.FOREIGN_KINDS:
+        try:
+            kubernetes_validate.validate(document, "1.37", strict=True)
+        except kubernetes_validate.ValidationError as error:
+            problems.append(f"{name}: {error}")
+    spec = chart.pod_spec(document)
+    return problems + ([f"{name}: {problem}" for problem in unrestricted(spec)] if spec else [])
+
+
+def unrestricted(spec):
+    pod = spec.get("securityContext", {})
+    if spec.get("automountServiceAccountToken") is not False:
+        yield "mounts a service account token"
+    for key in ("hostNetwork", "hostPID", "hostIPC"):
+        if spec.get(key):
+            yield key
+    for container in [*spec.get("initContainers", []), *spec["containers"]]:
+        own = container.get("securityContext", {})
+        effective = {**pod, **own}
+        demands = {
+            "runAsNonRoot": effective.get("runAsNonRoot") is True,
+            "runAsUser other than 0": effective.get("runAsUser") != 0,
+            "seccompProfile RuntimeDefault": effective.get("seccompProfile") == {"type": "RuntimeDefault"},
+            "allowPrivilegeEscalation false": own.get("allowPrivilegeEscalation") is False,
+            "capabilities: drop ALL": own.get("capabilities") == {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": own.get("readOnlyRootFilesystem") is True,
+        }
+        for demand, met in demands.items():
+            if not met:
+                yield f"container {container['name']}: not {demand}"
+
+
+def twice(documents):
+    keys = [f"{document['kind']} {document['metadata']['name']}" for document in documents]
+    return sorted({key for key in keys if keys.count(key) > 1})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
