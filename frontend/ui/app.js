@@ -33,9 +33,14 @@ let ink = null;
 // The column pointed at, counted back from the newest one (0); null for none.
 let selected = null;
 let down = false;
+// Why the worker does not work; null while it does.
+let broken = null;
 const burns = { on: false, answered: 0, shed: 0, failed: 0 };
 // Services that made replies, as opposed to those that passed them on.
 const origins = new Set();
+
+// What stands in the place of a readout.
+const hint = at("readout").textContent;
 
 const viewedAt = () => stoppedAt ?? Date.now();
 
@@ -64,9 +69,8 @@ worker.onmessage = ({ data }) => {
   }
 };
 
-worker.onerror = () => {
-  at("notice").dataset.state = "down";
-  at("notice-text").textContent = "The worker that sends the traffic did not start. This page needs a browser with module workers.";
+worker.onerror = ({ message }) => {
+  broken = `The worker that sends the traffic failed (${message || "it did not start"}). The page needs a browser with module workers.`;
 };
 
 function recordOutcome({ at: sentAt, now, latency: ms, outcome }) {
@@ -162,6 +166,7 @@ function writeNotice(now) {
 function notice(now, failing) {
   const { lastFailure } = ledger;
   const unsent = ledger.unsent > 0 ? ` ${count(ledger.unsent)} not sent: five were still in flight.` : "";
+  if (broken !== null) return ["down", broken];
   if (stoppedAt !== null) return ["stopped", `Stopped at ${clock(stoppedAt)}. Nothing is sent.`];
   if (failing) {
     return ["down", `\u2715 Nothing answered for ${span(now - (ledger.lastAnswerAt ?? ledger.failingSince))}. Last: ${lastFailure.text}`];
@@ -198,6 +203,7 @@ function draw() {
   drawOverview(at("overview"), columns, view);
   pods.draw(ledger, columns, view);
   if (selected !== null) read(columns[view.selected]);
+  else if (at("readout").textContent !== hint) at("readout").textContent = hint;
 }
 
 /** Writes what the column pointed at holds. */
@@ -253,11 +259,13 @@ function wireControls() {
 
 function wirePointing() {
   const table = at("timeline");
-  table.addEventListener("pointermove", (event) => {
+  const point = (event) => {
     if (!(event.target instanceof HTMLCanvasElement)) return;
     const column = Math.floor((event.offsetX / event.target.clientWidth) * COLUMNS);
     select(column - COLUMNS + 1);
-  });
+  };
+  table.addEventListener("pointermove", point);
+  table.addEventListener("pointerdown", point);
   table.addEventListener("pointerleave", () => {
     if (document.activeElement === at("overview")) return;
     selected = null;

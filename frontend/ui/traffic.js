@@ -56,14 +56,18 @@ function restart() {
 }
 
 function turn() {
-  const now = Date.now();
-  if (now - due > SUSPENDED_MS) {
-    suspensions += 1;
-    self.postMessage({ type: "gap", from: due, to: now });
-    due = now;
-  }
-  for (; due <= now; due += 1000 / rate) send();
+  noteSuspension();
+  for (const now = Date.now(); due <= now; due += 1000 / rate) send();
   timer = setTimeout(turn, Math.max(0, due - Date.now()));
+}
+
+/** A turn that is far overdue was slept through: it is a gap in the timeline, and is not made up for. */
+function noteSuspension() {
+  const now = Date.now();
+  if (timer === null || now - due <= SUSPENDED_MS) return;
+  suspensions += 1;
+  self.postMessage({ type: "gap", from: due, to: now });
+  due = now;
 }
 
 async function send() {
@@ -81,6 +85,8 @@ async function send() {
   const outcome = await request("/proxy/items");
   const latency = performance.now() - started;
   inFlight -= 1;
+  // On waking up the outcome may come before the overdue turn.
+  noteSuspension();
   if (outcome.kind === "failed" && before !== suspensions) outcome.kind = "unjudged";
   self.postMessage({ type: "outcome", seq: id, at, now: Date.now(), latency, outcome });
 }

@@ -120,6 +120,13 @@ impl Browser {
         self.post("/actions", &json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": keys }] }));
     }
 
+    /// Stops the browser for `time`, as a machine that sleeps does.
+    pub(crate) fn suspend(&self, time: Duration) {
+        self.signal("-STOP");
+        sleep(time);
+        self.signal("-CONT");
+    }
+
     /// Makes the page see a viewport of `width` times `height` CSS pixels and the colour scheme `scheme`.
     pub(crate) fn emulate(&self, width: u32, height: u32, scheme: &str) {
         let device = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
@@ -148,6 +155,12 @@ impl Browser {
             .filter(|event| event["message"]["method"] == "Network.requestWillBeSent")
             .filter_map(|event| event["message"]["params"]["request"]["url"].as_str().map(str::to_owned))
             .collect()
+    }
+
+    /// Sends `signal` to chromedriver and the browser, which are in one process group.
+    fn signal(&self, signal: &str) {
+        let group = format!("-{}", self.driver.id());
+        let _ = Command::new("kill").args([signal, "--", &group]).stderr(Stdio::null()).status();
     }
 
     fn log(&self, kind: &str) -> Vec<Value> {
@@ -186,30 +199,47 @@ impl Drop for Browser {
     fn drop(&mut self) {
         // The polite way lets Chromium end its own children; the group is ended for the case that this fails.
         let _ = self.agent.delete(&self.session).call();
-        let group = format!("-{}", self.driver.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+        self.signal("-KILL");
         let _ = self.driver.wait();
         let _ = std::fs::remove_dir_all(&self.profile);
     }
 }
 
-/// Starts chromedriver in a process group of its own, on a port that it chooses, and returns its address.
+/// Starts chromedriver and returns its address.
 fn start_driver() -> (Child, String) {
+    let mut output = String::new();
+    // Seen once on a busy machine: with `--port=0` it ends without a word, and the next one starts.
+    for _ in 0..3 {
+        match try_driver() {
+            Ok(started) => return started,
+            Err(text) => output = text,
+        }
+    }
+    panic!("chromedriver ended before it was ready: {output}\n{MEND}");
+}
+
+/// Starts chromedriver in a process group of its own, on a port that it chooses, or returns what it wrote before it ended.
+fn try_driver() -> Result<(Child, String), String> {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::inherit())
         .spawn()
         .unwrap_or_else(|error| panic!("chromedriver: {error}; {MEND}"));
-    let mut lines = BufReader::new(driver.stdout.take().expect("stdout is piped")).lines();
-    let port = lines
-        .by_ref()
-        .map_while(Result::ok)
-        .find_map(|line| Some(line.split_once("started successfully on port ")?.1.trim_end_matches('.').to_owned()))
-        .unwrap_or_else(|| panic!("chromedriver ended before it was ready; {MEND}"));
+    let mut lines = BufReader::new(driver.stdout.take().expect("stdout is piped")).lines().map_while(Result::ok);
+    let mut output = String::new();
+    let port = lines.by_ref().find_map(|line| {
+        output.push_str(&line);
+        output.push('\n');
+        Some(line.split_once("started successfully on port ")?.1.trim_end_matches('.').to_owned())
+    });
+    let Some(port) = port else {
+        let status = driver.wait().expect("a child can be waited for");
+        return Err(format!("{output}{status}"));
+    };
     // Whoever closes the pipe makes chromedriver's next line an error, so it is read for as long as it lives.
-    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-    (driver, format!("127.0.0.1:{port}"))
+    std::thread::spawn(move || lines.for_each(drop));
+    Ok((driver, format!("127.0.0.1:{port}")))
 }

@@ -3,6 +3,8 @@
 mod browser;
 mod pods;
 
+use std::time::Duration;
+
 use browser::Browser;
 use pods::{Pod, Service};
 use serde_json::{Value, json};
@@ -57,6 +59,7 @@ fn an_outage_is_unmistakable_and_its_end_is_told() {
     page.wait("answers", &format!("{ANSWERED} > 5"));
     assert_eq!(page.figure("failed"), 0);
     assert_eq!(page.run(&format!("return {RED};")), 0, "nothing failed, but the timeline is red");
+    page.run(WATCH_LAYOUT);
 
     drop(backend);
     page.wait("failures", &format!("{FAILED} > 5"));
@@ -68,6 +71,8 @@ fn an_outage_is_unmistakable_and_its_end_is_told() {
     page.wait("a line in the log", "document.querySelector('#log .failure')?.textContent.includes('502')");
     let colour = page.run("return getComputedStyle(document.getElementById('failed-part')).backgroundColor;");
     assert_eq!(colour, "rgb(196, 13, 46)", "the count of failures is not red");
+
+    assert_eq!(page.run("return window.shifts;"), json!([]), "things moved on the page");
 
     let _backend = Pod::backend_on(port, "v2", "outage-second");
     page.wait("an answer", &answers_of(&["outage-second"]));
@@ -89,6 +94,24 @@ fn a_gateway_that_is_gone_is_a_failure_too() {
     drop(gateway);
     page.wait("failures", &format!("{FAILED} > 5"));
     page.wait("the banner", "document.getElementById('notice-text').textContent.includes('no reply')");
+}
+
+#[test]
+fn a_suspended_browser_is_a_gap_and_not_a_failure() {
+    let backend = Pod::backend("v1", "suspended-backend");
+    let gateway = Pod::frontend(backend.address, "suspended-gateway");
+    let page = open(&gateway, "suspended");
+    page.wait("answers", &format!("{ANSWERED} > 5"));
+    page.suspend(Duration::from_secs(4));
+    page.wait("the gap", "document.getElementById('log').textContent.includes('The browser was suspended')");
+    let answered = page.figure("answered");
+    page.wait("more answers", &format!("{ANSWERED} > {answered} + 20"));
+    assert_eq!(page.figure("failed"), 0, "{}", page.text("log"));
+    // At 20 a second, the turns of 4 s are 80: made up for at once, five would be sent and the others counted as not.
+    let unsent = page
+        .run("return Number(/(\\d+) not sent/.exec(document.getElementById('notice-text').textContent)?.[1] ?? 0);");
+    assert!(unsent.as_u64() < Some(40), "{}", page.text("notice-text"));
+    assert_clean(&page, &gateway);
 }
 
 #[test]
@@ -169,6 +192,19 @@ const RED: &str = "(() => {
     for (let i = 0; i < data.length; i += 4) red += data[i] === 196 && data[i + 1] === 13 && data[i + 2] === 46;
     return red;
 })()";
+
+/// From now on, `window.shifts` has an entry for whatever moves without being asked to, but for the words behind a figure
+/// that gets another digit, and for the log, which grows at its top.
+const WATCH_LAYOUT: &str = "
+    window.shifts = [];
+    new PerformanceObserver((list) => {
+        for (const shift of list.getEntries()) {
+            for (const { node } of shift.sources) {
+                const element = node?.closest ? node : node?.parentElement;
+                if (!element?.closest('#summary, #log')) window.shifts.push(element?.outerHTML ?? 'a node that is gone');
+            }
+        }
+    }).observe({ type: 'layout-shift' });";
 
 /// An hour at 50 a second, in no time: every thousandth request fails, each minute has ten new pods, each 5 s a gap.
 const LEDGER_FOR_AN_HOUR: &str = "
