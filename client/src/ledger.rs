@@ -199,9 +199,14 @@ impl Ledger {
         }
     }
 
+    /// Requests that came due and have not ended.
+    pub(crate) fn open(&self) -> u64 {
+        self.due - self.answered - self.lost
+    }
+
     /// Counts what is still open as lost: the load ends here.
     pub(crate) fn abandon_open(&mut self, now: Duration) {
-        let open = self.due - self.answered - self.lost;
+        let open = self.open();
         if open > 0 {
             self.lost += open;
             let losses = self.losses.entry(Kind::Abandoned).or_default();

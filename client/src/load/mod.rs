@@ -8,7 +8,7 @@ use std::{
     fs::File,
     hash::{BuildHasher, Hasher, RandomState},
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     rc::Rc,
     time::{Duration, Instant, SystemTime},
@@ -121,9 +121,9 @@ pub(crate) async fn run(options: Options, mut stop: Stop) -> ExitCode {
         return ExitCode::from(EXIT_BOUND);
     }
     // Opened first: a ledger that has nowhere to go is found out before the load, not after it.
-    let file = match options.ledger.as_ref().map(File::create).transpose() {
+    let file = match create(options.ledger.as_deref()) {
         Ok(file) => file,
-        Err(error) => return failed(&format!("--ledger: {error}")),
+        Err(error) => return failed(&error),
     };
     let (run, ledger) = match drive(options, &mut stop).await {
         Ok(done) => done,
@@ -136,6 +136,13 @@ pub(crate) async fn run(options: Options, mut stop: Stop) -> ExitCode {
         return ExitCode::from(EXIT_LOST);
     }
     ExitCode::SUCCESS
+}
+
+fn create(ledger: Option<&Path>) -> Result<Option<File>, String> {
+    let Some(path) = ledger else {
+        return Ok(None);
+    };
+    File::create(path).map(Some).map_err(|error| format!("--ledger {}: {error}", path.display()))
 }
 
 fn failed(why: &str) -> ExitCode {
@@ -173,6 +180,10 @@ async fn drive(options: Options, stop: &mut Stop) -> io::Result<(Run, Ledger)> {
 
     let stopped_early = send_all(schedule, &context, &pools, stop).await?;
     let due_for = context.now();
+    if stopped_early {
+        let open = ledger.borrow().open();
+        eprintln!("client: stopped; waiting for {open} open requests (stop again to give up on them)");
+    }
     tokio::select! {
         () = pools.finish() => {}
         _ = stop.signalled() => pools.abandon().await,

@@ -1,0 +1,8 @@
+//! The client against a server that does exactly what each test says.
+
+mod commands;
+mod connections;
+mod losses;
+mod run;
+mod server;
+mod stopping;

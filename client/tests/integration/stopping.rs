@@ -1,0 +1,75 @@
+//! SIGTERM and SIGINT.
+
+use std::io::{BufRead, BufReader};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use crate::run::{Ledger, Ran, finish, signal, start};
+use crate::server::{Server, Step};
+
+fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Whether the process handles SIGTERM by now (`SigCgt` in proc(5)).
+fn catches_sigterm(child: &Child) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+    u64::from_str_radix(caught, 16).unwrap() & (1 << 14) != 0
+}
+
+#[test]
+fn a_stopped_load_waits_for_what_it_sent_and_prints_its_ledger() {
+    let server = Server::start(|request| vec![Step::Pause(Duration::from_millis(100)), request.answer()]);
+    let load = start(&["load", &server.url("/"), "--rate", "100", "--duration", "1h", "--output", "json"]);
+    wait_for("five requests", || server.requests().len() >= 5);
+    signal(&load, "TERM");
+    let ledger = Ledger::read(&finish(load));
+    assert_eq!(ledger.lost(), "");
+    assert_eq!(ledger.json["stopped_early"], true);
+    assert_eq!(ledger.count("/requests/answered"), server.requests().len() as u64);
+    assert_eq!(ledger.count("/plan/requests"), 360_000);
+}
+
+#[test]
+fn a_second_signal_gives_up_on_what_is_open() {
+    let server = Server::start(|_| vec![Step::Stall]);
+    let mut load =
+        start(&["load", &server.url("/"), "--rate", "100", "--duration", "1h", "--timeout", "60s", "--output", "json"]);
+    wait_for("five requests", || server.requests().len() >= 5);
+    signal(&load, "INT");
+    let mut stderr = BufReader::new(load.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("stopped; waiting for") {
+        assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    signal(&load, "INT");
+    let ledger = Ledger::read(&finish(load));
+    assert_eq!(ledger.lost(), format!("abandoned {}", ledger.count("/requests/due")));
+}
+
+#[test]
+fn get_and_wait_end_as_a_shell_expects() {
+    for command in ["get", "wait"] {
+        let server = Server::start(|_| vec![Step::Stall]);
+        let child = start(&[command, &server.url("/"), "--timeout", "60s"]);
+        wait_for("the request", || !server.requests().is_empty());
+        signal(&child, "TERM");
+        assert_eq!(finish(child).code, Some(128 + 15), "{command}");
+    }
+}
+
+#[test]
+fn pause_ends_well_on_both_signals() {
+    for name in ["TERM", "INT"] {
+        let child = start(&["pause"]);
+        wait_for("a handler", || catches_sigterm(&child));
+        signal(&child, name);
+        let Ran { code, stdout, stderr } = finish(child);
+        assert_eq!((code, stdout.as_str(), stderr.as_str()), (Some(0), "", ""), "{name}");
+    }
+}
