@@ -111,30 +111,30 @@ impl App for Backend {
             Resolution::Answered(route, result) => return Reply { route, result },
         };
         let query = request.uri().query().unwrap_or_default();
-        let known: &[&str] = match route.endpoint {
-            Endpoint::Burn => &["ms"],
-            // The kubelet and people add what they like to a probe; it must not fail for that.
-            Endpoint::Probe(probe) => {
-                return Reply { route: route.path, result: Ok(probe.answer(server)) };
-            }
-            _ => &[],
-        };
-        let result = match query::parse(query, known) {
-            Err(problem) => Err(problem),
-            Ok(values) => match route.endpoint {
-                Endpoint::Items => Ok(json(self.items.all())),
-                Endpoint::Item => self.items.one(id).map(json),
-                Endpoint::Burn => self.burn(values[0].as_deref(), server).await,
-                Endpoint::Docs => Ok(self.docs.page()),
-                Endpoint::OpenApi => Ok(self.docs.description()),
-                Endpoint::Probe(probe) => Ok(probe.answer(server)),
-            },
-        };
+        let result = self.respond(route.endpoint, id, query, server).await;
         Reply { route: route.path, result }
     }
 }
 
 impl Backend {
+    async fn respond(
+        &self,
+        endpoint: Endpoint,
+        id: &str,
+        query: &str,
+        server: &Server,
+    ) -> Result<Response<Body>, Problem> {
+        match endpoint {
+            Endpoint::Items => query::none(query).map(|()| json(self.items.all())),
+            Endpoint::Item => query::none(query).and_then(|()| self.items.one(id)).map(json),
+            Endpoint::Burn => self.burn(query::only("ms", query)?, server).await,
+            Endpoint::Docs => query::none(query).map(|()| self.docs.page()),
+            Endpoint::OpenApi => query::none(query).map(|()| self.docs.description()),
+            // People and load balancers add what they like to a probe's query; a probe must not fail for that.
+            Endpoint::Probe(probe) => Ok(probe.answer(server)),
+        }
+    }
+
     async fn burn(&self, ms: Option<&str>, server: &Server) -> Result<Response<Body>, Problem> {
         #[derive(Serialize)]
         struct Report<'a> {

@@ -3,33 +3,46 @@
 use hyper::StatusCode;
 use service::problem::Problem;
 
-/// The values of the `known` parameters, in their order. Values are taken as they are: none of them needs percent-encoding.
+/// Checks that there are no parameters.
 ///
 /// # Errors
-/// 400 where a parameter is unknown or given twice.
-pub(crate) fn parse(query: &str, known: &[&str]) -> Result<Vec<Option<String>>, Problem> {
-    let mut values = vec![None; known.len()];
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let Some(at) = known.iter().position(|known| *known == name) else {
-            return Err(bad(&unknown(name, known)));
-        };
-        if values[at].replace(value.to_owned()).is_some() {
-            return Err(bad(&format!("the query parameter {name} is given twice")));
+/// 400 where there is one.
+pub(crate) fn none(query: &str) -> Result<(), Problem> {
+    match pairs(query).next() {
+        None => Ok(()),
+        Some((name, _)) => Err(bad(format!("this path takes no query parameters, but {:?} is given", shown(name)))),
+    }
+}
+
+/// The value of the parameter `known`, which is the only one taken. Taken as it is, without percent-decoding: what is asked
+/// for here is a number.
+///
+/// # Errors
+/// 400 where another parameter is given, or this one twice.
+pub(crate) fn only<'q>(known: &str, query: &'q str) -> Result<Option<&'q str>, Problem> {
+    let mut found = None;
+    for (name, value) in pairs(query) {
+        if name != known {
+            return Err(bad(format!("the query parameter {:?} is unknown; known: {known}", shown(name))));
+        }
+        if found.replace(value).is_some() {
+            return Err(bad(format!("the query parameter {known} is given twice")));
         }
     }
-    Ok(values)
+    Ok(found)
 }
 
-fn unknown(name: &str, known: &[&str]) -> String {
-    let shown: String = name.chars().take(40).collect();
-    match known {
-        [] => format!("this path takes no query parameters, but {shown:?} is given"),
-        known => format!("the query parameter {shown:?} is unknown; known: {}", known.join(", ")),
-    }
+fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
-fn bad(detail: &str) -> Problem {
+/// As much of a name as a message repeats.
+fn shown(name: &str) -> String {
+    name.chars().take(40).collect()
+}
+
+fn bad(detail: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
@@ -38,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queries_by_the_table() {
+    fn one_parameter_by_the_table() {
         let table: [(&str, Option<Option<&str>>); 8] = [
             ("", Some(None)),
             ("&", Some(None)),
@@ -50,9 +63,13 @@ mod tests {
             ("ms=5&x=1", None),
         ];
         for (query, expected) in table {
-            let value = parse(query, &["ms"]).ok().map(|values| values[0].clone());
-            let expected = expected.map(|value| value.map(str::to_owned));
-            assert_eq!(value, expected, "{query}");
+            assert_eq!(only("ms", query).ok(), expected, "{query}");
         }
+    }
+
+    #[test]
+    fn no_parameter_is_none_at_all() {
+        assert!(none("").is_ok() && none("&&").is_ok());
+        assert!(none("x").is_err() && none("=").is_err());
     }
 }

@@ -93,7 +93,12 @@ fn start<A: App>() -> ExitCode {
         workers = ?workers,
         "starting"
     );
-    let served = runtime::build(workers).and_then(|runtime| runtime.block_on(serve::<A>(config, own)));
+    let served = runtime::build(workers).and_then(|runtime| {
+        let served = runtime.block_on(serve::<A>(config, own));
+        // Dropping the runtime would wait for its blocking threads, such as one that resolves a name.
+        runtime.shutdown_background();
+        served
+    });
     match served {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

@@ -1,0 +1,152 @@
+//! The API over real sockets.
+
+#[path = "../../service/tests/running/mod.rs"]
+mod running;
+#[path = "../../service/tests/wire/mod.rs"]
+mod wire;
+
+use std::time::{Duration, Instant};
+
+use backend::routes::TABLE;
+use backend::{Backend, Config};
+use running::{BRIEF, Running, WIDE, start};
+use serde_json::Value;
+use wire::{Reply, Wire, get, until};
+
+const CONFIG: Config =
+    Config { burn_slots: 2, burn_default: Duration::from_millis(5), burn_max: Duration::from_secs(10) };
+
+fn backend() -> Running {
+    start::<Backend>(CONFIG, BRIEF, WIDE)
+}
+
+fn json(reply: &Reply) -> Value {
+    serde_json::from_slice(&reply.body).unwrap()
+}
+
+#[tokio::test]
+async fn items_are_listed_and_found_with_who_served_them() {
+    let running = backend();
+    let all = json(&get(running.address, "/api/items").await);
+    assert_eq!(
+        all["served_by"],
+        serde_json::json!({"service": "backend", "version": "v1", "pod": "backend-1", "node": "worker"})
+    );
+    for item in all["items"].as_array().unwrap() {
+        let one = json(&get(running.address, &format!("/api/items/{}", item["id"])).await);
+        assert_eq!(one["item"], *item);
+        assert_eq!(one["served_by"], all["served_by"]);
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_is_a_problem_that_says_what_to_do() {
+    let running = backend();
+    let mut client = Wire::connect(running.address).await.unwrap();
+    for (method, path, status, says) in [
+        ("GET", "/api/items/99", 404, "there are 12"),
+        ("GET", "/api/items/one", 400, "whole number"),
+        ("GET", "/api/items?x=1", 400, "takes no query parameters"),
+        ("GET", "/api/cpu-burn?ms=0", 400, "from 1 to 10000"),
+        ("GET", "/api/cpu-burn?ms=10001", 400, "from 1 to 10000"),
+        ("GET", "/api/cpu-burn?ms=-1", 400, "from 1 to 10000"),
+        ("GET", "/api/cpu-burn?ms=+1", 400, "from 1 to 10000"),
+        ("GET", "/api/cpu-burn?ms=", 400, "from 1 to 10000"),
+        ("GET", "/api/cpu-burn?ms=99999999999999999999", 400, "from 1 to 10000"),
+        ("GET", "/api/cpu-burn?ms=1&ms=2", 400, "given twice"),
+        ("GET", "/api/cpu-burn?sec=1", 400, "known: ms"),
+        ("GET", "/nope", 404, "no such path"),
+        ("POST", "/api/items", 405, "GET, HEAD"),
+        ("DELETE", "/health", 405, "GET, HEAD"),
+    ] {
+        let reply = client.ask(method, path, "").await.unwrap();
+        assert_eq!(reply.status, status, "{method} {path}");
+        assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{method} {path}");
+        let problem = json(&reply);
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["instance"], path.split('?').next().unwrap());
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{problem}");
+        assert_eq!(reply.header("allow").is_some(), status == 405, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn every_route_answers_get_head_and_options() {
+    let running = backend();
+    let mut client = Wire::connect(running.address).await.unwrap();
+    for route in TABLE {
+        let path = route.path.replace("{id}", "7");
+        let get = client.get(&path).await.unwrap();
+        assert_eq!(get.status, 200, "{path}");
+        let head = client.ask("HEAD", &path, "").await.unwrap();
+        // Two burns of the same length report different counts, so their lengths may differ.
+        if route.path != "/api/cpu-burn" {
+            assert_eq!(head.stable_headers(), get.stable_headers(), "{path}");
+        }
+        let options = client.ask("OPTIONS", &path, "").await.unwrap();
+        assert_eq!((options.status, options.header("allow")), (204, Some("GET, HEAD, OPTIONS")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_does_not_cost_the_reply() {
+    let running = backend();
+    let mut client = Wire::connect(running.address).await.unwrap();
+    let body = "x".repeat(60_000);
+    let head = format!("POST /api/items HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", body.len());
+    client.send(head + &body).await.unwrap();
+    assert_eq!(client.reply("POST").await.unwrap().status, 405);
+    assert_eq!(client.get("/health").await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn burns_beyond_the_slots_are_refused_with_a_time_to_come_back() {
+    let running = backend();
+    let mut busy = fill_the_slots(&running, 3000).await;
+    let refused = get(running.address, "/api/cpu-burn?ms=1").await;
+    assert_eq!(refused.status, 429);
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=3).contains(&wait), "{wait}");
+    // A client that goes away frees its slot long before its burn would have ended.
+    busy.pop();
+    until("a free slot", async || get(running.address, "/api/cpu-burn?ms=1").await.status == 200).await;
+}
+
+#[tokio::test]
+async fn a_burn_reports_what_it_did() {
+    let running = backend();
+    let report = json(&get(running.address, "/api/cpu-burn?ms=30").await);
+    assert!(report["burned_ms"].as_u64().unwrap() >= 30, "{report}");
+    assert!(report["iterations"].as_u64().unwrap() > 0, "{report}");
+    assert_eq!(report["served_by"]["pod"], "backend-1");
+}
+
+/// The middle of many probes is what counts: a machine that runs other tests delays single ones by whole scheduler slices, and
+/// a burn on the serving thread would delay every one, by seconds.
+#[tokio::test]
+async fn probes_answer_within_5_ms_while_every_slot_is_busy() {
+    let running = backend();
+    let _busy = fill_the_slots(&running, 10_000).await;
+    let mut client = Wire::connect(running.address).await.unwrap();
+    let mut took = Vec::new();
+    for path in ["/health", "/ready", "/started"].repeat(20) {
+        let asked = Instant::now();
+        assert_eq!(client.get(path).await.unwrap().status, 200);
+        took.push(asked.elapsed());
+    }
+    took.sort();
+    assert_eq!(get(running.address, "/api/cpu-burn?ms=1").await.status, 429, "the slots were not busy all the time");
+    assert!(took[took.len() / 2] < Duration::from_millis(5), "{took:?}");
+}
+
+/// Starts as many burns as there are slots; they end when the connections are dropped.
+async fn fill_the_slots(running: &Running, ms: u64) -> Vec<Wire> {
+    let mut busy = Vec::new();
+    for number in 1..=CONFIG.burn_slots {
+        let mut client = Wire::connect(running.address).await.unwrap();
+        client.send(format!("GET /api/cpu-burn?ms={ms} HTTP/1.1\r\nHost: test\r\n\r\n")).await.unwrap();
+        until("the burn", async || running.server.metrics.requests_in_flight() == number as i64).await;
+        busy.push(client);
+    }
+    busy
+}

@@ -1,0 +1,170 @@
+//! The real program: arguments, settings, signals, exit codes.
+
+#[path = "../../service/tests/wire/mod.rs"]
+mod wire;
+
+use std::io::{BufRead, BufReader, Lines};
+use std::net::SocketAddr;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use serde_json::Value;
+use wire::{Wire, get};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_backend");
+
+fn output(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    Command::new(PROGRAM).args(arguments).env_clear().envs(environment.iter().copied()).output().unwrap()
+}
+
+#[test]
+fn help_lists_every_variable_and_version_names_the_build() {
+    let help = output(&["--help"], &[]);
+    assert!(help.status.success());
+    let text = String::from_utf8(help.stdout).unwrap();
+    for name in ["PORT", "METRICS_PORT", "POD_NAME", "DRAIN_SECONDS", "LOG_LEVEL", "BURN_SLOTS"] {
+        assert!(text.contains(&format!("\n  {name} ")), "{name} is not in\n{text}");
+    }
+    let version = output(&["--version"], &[]);
+    assert!(version.status.success());
+    assert!(version.stdout.starts_with(b"backend "));
+}
+
+#[test]
+fn help_does_not_depend_on_the_environment() {
+    assert_eq!(output(&["--help"], &[]).stdout, output(&["--help"], &[("PORT", "wrong")]).stdout);
+}
+
+#[test]
+fn wrong_settings_and_arguments_exit_64_and_say_why() {
+    let wrong = output(&[], &[("PORT", "80 00"), ("DRAIN_SECONDS", "-1"), ("BURN_DEFAULT_MS", "20000")]);
+    assert_eq!(wrong.status.code(), Some(64));
+    let text = String::from_utf8(wrong.stderr).unwrap();
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(text.contains("PORT=\"80 00\" is not accepted: set it to a whole number from 0 to 65535"), "{text}");
+    assert!(text.contains("at most BURN_MAX_MS, which is 10000"), "{text}");
+    assert_eq!(output(&["--port=1"], &[]).status.code(), Some(64));
+    assert_eq!(output(&["--help", "x"], &[]).status.code(), Some(64));
+}
+
+#[test]
+fn a_taken_port_is_one_clear_message() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let refused = output(&[], &[("BIND_ADDRESS", "127.0.0.1"), ("PORT", &port), ("METRICS_PORT", "0")]);
+    assert_eq!(refused.status.code(), Some(1));
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(text.contains(&format!("cannot listen on 127.0.0.1:{port}")) && text.contains("PORT"), "{text}");
+}
+
+/// A running program, killed if the test fails before it has ended.
+struct Program {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Program {
+    fn start(environment: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(PROGRAM)
+            .env_clear()
+            .envs([("BIND_ADDRESS", "127.0.0.1"), ("PORT", "0"), ("METRICS_PORT", "0"), ("POD_NAME", "backend-7")])
+            .envs(environment.iter().copied())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    /// Reads log lines up to the one with `message`.
+    fn line(&mut self, message: &str) -> Value {
+        for line in self.lines.by_ref() {
+            let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            if line["message"].as_str().unwrap().starts_with(message) {
+                return line;
+            }
+        }
+        panic!("the program ended without the line {message:?}");
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn address(line: &Value, key: &str) -> SocketAddr {
+    line[key].as_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn sigterm_drains_and_exits_0_with_every_step_logged() {
+    let mut program = Program::start(&[("DRAIN_SECONDS", "0.2")]);
+    assert_eq!(program.line("starting")["pod"], "backend-7");
+    let listening = program.line("listening");
+    let service = address(&listening, "address");
+    program.line("ready");
+    let mut kept = Wire::connect(service).await.unwrap();
+    let before = kept.get("/api/items").await.unwrap();
+    assert_eq!((before.status, before.says_close()), (200, false));
+    assert!(before.header("x-served-by").unwrap().ends_with("/backend-7"));
+
+    let mut slow = Wire::connect(service).await.unwrap();
+    slow.send("GET /api/cpu-burn?ms=600 HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+    // Its turn comes only after that of the request above: both are in flight when the signal comes.
+    kept.get("/health").await.unwrap();
+
+    program.signal("-TERM");
+    assert_eq!(program.line("term")["signal"], "SIGTERM");
+    let draining = program.line("draining");
+    assert_eq!(draining["in_flight"], 1, "{draining}");
+    let during = kept.get("/ready").await.unwrap();
+    assert_eq!((during.status, during.says_close()), (503, true));
+    let burned = slow.reply("GET").await.unwrap();
+    assert_eq!((burned.status, burned.says_close()), (200, true));
+    assert_eq!(program.line("exit")["in_flight"], 0);
+    assert_eq!(program.child.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_request_that_outlives_the_deadline_is_reported_by_the_exit_code() {
+    let mut program = Program::start(&[("DRAIN_SECONDS", "0"), ("LONGEST_REQUEST_SECONDS", "0.05")]);
+    let service = address(&program.line("listening"), "address");
+    let mut slow = Wire::connect(service).await.unwrap();
+    slow.send("GET /api/cpu-burn?ms=10000 HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+    assert_eq!(get(service, "/health").await.status, 200);
+    program.signal("-INT");
+    assert!(slow.reply("GET").await.is_err());
+    assert_eq!(program.line("exit")["clean"], false);
+    assert_eq!(program.child.wait().unwrap().code(), Some(1));
+}
+
+#[tokio::test]
+async fn metrics_have_a_port_of_their_own() {
+    let mut program = Program::start(&[]);
+    let listening = program.line("listening");
+    let (service, metrics) = (address(&listening, "address"), address(&listening, "metrics_address"));
+    program.line("ready");
+    get(service, "/api/items/3").await;
+    let reply = get(metrics, "/metrics").await;
+    assert!(reply.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    for line in [
+        "http_requests_total{method=\"GET\",route=\"/api/items/{id}\",status=\"2xx\"} 1",
+        "http_requests_in_flight 0",
+        "build_info{service=\"backend\"",
+        "process_resident_memory_bytes ",
+        "process_cpu_seconds_total ",
+        "http_request_duration_seconds_bucket",
+        "# EOF",
+    ] {
+        assert!(reply.text().contains(line), "{line} is not in\n{}", reply.text());
+    }
+    assert_eq!(get(metrics, "/api/items").await.status, 404);
+    assert_eq!(get(service, "/metrics").await.status, 404);
+}
