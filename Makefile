@@ -10,7 +10,8 @@ export CLUSTER
 # The tools that the cluster is built with: helm, kubectl and the linters.
 export PATH := $(CURDIR)/.cluster/bin:$(PATH)
 # One clock for the progress lines of all steps.
-export PROGRESS_START ?= $(shell date +%s.%N)
+PROGRESS_START := $(or $(PROGRESS_START),$(shell date +%s.%N))
+export PROGRESS_START
 
 LOGS := .cluster/log
 # step NAME,WHAT: runs a command with its output in a log, and shows the end of it if the command fails.
@@ -31,7 +32,7 @@ up: images ## Start the cluster, load the images, install the chart, print the U
 	@eval "$$(cluster/cluster env)"; \
 	  if helm status practice >/dev/null 2>&1; then . cluster/progress.sh; say 'release practice is there already'; \
 	  else $(call step,install,'chart installed as release practice: all pods ready') helm install practice chart/ --wait --timeout 180s; fi; \
-	  printf '\n%s\n' \
+	  printf '%s\n' '' \
 	    "  the page     $$NODEPORT_URL        (NodePort of the frontend)" \
 	    "  the Ingress  $$INGRESS_URL/api/items" \
 	    '' \
@@ -54,7 +55,7 @@ status: ## What runs, where, and how much memory it takes
 images: .cluster/images/packed ## Compile v1 and v2 of backend, frontend and client, and pack them as OCI archives (root)
 
 .cluster/images/packed: .cluster/binaries/v1/compiled .cluster/binaries/v2/compiled Dockerfile
-	@$(call step,prepare,'tools and Debian packages') cluster/prepare
+	@$(call step,prepare,'tools and Debian packages') cluster/prepare up
 	@$(call step,pack,'images packed: .cluster/images/*.tar') cluster/images services .cluster/binaries
 	@touch $@
 
