@@ -57,7 +57,7 @@ async fn exchange(options: &Options) -> Result<http::StatusCode, Failure> {
     let mut connection = Connection::open_any(&options.target.origin).await?;
     let reply = connection.send(options.message.to(&options.target)).await.map_err(failure_of)?;
     if !options.quiet {
-        eprint!("{}", head(&reply, &options.target, &connection));
+        eprint!("{}", head(&reply, &connection));
     }
     let status = reply.status();
     print_body(reply.into_body(), options.quiet).await?;
@@ -72,8 +72,8 @@ pub(crate) fn failure_of(error: SendError) -> Failure {
     }
 }
 
-fn head(reply: &Response<Incoming>, target: &Target, connection: &Connection) -> String {
-    let mut head = format!("{} is {}\n{:?} {}\n", target.origin, connection.peer, reply.version(), reply.status());
+fn head(reply: &Response<Incoming>, connection: &Connection) -> String {
+    let mut head = format!("connected to {}\n{:?} {}\n", connection.peer, reply.version(), reply.status());
     for (name, value) in reply.headers() {
         // Escaped: whatever the server sent, a terminal shows it and does not obey it.
         // Writing to a string does not fail.

@@ -64,7 +64,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// One thread: the load's connections share its ledger without locks, and 1,000 requests a second need 5 % of a core.
+/// One thread: the connections of a load share its ledger without locks, and 1,000 requests a second take a tenth of a
+/// core.
 fn execute(command: Command) -> std::io::Result<ExitCode> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {

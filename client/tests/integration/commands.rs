@@ -16,7 +16,7 @@ fn get_prints_the_head_on_stderr_and_the_body_on_stdout() {
     assert_eq!(ran.code, Some(0));
     assert_eq!(ran.stdout, "{\"a\":1}");
     let address = server.address;
-    assert_eq!(ran.stderr, format!("{address} is {address}\nHTTP/1.1 200 OK\nx-seen: yes\ncontent-length: 7\n\n\n"));
+    assert_eq!(ran.stderr, format!("connected to {address}\nHTTP/1.1 200 OK\nx-seen: yes\ncontent-length: 7\n\n\n"));
     let head = &server.requests()[0].head;
     assert!(head.starts_with("GET /api/items?x=1 HTTP/1.1\r\n"), "{head}");
     assert_eq!(server.requests()[0].header("host"), address.to_string());
