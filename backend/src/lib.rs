@@ -108,7 +108,7 @@ impl App for Backend {
         discard_body(request.body_mut()).await;
         let (route, id) = match resolve(TABLE, request.method(), request.uri().path()) {
             Resolution::Found(route, id) => (route, id),
-            Resolution::Answered(route, result) => return Reply { route, result },
+            Resolution::Unrouted(unrouted) => return unrouted.reply(),
         };
         let query = request.uri().query().unwrap_or_default();
         let result = self.respond(route.endpoint, id, query, server).await;
@@ -147,7 +147,7 @@ impl Backend {
             self.refused.inc();
             let detail = format!("all {} burn slots are busy", self.config.burn_slots);
             Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
-                .header(RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil() as u64))
+                .header(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)))
         })?;
         let Burned { took, iterations } = burn::run(length, slot)
             .await
@@ -172,6 +172,11 @@ impl Backend {
             )),
         }
     }
+}
+
+/// Rounded up: `Retry-After` has no fractions, and earlier would be too early.
+fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
 /// Reads a request body that no endpoint wants, within bounds.

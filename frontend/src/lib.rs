@@ -91,7 +91,7 @@ impl App for Frontend {
         let path = request.uri().path().to_owned();
         let (route, rest) = match resolve(TABLE, request.method(), &path) {
             Resolution::Found(route, rest) => (route, rest),
-            Resolution::Answered(route, result) => return Reply { route, result },
+            Resolution::Unrouted(unrouted) => return unrouted.reply(),
         };
         let result = match route.endpoint {
             Endpoint::Probe(probe) => Ok(probe.answer(server)),

@@ -21,7 +21,8 @@ use crate::pool::{Connection, Pool};
 use crate::resolve::Resolver;
 use crate::transfer::{Download, Late, Pace, Upload};
 
-/// What hyper buffers of an upstream's connection, in each direction; also the longest head of a reply.
+/// What hyper buffers of an upstream's connection, in each direction. A reply's head that needs more than twice as much is
+/// refused.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// The most header fields of a reply.
 const HEADERS: usize = 100;
@@ -78,11 +79,11 @@ impl Origin {
             && uri.path_and_query().is_none_or(|path| path == "/")
             && !authority.as_str().contains('@')
             && !text.contains('#');
-        let host = authority.host().trim_matches(['[', ']']);
-        let port = match authority.port() {
+        let port = match authority.as_str().strip_prefix(authority.host())?.strip_prefix(':') {
             Some(_) => authority.port_u16().filter(|port| *port > 0)?,
             None => 80,
         };
+        let host = authority.host().trim_matches(['[', ']']);
         (bare && !host.is_empty()).then(|| Self {
             host: host.to_owned(),
             port,

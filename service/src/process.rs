@@ -24,7 +24,7 @@ impl Collector for Process {
                 None,
                 MetricType::Gauge,
             )?;
-            ConstGauge::new(bytes as i64).encode(metric)?;
+            ConstGauge::new(bytes).encode(metric)?;
         }
         if let Some(seconds) = read("stat").as_deref().and_then(cpu_seconds) {
             let metric = encoder.encode_descriptor(
@@ -38,7 +38,7 @@ impl Collector for Process {
         if let Ok(files) = std::fs::read_dir("/proc/self/fd") {
             let metric =
                 encoder.encode_descriptor("process_open_fds", "Open file descriptors", None, MetricType::Gauge)?;
-            ConstGauge::new(files.count() as i64).encode(metric)?;
+            ConstGauge::new(files.count() as u64).encode(metric)?;
         }
         Ok(())
     }

@@ -36,8 +36,9 @@ pub fn main<A: App>() -> ExitCode {
         }
         (Some(argument), _) => {
             eprintln!(
-                "{}: {argument:?} is not accepted: settings are environment variables, see {} --help",
+                "{}: the argument {} is not accepted: settings are environment variables, see {} --help",
                 A::NAME,
+                argument.display(),
                 A::NAME
             );
             ExitCode::from(USAGE)

@@ -4,6 +4,7 @@ use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 
 use crate::body::Body;
+use crate::exchange::Reply;
 use crate::problem::Problem;
 
 /// A path and what answers it.
@@ -39,43 +40,65 @@ impl Methods {
 }
 
 /// What a table says to a request.
+#[derive(Debug)]
 pub enum Resolution<'t, 'p, E> {
     /// The route, and the segment or rest that its `{name}` matched, still percent-encoded (empty without one).
     Found(&'t Route<E>, &'p str),
-    /// The table answers by itself: no such path, another method, or `OPTIONS`. With the label of the route.
-    Answered(&'static str, Result<Response<Body>, Problem>),
+    /// No route answers; the table does.
+    Unrouted(Unrouted),
+}
+
+/// A request that the table answers by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unrouted {
+    /// The path does not exist.
+    NotFound,
+    /// The path, a route's template, takes other methods.
+    NotAllowed(&'static str),
+    /// The methods of a path, a route's template, or of the server (`*`) are asked for.
+    Options(&'static str),
 }
 
 /// Looks `path` up. The first route that matches wins.
 pub fn resolve<'t, 'p, E>(table: &'t [Route<E>], method: &Method, path: &'p str) -> Resolution<'t, 'p, E> {
-    let found = table.iter().find_map(|route| captured(route.path, path).map(|capture| (route, capture)));
-    let Some((route, capture)) = found else {
-        return match (method, path) {
-            // RFC 9110, section 9.3.7: a question about the server as a whole.
-            (&Method::OPTIONS, "*") => Resolution::Answered("*", Ok(options())),
-            _ => Resolution::Answered(UNKNOWN, Err(Problem::new(StatusCode::NOT_FOUND, "no such path"))),
-        };
+    let mut matches = table.iter().filter_map(|route| captured(route.path, path).map(|capture| (route, capture)));
+    let unrouted = match matches.next() {
+        Some((route, capture)) if route.methods.contain(method) => return Resolution::Found(route, capture),
+        Some((route, _)) if method == Method::OPTIONS => Unrouted::Options(route.path),
+        Some((route, _)) => Unrouted::NotAllowed(route.path),
+        // RFC 9110, section 9.3.7: a question about the server as a whole.
+        None if method == Method::OPTIONS && path == "*" => Unrouted::Options("*"),
+        None => Unrouted::NotFound,
     };
-    if route.methods.contain(method) {
-        Resolution::Found(route, capture)
-    } else if method == Method::OPTIONS {
-        Resolution::Answered(route.path, Ok(options()))
-    } else {
-        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("this path takes {}", Methods::GET));
-        let problem = problem.header(ALLOW, HeaderValue::from_static(Methods::GET));
-        Resolution::Answered(route.path, Err(problem))
+    Resolution::Unrouted(unrouted)
+}
+
+impl Unrouted {
+    /// The reply: 404, 405 with `Allow`, or 204 with `Allow`.
+    #[must_use]
+    pub fn reply(self) -> Reply {
+        let allow = HeaderValue::from_static(Methods::GET);
+        match self {
+            Self::NotFound => {
+                Reply { route: UNKNOWN, result: Err(Problem::new(StatusCode::NOT_FOUND, "no such path")) }
+            }
+            Self::NotAllowed(route) => {
+                let detail = format!("this path takes {}", Methods::GET);
+                let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
+                Reply { route, result: Err(problem.header(ALLOW, allow)) }
+            }
+            Self::Options(route) => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                response.headers_mut().insert(ALLOW, allow);
+                Reply { route, result: Ok(response) }
+            }
+        }
     }
 }
 
 /// Label of requests that no route took.
 pub const UNKNOWN: &str = "unknown";
-
-fn options() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(Methods::GET));
-    response
-}
 
 /// What the placeholder of `pattern` matches in `path`, empty where it has none; `None` where the path does not match.
 fn captured<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
@@ -99,15 +122,12 @@ mod tests {
 
     fn outcome(method: &str, path: &str) -> String {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        match resolve(TABLE, &method, path) {
-            Resolution::Found(route, capture) => format!("{} {capture}", route.endpoint),
-            Resolution::Answered(label, Ok(response)) => {
-                format!("{label} {}", response.status().as_u16())
-            }
-            Resolution::Answered(label, Err(problem)) => {
-                format!("{label} {}", problem.status().as_u16())
-            }
-        }
+        let unrouted = match resolve(TABLE, &method, path) {
+            Resolution::Found(route, capture) => return format!("{} {capture}", route.endpoint),
+            Resolution::Unrouted(unrouted) => unrouted.reply(),
+        };
+        let status = unrouted.result.map_or_else(|problem| problem.status(), |response| response.status());
+        format!("{} {}", unrouted.route, status.as_u16())
     }
 
     #[test]

@@ -18,12 +18,12 @@ pub enum Workers {
     Many(usize),
 }
 
-/// The workers for a CPU quota in cores (`None` is no quota) on a machine with `cores`.
+/// The workers for a CPU quota in cores, rounded up (`None` is no quota), on a machine with `cores`.
 #[must_use]
-pub fn workers(quota: Option<f64>, cores: usize) -> Workers {
+pub fn workers(quota: Option<usize>, cores: usize) -> Workers {
     let cores = cores.max(1);
     let usable = match quota {
-        Some(quota) => (quota.max(0.0).ceil() as usize).clamp(1, cores),
+        Some(quota) => quota.clamp(1, cores),
         None => cores,
     };
     match usable {
@@ -32,9 +32,9 @@ pub fn workers(quota: Option<f64>, cores: usize) -> Workers {
     }
 }
 
-/// The CPU quota of this process in cores.
+/// The CPU quota of this process in cores, rounded up.
 #[must_use]
-pub fn quota() -> Option<f64> {
+pub fn quota() -> Option<usize> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let root = Path::new("/sys/fs/cgroup");
     let read = |controller: &str, group: &str, file: &str| {
@@ -91,20 +91,20 @@ fn group_of<'a>(groups: &'a str, controller: Option<&str>) -> &'a str {
 }
 
 /// `cpu.max`: "quota period" in microseconds, or "max period".
-fn quota_v2(text: &str) -> Option<f64> {
+fn quota_v2(text: &str) -> Option<usize> {
     let (quota, period) = text.trim().split_once(' ')?;
     ratio(quota, period)
 }
 
 /// `cpu.cfs_quota_us` and `cpu.cfs_period_us`; -1 is no quota.
-fn quota_v1(quota: &str, period: &str) -> Option<f64> {
+fn quota_v1(quota: &str, period: &str) -> Option<usize> {
     ratio(quota.trim(), period.trim())
 }
 
-fn ratio(quota: &str, period: &str) -> Option<f64> {
-    let quota: u64 = quota.parse().ok()?;
-    let period: u64 = period.parse().ok()?;
-    (period > 0).then(|| quota as f64 / period as f64)
+fn ratio(quota: &str, period: &str) -> Option<usize> {
+    let quota: usize = quota.parse().ok()?;
+    let period: usize = period.parse().ok()?;
+    (period > 0).then(|| quota.div_ceil(period))
 }
 
 #[cfg(test)]
@@ -112,14 +112,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn workers_follow_the_quota_rounded_up() {
+    fn workers_follow_the_quota() {
         let table = [
-            (Some(0.25), 64, Workers::Current),
-            (Some(1.0), 64, Workers::Current),
-            (Some(1.1), 64, Workers::Many(2)),
-            (Some(2.0), 64, Workers::Many(2)),
-            (Some(8.0), 4, Workers::Many(4)),
-            (Some(0.0), 4, Workers::Current),
+            (Some(1), 64, Workers::Current),
+            (Some(2), 64, Workers::Many(2)),
+            (Some(8), 4, Workers::Many(4)),
+            (Some(0), 4, Workers::Current),
             (None, 4, Workers::Many(4)),
             (None, 1, Workers::Current),
             (None, 0, Workers::Current),
@@ -130,12 +128,14 @@ mod tests {
     }
 
     #[test]
-    fn quotas_of_both_cgroup_versions() {
-        assert_eq!(quota_v2("25000 100000\n"), Some(0.25));
+    fn quotas_of_both_cgroup_versions_are_rounded_up() {
+        assert_eq!(quota_v2("25000 100000\n"), Some(1));
+        assert_eq!(quota_v2("100000 100000\n"), Some(1));
+        assert_eq!(quota_v2("110000 100000\n"), Some(2));
         assert_eq!(quota_v2("max 100000\n"), None);
         assert_eq!(quota_v2("garbage"), None);
         assert_eq!(quota_v2("1 0"), None);
-        assert_eq!(quota_v1("150000\n", "100000\n"), Some(1.5));
+        assert_eq!(quota_v1("150000\n", "100000\n"), Some(2));
         assert_eq!(quota_v1("-1\n", "100000\n"), None);
     }
 

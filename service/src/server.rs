@@ -84,7 +84,7 @@ impl Stop {
 impl Stopping {
     async fn asked(&mut self) {
         if self.0.recv().await.is_none() {
-            pending().await
+            pending::<()>().await;
         }
     }
 }

@@ -23,10 +23,9 @@ pub enum Format {
 impl Format {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         match text {
-            "json" => Some(Self::Json),
-            "human" => Some(Self::Human),
             "auto" if std::io::stdout().is_terminal() => Some(Self::Human),
-            "auto" => Some(Self::Json),
+            "json" | "auto" => Some(Self::Json),
+            "human" => Some(Self::Human),
             _ => None,
         }
     }

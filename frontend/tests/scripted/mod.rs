@@ -1,0 +1,98 @@
+//! An upstream that does exactly what a test says, byte by byte, and the gateway in front of it.
+#![allow(dead_code, unreachable_pub)] // Each test file is a program of its own, and uses its part of this.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use frontend::upstream::{Origin, Timeouts};
+use frontend::{Config, Frontend};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::running::{BRIEF, Running, WIDE, start};
+
+/// Timeouts that no test reaches unless it means to.
+pub const PATIENT: Timeouts = Timeouts {
+    connect: Duration::from_secs(5),
+    attempt: Duration::from_secs(10),
+    overall: Duration::from_secs(15),
+    idle: Duration::from_secs(30),
+    max_age: Duration::from_secs(30),
+};
+
+/// Timeouts of a test that runs into them.
+pub const HASTY: Timeouts =
+    Timeouts { attempt: Duration::from_millis(150), overall: Duration::from_millis(300), ..PATIENT };
+
+pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+pub struct Scripted {
+    pub address: SocketAddr,
+    pub connections: Arc<AtomicUsize>,
+}
+
+impl Scripted {
+    /// Runs `script` on every connection, with the connection's number from 0.
+    pub async fn start<F>(script: impl Fn(usize, Upstream) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&connections);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let number = counter.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(script(number, Upstream { stream }));
+            }
+        });
+        Self { address, connections }
+    }
+
+    /// Answers every request with the bytes of `reply`, and keeps the connection.
+    pub async fn answering(reply: impl Into<String>) -> Self {
+        let reply = Arc::new(reply.into());
+        Self::start(move |_, mut upstream| {
+            let reply = Arc::clone(&reply);
+            async move {
+                while upstream.head().await.is_some() {
+                    upstream.send(reply.as_str()).await;
+                }
+            }
+        })
+        .await
+    }
+
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// The upstream's end of one connection.
+pub struct Upstream {
+    pub stream: TcpStream,
+}
+
+impl Upstream {
+    /// Reads a request's head, to its empty line; `None` at the end of the connection.
+    pub async fn head(&mut self) -> Option<String> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.stream.read_u8().await.ok()?);
+        }
+        Some(String::from_utf8(head).unwrap().to_lowercase())
+    }
+
+    pub async fn send(&mut self, bytes: &str) {
+        // A gateway that has given up already is part of some tests.
+        let _ = self.stream.write_all(bytes.as_bytes()).await;
+    }
+}
+
+pub fn gateway_to(upstream: SocketAddr, timeouts: Timeouts) -> Running {
+    let backend = Origin::parse(&format!("http://{upstream}")).unwrap();
+    start::<Frontend>(Config { backend, timeouts }, BRIEF, WIDE)
+}
