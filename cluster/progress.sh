@@ -18,22 +18,43 @@ fail() {
 }
 
 # step FILE TEXT COMMAND...: runs COMMAND with its output in FILE, then says TEXT; shows the end of FILE if COMMAND fails.
+# While it runs, a terminal shows the time go by, and a log gets a line every 20 s.
 step() {
-  local output=$1 text=$2 status
+  local output=$1 text=$2 status ticker
   shift 2
+  tick "$text" &
+  ticker=$!
   # `if !` or `||` would switch `set -e` off inside COMMAND.
   set +e
   (set -e; "$@") >"$output" 2>&1 </dev/null
   status=$?
+  kill "$ticker" 2>/dev/null
+  wait "$ticker" 2>/dev/null
   set -e
+  [ ! -t 1 ] || printf '\r\e[K'
   if ((status == 0)); then
     say "$text"
     return
   fi
   say "FAILED: $text" >&2
   tail -n 20 "$output" | sed 's/^/    /' >&2
+  if grep -qE 'network is unreachable|no such host|Temporary failure (in name resolution|resolving)|Could not resolve|i/o timeout|TLS handshake timeout|connection timed out' "$output"; then
+    fail "something could not be downloaded, see above" \
+      "check this machine's network and proxy settings, then run the same command again: it goes on where it stopped" \
+      "all that was printed: $output"
+  fi
   printf '    log: %s\n' "$output" >&2
   exit 1
+}
+
+# tick TEXT: tells that TEXT is under way, until it is killed.
+tick() {
+  # A read that never ends is a sleep without a process, which nobody would have to end as well.
+  if [ -t 1 ]; then
+    until read -rt 1 _ <> <(:) || (($? <= 128)); do printf '\r%s ...\e[K' "$(say "$1")"; done
+  else
+    until read -rt 20 _ <> <(:) || (($? <= 128)); do say "... $1"; done
+  fi
 }
 
 # until_true SECONDS COMMAND...: waits until COMMAND succeeds; fails after SECONDS with COMMAND's last output.
