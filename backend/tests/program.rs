@@ -64,7 +64,17 @@ struct Program {
 
 impl Program {
     fn start(environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(PROGRAM)
+        Self::spawn(&mut Command::new(PROGRAM), environment)
+    }
+
+    /// Starts with at most `files` open files.
+    fn start_with_files(files: u32) -> Self {
+        let script = format!("ulimit -n {files} && exec {PROGRAM}");
+        Self::spawn(Command::new("/bin/sh").args(["-c", &script]), &[])
+    }
+
+    fn spawn(command: &mut Command, environment: &[(&str, &str)]) -> Self {
+        let mut child = command
             .env_clear()
             .envs([("BIND_ADDRESS", "127.0.0.1"), ("PORT", "0"), ("METRICS_PORT", "0"), ("POD_NAME", "backend-7")])
             .envs(environment.iter().copied())
@@ -167,4 +177,31 @@ async fn metrics_have_a_port_of_their_own() {
     }
     assert_eq!(get(metrics, "/api/items").await.status, 404);
     assert_eq!(get(service, "/metrics").await.status, 404);
+}
+
+/// With every file descriptor in use, the program waits without spinning, and goes on when one is free.
+#[tokio::test]
+async fn running_out_of_file_descriptors_is_survived() {
+    let mut program = Program::start_with_files(40);
+    let service = address(&program.line("listening"), "address");
+    let mut clients = Vec::new();
+    for _ in 0..60 {
+        clients.push(Wire::connect(service).await.unwrap());
+    }
+    assert!(program.line("accepting fails")["error"].as_str().unwrap().contains("os error 24"));
+    let before = cpu_ticks(&program);
+    // Some back-offs later the program has done next to nothing: a loop that spins takes 30 ticks.
+    program.line("accepting fails");
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(cpu_ticks(&program) - before < 10);
+    assert_eq!(clients[0].get("/health").await.unwrap().status, 200);
+    clients.truncate(1);
+    assert_eq!(get(service, "/health").await.status, 200);
+}
+
+/// CPU time of the program in hundredths of a second.
+fn cpu_ticks(program: &Program) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", program.child.id())).unwrap();
+    let fields = stat.rsplit_once(')').unwrap().1.split_ascii_whitespace().skip(11).take(2);
+    fields.map(|field| field.parse::<u64>().unwrap()).sum()
 }

@@ -88,3 +88,31 @@ impl Resolver {
         self.answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn addresses_need_no_lookup_and_names_get_one() {
+        let literal = Arc::new(Resolver::new("::1".into(), 80));
+        assert_eq!(*literal.addresses().await.unwrap(), ["[::1]:80".parse().unwrap()]);
+        let name = Arc::new(Resolver::new("localhost".into(), 80));
+        assert!(name.addresses().await.unwrap().iter().all(|address| address.ip().is_loopback()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_answer_stands_in_while_the_name_service_fails_but_not_for_long() {
+        // No name service has an answer to a name with an empty label, and none is asked.
+        let resolver = Arc::new(Resolver::new("a..b".into(), 80));
+        assert!(resolver.addresses().await.is_err());
+        let known: Arc<[SocketAddr]> = Arc::new(["10.0.0.1:80".parse().unwrap()]);
+        *resolver.lock() = Some(Answer { addresses: Arc::clone(&known), at: Instant::now() });
+        for advance in [Duration::ZERO, FRESH, STALE / 2] {
+            tokio::time::advance(advance).await;
+            assert_eq!(resolver.addresses().await.unwrap(), known, "{advance:?}");
+        }
+        tokio::time::advance(STALE / 2).await;
+        assert!(resolver.addresses().await.is_err());
+    }
+}
