@@ -55,7 +55,7 @@ status: ## What runs, where, and how much memory it takes
 images: .cluster/images/packed ## Compile v1 and v2 of backend, frontend and client, and pack them as OCI archives (root)
 
 .cluster/images/packed: .cluster/binaries/v1/compiled .cluster/binaries/v2/compiled Dockerfile
-	@$(call step,prepare,'tools and Debian packages') cluster/prepare up
+	@cluster/prepare up
 	@$(call step,pack,'images packed: .cluster/images/*.tar') cluster/images services .cluster/binaries
 	@touch $@
 
@@ -89,7 +89,7 @@ test: check unit chart e2e ## Everything: check, unit, chart and e2e
 	@. cluster/progress.sh && say 'all tests passed'
 
 check: ## Formatting, clippy, licences, shellcheck, hadolint
-	@$(call step,packages,'packages for the tests') cluster/packages test
+	@cluster/prepare test
 	@$(call step,fmt,'cargo fmt: formatted') cargo fmt --all --check
 	@$(call step,clippy,'clippy: no warning') cargo clippy --locked --workspace --all-targets -- -D warnings
 	@$(call step,deny,'cargo deny: licences and duplicates') cargo deny --all-features check bans licenses sources
