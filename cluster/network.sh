@@ -12,14 +12,18 @@ link() {
   echo "practice$slot"
 }
 
-# check_network: the link is ours or there is none, and no other network has these addresses.
-check_network() {
-  local owner other
-  if [ -e "/sys/class/net/$(link)" ]; then
-    owner=$(cat "/sys/class/net/$(link)/ifalias")
-    [ "$owner" = "$run" ] || fail "the link $(link) belongs to the cluster in ${owner:-an unknown place}" \
-      "stop that one (make down in its repository), or give this one another name: CLUSTER=other make up"
-  fi
+# owned: whether the link is ours, or there is none. Another checkout of the repository may have a cluster in this slot.
+owned() {
+  [ ! -e "/sys/class/net/$(link)" ] || [ "$(cat "/sys/class/net/$(link)/ifalias")" = "$run" ]
+}
+
+check_owner() {
+  owned || fail "the link $(link) of this machine belongs to the cluster in $(cat "/sys/class/net/$(link)/ifalias")" \
+    "stop that one (make down in its repository), or give this one another name: CLUSTER=other make up"
+}
+
+check_addresses() {
+  local other
   other=$(ip -4 route show root "$network.0/24" | awk -v own="$(link)" '!index($0, " dev " own " ") { print; exit }')
   [ -z "$other" ] || fail "addresses $network.0/24 are in use on this machine: $other" "choose others for the cluster: CLUSTER_NETWORK=10.90 make up"
 }
@@ -42,9 +46,7 @@ plug_machine() {
 }
 
 unplug_machine() {
-  if [ "$(cat "/sys/class/net/$(link)/ifalias" 2>/dev/null)" = "$run" ]; then
-    ip link delete "$(link)"
-  fi
+  if [ -e "/sys/class/net/$(link)" ] && owned; then ip link delete "$(link)"; fi
 }
 
 # connect_nodes: every node to the bridge, and to the pods of every other node; what is connected stays so.

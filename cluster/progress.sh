@@ -22,7 +22,8 @@ fail() {
 step() {
   local output=$1 text=$2 status ticker
   shift 2
-  tick "$text" &
+  # Without the locks of this script: they must not outlive it.
+  tick "$text" 7>&- 8>&- 9>&- &
   ticker=$!
   # `if !` or `||` would switch `set -e` off inside COMMAND.
   set +e
@@ -47,13 +48,19 @@ step() {
   exit 1
 }
 
-# tick TEXT: tells that TEXT is under way, until it is killed.
+# tick TEXT: tells that TEXT is under way, until it is killed, or the script it belongs to is.
 tick() {
   # A read that never ends is a sleep without a process, which nobody would have to end as well.
   if [ -t 1 ]; then
-    until read -rt 1 _ <> <(:) || (($? <= 128)); do printf '\r%s ...\e[K' "$(say "$1")"; done
+    until read -rt 1 _ <> <(:) || (($? <= 128)); do
+      kill -0 $$ 2>/dev/null || return 0
+      printf '\r%s ...\e[K' "$(say "$1")"
+    done
   else
-    until read -rt 20 _ <> <(:) || (($? <= 128)); do say "... $1"; done
+    until read -rt 20 _ <> <(:) || (($? <= 128)); do
+      kill -0 $$ 2>/dev/null || return 0
+      say "... $1"
+    done
   fi
 }
 
