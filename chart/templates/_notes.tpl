@@ -66,7 +66,9 @@ http://ADDRESS:{{ $port }}, ADDRESS as in kubectl get svc {{ $name }} (EXTERNAL-
 {{- end }}
 {{- if ne .service.service.type "ClusterIP" }}
 http://NODE:{{ $nodePort }}, NODE as in kubectl get nodes -o wide
-{{- if eq $nodePort "PORT" }}, PORT as in kubectl get svc {{ $name }}{{ end }}
+{{- if eq $nodePort "PORT" }}
+  PORT as in kubectl get svc {{ $name }}
+{{- end }}
 {{- end }}
 http://{{ $name }}:{{ $port }} inside the cluster
 {{- if eq .service.service.type "ClusterIP" }}

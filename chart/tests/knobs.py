@@ -94,9 +94,21 @@ def trial(path, node, base):
         service = node.get("x-kind", "backend")
         if base and service not in map(component, changed + gone):
             return [f"{name}: no manifest of {service} changes with {example!r}"]
+        missing = [value for value in scalars(example) if value not in json.dumps(changed)]
+        if missing:
+            return [f"{name}: the changed manifests do not say {', '.join(missing)}"]
         return [f"{name}: {problem}" for document in changed for problem in invalid(document)]
 
     return run
+
+
+def scalars(value):
+    """The texts and numbers in a value, as text; a switch need not show as such."""
+    if isinstance(value, dict):
+        return [text for inner in value.values() for text in scalars(inner)]
+    if isinstance(value, list):
+        return [text for inner in value for text in scalars(inner)]
+    return [] if isinstance(value, bool) or value is None else [str(value)]
 
 
 def put(values, base, additions):
