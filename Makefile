@@ -92,7 +92,7 @@ check: ## Formatting, clippy, licences, shellcheck, hadolint
 	@cluster/prepare test
 	@$(call step,fmt,'cargo fmt: formatted') cargo fmt --all --check
 	@$(call step,clippy,'clippy: no warning') cargo clippy --locked --workspace --all-targets -- -D warnings
-	@$(call step,deny,'cargo deny: licences and duplicates') cargo deny --all-features check bans licenses sources
+	@$(call step,deny,'cargo deny: licences and duplicates') cargo-deny --all-features check bans licenses sources
 	@$(call step,shellcheck,'shellcheck: no warning') shellcheck $(SCRIPTS)
 	@$(call step,hadolint,'hadolint: no warning') .cluster/bin/hadolint Dockerfile
 
