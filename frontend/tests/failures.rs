@@ -8,6 +8,7 @@ mod wire;
 
 use std::time::{Duration, Instant};
 
+use frontend::upstream::Timeouts;
 use running::Running;
 use scripted::{HASTY, OK, PATIENT, Scripted, gateway_to};
 use tokio::io::AsyncReadExt;
@@ -124,15 +125,17 @@ async fn a_slow_upload_is_no_slow_upstream() {
         upstream.send(OK).await;
     })
     .await;
-    let gateway = gateway_to(upstream.address, HASTY);
+    // Far apart enough that a busy machine does not make the upload stall.
+    let timeouts = Timeouts { attempt: Duration::from_secs(1), overall: Duration::from_millis(1200), ..PATIENT };
+    let gateway = gateway_to(upstream.address, timeouts);
     let mut client = Wire::connect(gateway.address).await.unwrap();
     client.send("POST /proxy/items HTTP/1.1\r\nHost: test\r\nContent-Length: 8\r\n\r\n").await.unwrap();
     let began = Instant::now();
     for byte in "12345678".chars() {
-        tokio::time::sleep(HASTY.attempt / 3).await;
+        tokio::time::sleep(timeouts.attempt / 5).await;
         client.send(byte.to_string()).await.unwrap();
     }
-    assert!(began.elapsed() > HASTY.overall, "the upload was not slow enough to tell");
+    assert!(began.elapsed() > timeouts.overall, "the upload was not slow enough to tell");
     assert_eq!(client.reply("POST").await.unwrap().status, 200);
 }
 

@@ -8,8 +8,10 @@ mod wire;
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use frontend::upstream::Timeouts;
 use scripted::{OK, PATIENT, Scripted, gateway_to};
 use wire::{Wire, get, until};
 
@@ -166,7 +168,7 @@ async fn connections_are_reused_until_they_are_old_or_long_idle() {
     assert_eq!(upstream.connections(), 1);
 
     let upstream = Scripted::answering(OK).await;
-    let aged = gateway_to(upstream.address, frontend::upstream::Timeouts { max_age: Duration::ZERO, ..PATIENT });
+    let aged = gateway_to(upstream.address, Timeouts { max_age: Duration::ZERO, ..PATIENT });
     for _ in 0..3 {
         assert_eq!(get(aged.address, "/proxy/items").await.status, 200);
     }
@@ -185,42 +187,57 @@ async fn connections_are_reused_until_they_are_old_or_long_idle() {
         }
     });
     let idle = Duration::from_millis(40);
-    let idle = gateway_to(upstream.await.address, frontend::upstream::Timeouts { idle, ..PATIENT });
+    let idle = gateway_to(upstream.await.address, Timeouts { idle, ..PATIENT });
     assert_eq!(get(idle.address, "/proxy/items").await.status, 200);
     until("the idle connection to be closed", async || *closed.lock().unwrap() == 1).await;
 }
 
-/// An upstream in its drain says `Connection: close`; one that has lost patience closes without a word. Neither costs a
-/// request, as long as nothing of the request was written.
+/// An upstream in its drain says `Connection: close` with each reply.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_that_the_upstream_closes_between_requests_cost_nothing() {
-    let says_so = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok";
-    for reply in [says_so, OK] {
-        let upstream = Scripted::start(move |_, mut upstream| async move {
-            upstream.head().await;
-            upstream.send(reply).await;
-        })
-        .await;
-        let gateway = gateway_to(upstream.address, PATIENT);
-        let clients: Vec<_> = (0..8)
-            .map(|_| {
-                tokio::spawn(async move {
-                    let mut client = Wire::connect(gateway.address).await.unwrap();
-                    for _ in 0..50 {
-                        let reply = client.get("/proxy/items").await.unwrap();
-                        assert_eq!(reply.status, 200, "{}", reply.text());
-                        // Time for the end of the connection to arrive: what closes while a request is being written is
-                        // another case, and loses it.
-                        tokio::time::sleep(Duration::from_millis(2)).await;
-                    }
-                })
-            })
-            .collect();
-        for client in clients {
-            client.await.unwrap();
+async fn connections_that_the_upstream_announces_to_close_cost_nothing() {
+    let upstream = Scripted::start(move |_, mut upstream| async move {
+        upstream.head().await;
+        upstream.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await;
+    })
+    .await;
+    let gateway = gateway_to(upstream.address, PATIENT);
+    let client = move || async move {
+        let mut client = Wire::connect(gateway.address).await.unwrap();
+        for _ in 0..50 {
+            let reply = client.get("/proxy/items").await.unwrap();
+            assert_eq!(reply.status, 200, "{}", reply.text());
         }
-        assert_eq!(upstream.connections(), 400);
+    };
+    let clients: Vec<_> = (0..8).map(|_| tokio::spawn(client())).collect();
+    for client in clients {
+        client.await.unwrap();
     }
+    assert_eq!(upstream.connections(), 400);
+}
+
+/// One that closes without a word costs nothing either, as long as nothing of a request was written.
+#[tokio::test]
+async fn connections_that_the_upstream_closes_in_silence_between_requests_cost_nothing() {
+    let closed = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&closed);
+    let upstream = Scripted::start(move |_, mut upstream| {
+        let counter = Arc::clone(&counter);
+        async move {
+            upstream.head().await;
+            upstream.send(OK).await;
+            drop(upstream);
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+    })
+    .await;
+    let gateway = gateway_to(upstream.address, PATIENT);
+    let mut client = Wire::connect(gateway.address).await.unwrap();
+    for number in 1..=100 {
+        let reply = client.get("/proxy/items").await.unwrap();
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        until("the upstream to close", async || closed.load(Ordering::SeqCst) == number).await;
+    }
+    assert_eq!(upstream.connections(), 100);
 }
 
 #[tokio::test]
