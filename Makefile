@@ -21,7 +21,7 @@ TARGET := $(shell uname -m)-unknown-linux-musl
 SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo service backend frontend client -type f)
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\# shellcheck shell=bash' 2>/dev/null)
 
-.PHONY: help up down env status images k8s run test check unit chart e2e clean
+.PHONY: help up down env status images k8s run test check unit chart e2e figures clean
 
 help: ## This list
 	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
@@ -100,10 +100,14 @@ unit: ## Unit and integration tests of the crates; no root, no cluster
 	@$(call step,unit,'tests of the crates passed') cargo test --locked --workspace --exclude e2e
 
 chart: ## Lint, render and validate the chart with every values file
+	@cluster/prepare test
 	@chart/check
 
 e2e: ## End-to-end tests on a cluster of their own, which they start and remove (root)
 	@e2e/run
+
+figures: .cluster/binaries/v1/compiled ## Sizes, memory and time to exit of the binaries, measured on loopback
+	@bench/figures
 
 clean: down ## Stop the cluster and delete all that was built
 	@rm -rf .cluster target
