@@ -1,7 +1,7 @@
 //! Burns CPU time on a thread of its own.
 //!
 //! A burn must not delay the probes: a pod that fails its liveness probe under load is restarted under load. So it never
-//! runs on a thread that serves connections, and it yields after every [`SLICE`]: where all threads share less than a core,
+//! runs on a thread that serves connections, and it yields after every half millisecond: where all threads share less than a core,
 //! the kernel then runs a thread that has a request to answer before it returns to the burn. Lowering the burn's priority
 //! would do the same, but takes a system call that safe Rust has no wrapper for. What remains is the throttling of the
 //! CPU limit itself: once the threads of a pod have used up their quota (25 ms of every 100 ms at 250m), none of them runs

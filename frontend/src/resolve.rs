@@ -1,9 +1,9 @@
 //! Resolves an upstream's name, rarely and never twice at once.
 //!
 //! musl's `getaddrinfo` caches nothing and blocks a thread for as long as the name service takes, and under Kubernetes'
-//! search path one lookup is up to ten queries. So an answer is used for [`FRESH`]; then the next connection starts a
+//! search path one lookup is up to ten queries. So an answer is used for a second; then the next connection starts a
 //! lookup in the background and takes the old answer meanwhile, so that a slow name service delays no request that has
-//! somewhere to go. After [`STALE`] the old answer is no longer used.
+//! somewhere to go. After half a minute the old answer is no longer used.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
