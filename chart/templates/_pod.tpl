@@ -19,6 +19,7 @@ The pod of a service. All templates here take root, name and service.
 {{- $service := .service -}}
 serviceAccountName: {{ include "practice.serviceAccountName" . }}
 automountServiceAccountToken: false
+enableServiceLinks: {{ $service.enableServiceLinks }}
 {{- include "practice.pullSecrets" .root }}
 securityContext:
   {{- toYaml $service.podSecurityContext | nindent 2 }}

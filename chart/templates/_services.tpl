@@ -65,7 +65,8 @@ Numbers go through toJson because a template prints 1000000 as 1e+06.
   "UPSTREAM_CONNECT_TIMEOUT_SECONDS" $service.upstream.connectTimeoutSeconds
   "UPSTREAM_TRY_TIMEOUT_SECONDS" $service.upstream.tryTimeoutSeconds
   "UPSTREAM_TIMEOUT_SECONDS" $service.upstream.timeoutSeconds
-  "UPSTREAM_IDLE_SECONDS" $service.upstream.idleSeconds) -}}
+  "UPSTREAM_IDLE_SECONDS" $service.upstream.idleSeconds
+  "UPSTREAM_MAX_AGE_SECONDS" $service.upstream.maxAgeSeconds) -}}
 {{- end -}}
 {{- range $variable, $value := $service.env -}}
 {{- if kindIs "map" $value -}}
