@@ -98,6 +98,7 @@ check: ## Formatting, clippy, licences, shellcheck, hadolint
 
 unit: ## Unit and integration tests of the crates; no root, no cluster
 	@$(call step,unit,'tests of the crates passed') cargo test --locked --workspace --exclude e2e
+	@$(call step,forward,'tests of the port forward passed') env -C cluster go test ./forward
 
 chart: ## Lint, render and validate the chart with every values file
 	@cluster/prepare test

@@ -12,9 +12,13 @@ link() {
   echo "practice$slot"
 }
 
-# owned: whether the link is ours, or there is none. Another checkout of the repository may have a cluster in this slot.
+# owned: whether the link is ours, or nobody's, or there is none. Another checkout of the repository may have a cluster in
+# this slot. A link that was just made, by an `up` that was stopped there, names nobody yet.
 owned() {
-  [ ! -e "/sys/class/net/$(link)" ] || [ "$(cat "/sys/class/net/$(link)/ifalias")" = "$run" ]
+  local owner
+  [ -e "/sys/class/net/$(link)" ] || return 0
+  owner=$(cat "/sys/class/net/$(link)/ifalias")
+  [ -z "$owner" ] || [ "$owner" = "$run" ]
 }
 
 check_owner() {
@@ -36,12 +40,13 @@ bridge_is_up() {
   in_control_plane ip link show dev bridge0 up | grep -q bridge0
 }
 
+# plug_machine: the machine to the bridge; what is plugged stays so.
 plug_machine() {
   until_true 10 bridge_is_up
-  ip link add "$(link)" type veth peer name machine netns "$(pid_of control-plane)"
+  [ -e "/sys/class/net/$(link)" ] || ip link add "$(link)" type veth peer name machine netns "$(pid_of control-plane)"
   ip link set dev "$(link)" alias "$run"
   in_control_plane ip link set machine master bridge0 up
-  ip address add "$network.1/24" dev "$(link)"
+  ip address replace "$network.1/24" dev "$(link)"
   ip link set "$(link)" up
 }
 

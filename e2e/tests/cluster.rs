@@ -85,6 +85,14 @@ fn a_cluster_that_is_half_up_is_mended() {
 fn two_clusters_run_side_by_side_and_one_leaves_nothing() {
     let ns = Namespace::restricted("side-by-side");
     let before = ns.stdout("cluster/footprint");
+    // Ctrl-C in the middle: the next `up` goes on from there.
+    ns.run(
+        "set -m
+         CLUSTER=side NODES=1 cluster/cluster up &
+         until [ -e .cluster/run/side/control-plane.pid ]; do sleep 0.1; done
+         kill -INT -- -$!
+         ! wait $!",
+    );
     ns.run("CLUSTER=side NODES=1 cluster/cluster up");
     let other = ns.stdout("eval \"$(CLUSTER=side cluster/cluster env)\"; kubectl get nodes --no-headers | wc -l");
     assert_eq!(other.trim(), "1");
