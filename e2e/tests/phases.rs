@@ -100,10 +100,10 @@ fn phase_4_the_ingress_routes_by_path_and_by_host() {
         let reply = ns.attempt(&format!("curl -fsS {ingress}/api/items"));
         if reply.succeeded() { Ok(()) } else { Err(reply.text()) }
     });
-    // /api goes to the backend itself, / to the gateway.
-    let api = ns.stdout(&format!("curl -fsS -D - {ingress}/api/items"));
+    // /api goes to the backend itself, / to the gateway. Names of headers have no case (RFC 9110, section 5.1).
+    let api = ns.stdout(&format!("curl -fsS -D - {ingress}/api/items")).to_lowercase();
     assert!(api.contains("x-served-by: backend/v1/") && !api.contains("frontend/"), "{api}");
-    let page = ns.stdout(&format!("curl -fsS -D - {ingress}/"));
+    let page = ns.stdout(&format!("curl -fsS -D - {ingress}/")).to_lowercase();
     assert!(page.contains("x-served-by: frontend/v1/") && page.contains("<html"), "{page}");
     let nothing = ns.stdout(&format!("curl -sS -o /dev/null -w '%{{http_code}}' {ingress}/api/nothing"));
     assert_eq!(nothing, "404");
