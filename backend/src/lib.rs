@@ -21,6 +21,7 @@ use service::environment::{Environment, Variable};
 use service::exchange::{Context, Reply};
 use service::identity::Identity;
 use service::metrics::Metrics;
+use service::probe::Probe;
 use service::problem::Problem;
 use service::route::{Resolution, resolve};
 use service::server::{App, Server};
@@ -37,6 +38,13 @@ const UNWANTED_BYTES: usize = 64 * 1024;
 /// How long to wait for an unwanted body.
 const UNWANTED_WAIT: Duration = Duration::from_secs(1);
 
+/// The longest delay of a list of items. With the settings as they are, a drain still waits for it.
+const LONGEST_DELAY: Duration = Duration::from_secs(10);
+/// How long a liveness probe that stands behind the burns waits for a slot; kubelets give up long before.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest pause between two looks for a free slot.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// The backend's own settings.
 #[derive(Debug, Clone, Copy)]
 pub struct Config {
@@ -46,6 +54,8 @@ pub struct Config {
     pub burn_default: Duration,
     /// The longest burn.
     pub burn_max: Duration,
+    /// Fault: `/health` needs a burn slot for its answer, so that a busy pod looks like a dead one.
+    pub health_behind_burn: bool,
 }
 
 /// The backend.
@@ -89,7 +99,13 @@ impl App for Backend {
             burn_slots,
             burn_default: Duration::from_millis(burn_default),
             burn_max: Duration::from_millis(burn_max),
+            health_behind_burn: environment
+                .switch("FAULT_HEALTH_BEHIND_BURN", "fault: /health waits for a free burn slot before it answers"),
         }
+    }
+
+    fn faults(config: &Config) -> Vec<&'static str> {
+        if config.health_behind_burn { vec!["health-behind-burn"] } else { Vec::new() }
     }
 
     fn new(config: Config, identity: &Identity, metrics: &mut Metrics) -> Self {
@@ -125,13 +141,32 @@ impl Backend {
         server: &Server,
     ) -> Result<Response<Body>, Problem> {
         match endpoint {
-            Endpoint::Items => query::none(query).map(|()| json(self.items.all())),
+            Endpoint::Items => self.all_items(query::only("delay_ms", query)?).await,
             Endpoint::Item => query::none(query).and_then(|()| self.items.one(id)).map(json),
             Endpoint::Burn => self.burn(query::only("ms", query)?, server).await,
             Endpoint::Docs => query::none(query).map(|()| self.docs.page()),
             Endpoint::OpenApi => query::none(query).map(|()| self.docs.description()),
+            Endpoint::Probe(Probe::Health) if self.config.health_behind_burn => {
+                let slot = tokio::time::timeout(LONGEST_WAIT, self.free_slot()).await.is_ok();
+                Ok(Probe::Health.answer_if(slot, server))
+            }
             // People and load balancers add what they like to a probe's query; a probe must not fail for that.
             Endpoint::Probe(probe) => Ok(probe.answer(server)),
+        }
+    }
+
+    /// The items, after a delay that uses no CPU: what a slow reply does to a drain needs slow replies.
+    async fn all_items(&self, delay_ms: Option<&str>) -> Result<Response<Body>, Problem> {
+        if let Some(text) = delay_ms {
+            tokio::time::sleep(milliseconds("delay_ms", text, 0, LONGEST_DELAY)?).await;
+        }
+        Ok(json(self.items.all()))
+    }
+
+    /// Ends when a burn slot was free.
+    async fn free_slot(&self) {
+        while let Err(wait) = Slots::take(&self.slots, Instant::now(), Duration::ZERO) {
+            tokio::time::sleep(wait.min(LOOK)).await;
         }
     }
 
@@ -142,7 +177,10 @@ impl Backend {
             iterations: u64,
             served_by: &'a Identity,
         }
-        let length = self.length(ms)?;
+        let length = match ms {
+            Some(text) => milliseconds("ms", text, 1, self.config.burn_max)?,
+            None => self.config.burn_default,
+        };
         let slot = Slots::take(&self.slots, Instant::now(), length).map_err(|wait| {
             self.refused.inc();
             let detail = format!("all {} burn slots are busy", self.config.burn_slots);
@@ -156,21 +194,18 @@ impl Backend {
         let text = serde_json::to_vec(&report).expect("numbers and strings serialize");
         Ok(json(text))
     }
+}
 
-    /// The length asked for, from 1 ms to the configured maximum.
-    fn length(&self, ms: Option<&str>) -> Result<Duration, Problem> {
-        let Some(text) = ms else {
-            return Ok(self.config.burn_default);
-        };
-        let max = self.config.burn_max.as_millis();
-        let digits = text.bytes().all(|b| b.is_ascii_digit());
-        match text.parse::<u64>() {
-            Ok(ms) if digits && ms >= 1 && u128::from(ms) <= max => Ok(Duration::from_millis(ms)),
-            _ => Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                format!("the query parameter ms takes a whole number from 1 to {max}"),
-            )),
-        }
+/// The time that the query parameter `name` asks for with `text`, from `least` milliseconds to `most`.
+fn milliseconds(name: &str, text: &str, least: u64, most: Duration) -> Result<Duration, Problem> {
+    let most = most.as_millis() as u64;
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse::<u64>() {
+        Ok(ms) if digits && (least..=most).contains(&ms) => Ok(Duration::from_millis(ms)),
+        _ => Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            format!("the query parameter {name} takes a whole number from {least} to {most}"),
+        )),
     }
 }
 

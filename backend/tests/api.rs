@@ -13,8 +13,12 @@ use running::{BRIEF, Running, WIDE, start};
 use serde_json::Value;
 use wire::{Reply, Wire, get, until};
 
-const CONFIG: Config =
-    Config { burn_slots: 2, burn_default: Duration::from_millis(5), burn_max: Duration::from_secs(10) };
+const CONFIG: Config = Config {
+    burn_slots: 2,
+    burn_default: Duration::from_millis(5),
+    burn_max: Duration::from_secs(10),
+    health_behind_burn: false,
+};
 
 fn backend() -> Running {
     start::<Backend>(CONFIG, BRIEF, WIDE)
@@ -46,7 +50,12 @@ async fn every_refusal_is_a_problem_that_says_what_to_do() {
     for (method, path, status, says) in [
         ("GET", "/api/items/99", 404, "there are 12"),
         ("GET", "/api/items/one", 400, "whole number"),
-        ("GET", "/api/items?x=1", 400, "takes no query parameters"),
+        ("GET", "/api/items?x=1", 400, "known: delay_ms"),
+        ("GET", "/api/items/1?delay_ms=1", 400, "takes no query parameters"),
+        ("GET", "/api/items?delay_ms=10001", 400, "from 0 to 10000"),
+        ("GET", "/api/items?delay_ms=-1", 400, "from 0 to 10000"),
+        ("GET", "/api/items?delay_ms=", 400, "from 0 to 10000"),
+        ("GET", "/api/items?delay_ms=1&delay_ms=1", 400, "given twice"),
         ("GET", "/api/cpu-burn?ms=0", 400, "from 1 to 10000"),
         ("GET", "/api/cpu-burn?ms=10001", 400, "from 1 to 10000"),
         ("GET", "/api/cpu-burn?ms=-1", 400, "from 1 to 10000"),
@@ -86,6 +95,36 @@ async fn every_route_answers_get_head_and_options() {
         let options = client.ask("OPTIONS", &path, "").await.unwrap();
         assert_eq!((options.status, options.header("allow")), (204, Some("GET, HEAD, OPTIONS")), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_delayed_list_is_the_same_list_later_and_holds_nobody_up() {
+    let running = backend();
+    let mut slow = Wire::connect(running.address).await.unwrap();
+    let asked = Instant::now();
+    slow.send("GET /api/items?delay_ms=400 HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+    until("the delay", async || running.server.metrics.requests_in_flight() == 1).await;
+    let prompt = get(running.address, "/api/items?delay_ms=0").await;
+    assert_eq!(running.server.metrics.requests_in_flight(), 1, "the delayed reply came first");
+    let delayed = slow.reply("GET").await.unwrap();
+    assert!(asked.elapsed() >= Duration::from_millis(400), "{:?}", asked.elapsed());
+    assert_eq!((delayed.status, delayed.body), (200, prompt.body));
+}
+
+/// The classic error, switched on: a busy pod looks dead to its liveness probe, which is right again when it is idle.
+#[tokio::test]
+async fn liveness_waits_for_the_burns_only_where_that_fault_is_on() {
+    let running = start::<Backend>(Config { health_behind_burn: true, ..CONFIG }, BRIEF, WIDE);
+    let idle = get(running.address, "/health").await;
+    assert_eq!(idle.status, 200);
+    assert_eq!(json(&idle)["served_by"]["faults"], serde_json::json!(["health-behind-burn"]));
+    let busy = fill_the_slots(&running, 10_000).await;
+    let mut probe = Wire::connect(running.address).await.unwrap();
+    let early = tokio::time::timeout(Duration::from_millis(100), probe.get("/health")).await;
+    assert!(early.is_err(), "liveness was answered while every slot was busy");
+    assert_eq!(get(running.address, "/ready").await.status, 200);
+    drop(busy);
+    assert_eq!(probe.reply("GET").await.unwrap().status, 200);
 }
 
 #[tokio::test]

@@ -21,7 +21,9 @@ fn help_lists_every_variable_and_version_names_the_build() {
     let help = output(&["--help"], &[]);
     assert!(help.status.success());
     let text = String::from_utf8(help.stdout).unwrap();
-    for name in ["PORT", "METRICS_PORT", "POD_NAME", "DRAIN_SECONDS", "LOG_LEVEL", "BURN_SLOTS"] {
+    for name in
+        ["PORT", "METRICS_PORT", "POD_NAME", "DRAIN_SECONDS", "LOG_LEVEL", "BURN_SLOTS", "FAULT_HEALTH_BEHIND_BURN"]
+    {
         assert!(text.contains(&format!("\n  {name} ")), "{name} is not in\n{text}");
     }
     let version = output(&["--version"], &[]);
@@ -177,6 +179,52 @@ async fn metrics_have_a_port_of_their_own() {
     }
     assert_eq!(get(metrics, "/api/items").await.status, 404);
     assert_eq!(get(service, "/metrics").await.status, 404);
+}
+
+#[tokio::test]
+async fn faults_are_announced_at_the_start_and_in_replies() {
+    let mut program = Program::start(&[("FAULT_NEVER_READY", "true"), ("FAULT_HEALTH_BEHIND_BURN", "true")]);
+    for name in ["never-ready", "health-behind-burn"] {
+        let line = program.line("fault");
+        assert_eq!((&line["name"], &line["level"]), (&name.into(), &"WARN".into()), "{line}");
+    }
+    let service = address(&program.line("listening"), "address");
+    let all: Value = serde_json::from_slice(&get(service, "/api/items").await.body).unwrap();
+    assert_eq!(all["served_by"]["faults"], serde_json::json!(["never-ready", "health-behind-burn"]));
+}
+
+#[tokio::test]
+async fn a_crash_on_purpose_exits_1_when_it_is_due() {
+    let mut at_once = Program::start(&[("FAULT_CRASH_AFTER_SECONDS", "0")]);
+    assert_eq!(at_once.child.wait().unwrap().code(), Some(1));
+    let mut later = Program::start(&[("FAULT_CRASH_AFTER_SECONDS", "0.5")]);
+    let service = address(&later.line("listening"), "address");
+    assert_eq!(get(service, "/ready").await.status, 200);
+    assert_eq!(later.line("the process ends")["fault"], "crash");
+    assert_eq!(later.child.wait().unwrap().code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_program_that_ignores_sigterm_serves_on() {
+    let mut program = Program::start(&[("FAULT_IGNORE_TERM", "true"), ("DRAIN_SECONDS", "0")]);
+    let service = address(&program.line("listening"), "address");
+    program.line("ready");
+    program.signal("-TERM");
+    assert_eq!(program.line("term")["ignored"], true);
+    let reply = get(service, "/ready").await;
+    assert_eq!((reply.status, reply.says_close()), (200, false));
+}
+
+#[tokio::test]
+async fn allocated_memory_is_resident() {
+    let mut program = Program::start(&[("FAULT_MEMORY_MIB_PER_SECOND", "200")]);
+    let metrics = address(&program.line("listening"), "metrics_address");
+    wire::until("60 MiB", async || {
+        let text = get(metrics, "/metrics").await.text().to_owned();
+        let bytes = text.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes ")).unwrap();
+        bytes.parse::<u64>().unwrap() > 60 << 20
+    })
+    .await;
 }
 
 /// With every file descriptor in use, the program waits without spinning, and goes on when one is free.

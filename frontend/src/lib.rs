@@ -30,6 +30,7 @@ use upstream::{Origin, Timeouts, Upstream};
 pub struct Frontend {
     page: Page,
     proxy: Proxy,
+    ready_needs_upstream: bool,
 }
 
 /// The frontend's own settings.
@@ -39,6 +40,8 @@ pub struct Config {
     pub backend: Origin,
     /// How long to wait for it.
     pub timeouts: Timeouts,
+    /// Fault: `/ready` asks the upstream's `/ready`, so that one dead service takes down all in front of it.
+    pub ready_needs_upstream: bool,
 }
 
 /// What answers a route.
@@ -79,12 +82,27 @@ impl App for Frontend {
             "http://HOST or http://HOST:PORT without a path, such as http://backend:8000",
             Origin::parse,
         );
-        Config { backend, timeouts: timeouts(environment) }
+        Config {
+            backend,
+            timeouts: timeouts(environment),
+            ready_needs_upstream: environment.switch(
+                "FAULT_READY_NEEDS_UPSTREAM",
+                "fault: /ready asks the upstream's /ready, and answers 503 without it",
+            ),
+        }
+    }
+
+    fn faults(config: &Config) -> Vec<&'static str> {
+        if config.ready_needs_upstream { vec!["ready-needs-upstream"] } else { Vec::new() }
     }
 
     fn new(config: Config, identity: &Identity, metrics: &mut Metrics) -> Self {
         let upstream = Upstream::new(config.backend, config.timeouts, metrics);
-        Self { page: Page::new(), proxy: Proxy::new(upstream, &identity.service) }
+        Self {
+            page: Page::new(),
+            proxy: Proxy::new(upstream, &identity.service),
+            ready_needs_upstream: config.ready_needs_upstream,
+        }
     }
 
     async fn answer(&self, server: &Server, request: Request<Incoming>, context: &Context) -> Reply {
@@ -94,6 +112,10 @@ impl App for Frontend {
             Resolution::Unrouted(unrouted) => return unrouted.reply(),
         };
         let result = match route.endpoint {
+            Endpoint::Probe(Probe::Ready) if self.ready_needs_upstream => {
+                let upstream = self.proxy.upstream_is_ready(request.into_body()).await;
+                Ok(Probe::Ready.answer_if(upstream, server))
+            }
             Endpoint::Probe(probe) => Ok(probe.answer(server)),
             Endpoint::Index => self.page.answer("index.html", request.headers()),
             Endpoint::Asset => self.page.answer(rest, request.headers()),

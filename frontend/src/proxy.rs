@@ -1,7 +1,7 @@
 //! The gateway: from a client's request to the upstream's and back.
 
 use hyper::body::Incoming;
-use hyper::header::HeaderValue;
+use hyper::header::{HOST, HeaderValue};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use service::body::Body;
@@ -70,6 +70,15 @@ impl Proxy {
                 Err(failure.problem(self.upstream.name()))
             }
         }
+    }
+
+    /// Whether the upstream answers `/ready` with 200. `body` is that of the request that asks.
+    pub async fn upstream_is_ready(&self, body: Incoming) -> bool {
+        let (upload, pace) = Upload::new(body);
+        let mut request = Request::new(upload);
+        *request.uri_mut() = Uri::from_static("/ready");
+        request.headers_mut().insert(HOST, self.upstream.authority().clone());
+        self.upstream.send(request, &pace).await.is_ok_and(|reply| reply.status() == StatusCode::OK)
     }
 }
 

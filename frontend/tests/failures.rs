@@ -8,8 +8,9 @@ mod wire;
 
 use std::time::{Duration, Instant};
 
-use frontend::upstream::Timeouts;
-use running::Running;
+use frontend::upstream::{Origin, Timeouts};
+use frontend::{Config, Frontend};
+use running::{BRIEF, Running, WIDE, start};
 use scripted::{HASTY, OK, PATIENT, Scripted, gateway_to};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -24,6 +25,25 @@ async fn assert_problem(gateway: &Running, upstream: std::net::SocketAddr, reply
     assert!(!reply.text().contains("os error") && !reply.text().contains("hyper"), "{}", reply.text());
     assert_eq!(reply.header("x-served-by"), Some("frontend/v1/frontend-1"));
     assert_eq!(get(gateway.address, "/ready").await.status, 200);
+}
+
+/// The fault that makes a cascade, and without it none: every other test's gateway is ready whatever its upstream does.
+#[tokio::test]
+async fn readiness_follows_the_upstream_only_where_that_fault_is_on() {
+    let upstream = Scripted::start(|number, mut upstream| async move {
+        assert_eq!(upstream.head().await.unwrap().lines().next(), Some("get /ready http/1.1"));
+        upstream.send(["HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", OK][number.min(1)]).await;
+    })
+    .await;
+    let backend = Origin::parse(&format!("http://{}", upstream.address)).unwrap();
+    let config = Config { backend, timeouts: HASTY, ready_needs_upstream: true };
+    let gateway = start::<Frontend>(config, BRIEF, WIDE);
+    let unready = get(gateway.address, "/ready").await;
+    assert_eq!(unready.status, 503);
+    assert!(unready.text().contains(r#""faults":["ready-needs-upstream"]"#), "{}", unready.text());
+    assert_eq!(get(gateway.address, "/ready").await.status, 200);
+    assert_eq!(get(gateway.address, "/health").await.status, 200);
+    drop(upstream);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::environment::{Environment, Variable};
+use crate::faults::Faults;
 use crate::identity::{Identity, VERSION};
 use crate::lifecycle::Timing;
 use crate::telemetry::{Format, Level};
@@ -21,6 +22,8 @@ pub struct Config {
     pub timing: Timing,
     /// Bounds of a connection.
     pub limits: Limits,
+    /// What goes wrong on purpose.
+    pub faults: Faults,
     /// Form of log lines.
     pub log_format: Format,
     /// The least severe level that is logged.
@@ -73,6 +76,7 @@ impl Config {
             identity,
             timing,
             limits: limits(environment),
+            faults: Faults::read(environment),
             log_format: environment.parse(
                 Variable {
                     name: "LOG_FORMAT",
@@ -130,6 +134,7 @@ fn identity(environment: &mut Environment, service: &'static str) -> Identity {
         namespace: optional("POD_NAMESPACE", "namespace of the pod (downward API)"),
         node: optional("NODE_NAME", "name of the node (downward API)"),
         address: optional("POD_IP", "address of the pod (downward API)"),
+        faults: Vec::new(),
     }
 }
 

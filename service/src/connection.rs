@@ -61,8 +61,7 @@ pub(crate) async fn serve<A: App>(
     let limits = server.limits;
     let expires = expiry(limits, Instant::now(), random());
     let used = AtomicBool::new(false);
-    let phase_now = phase.clone();
-    let close = || phase_now.borrow().sends_away() || expires.is_some_and(|at| Instant::now() >= at);
+    let close = || server.sends_away() || expires.is_some_and(|at| Instant::now() >= at);
     let service = service_fn(|request: Request<Incoming>| {
         used.store(true, Ordering::Relaxed);
         let answer = exchange::answer(Arc::clone(&server), app.as_ref(), request, peer, close);

@@ -99,6 +99,19 @@ impl<'a> Environment<'a> {
         self.parse(variable, &accepted, |text| decimal(text).filter(|seconds| (least..=LONGEST).contains(seconds)))
     }
 
+    /// As [`Environment::seconds`] from 0 on, where the variable may be unset.
+    pub fn optional_seconds(&mut self, name: &'static str, about: &'static str) -> Option<Duration> {
+        let accepted = format!("nothing, or a number of seconds from 0 to {}, such as 2.5", LONGEST.as_secs());
+        self.parse(Variable { name, default: "", about }, &accepted, |text| {
+            if text.is_empty() { Some(None) } else { decimal(text).filter(|seconds| *seconds <= LONGEST).map(Some) }
+        })
+    }
+
+    /// `true` or `false`; false where the variable is unset.
+    pub fn switch(&mut self, name: &'static str, about: &'static str) -> bool {
+        self.parse(Variable { name, default: "false", about }, "true or false", |text| text.parse().ok())
+    }
+
     /// Notes that `value` of the variable `name` is refused, for what only two settings together show.
     pub fn refuse(&mut self, name: &'static str, value: &str, accepted: &str) {
         self.invalid.push(Invalid {

@@ -12,6 +12,7 @@ use crate::admission;
 use crate::body::Body;
 use crate::correlation::{Correlation, REQUEST_ID};
 use crate::identity::SERVED_BY;
+use crate::probe::Probe;
 use crate::problem::Problem;
 use crate::route;
 use crate::server::{App, Server};
@@ -53,12 +54,20 @@ pub(crate) async fn answer<A: App>(
 ) -> Response<Body> {
     let exchange = Exchange::begin(server, &request);
     let context = Context { correlation: exchange.correlation.clone(), peer };
-    let reply = match admission::check(&request) {
+    let reply = match admission::check(&request).and_then(|()| started(&exchange.server, request.uri().path())) {
         Ok(()) => app.answer(&exchange.server, request, &context).await,
         Err(problem) => Reply { route: route::UNKNOWN, result: Err(problem) },
     };
     // Asked only now: a drain that began meanwhile must reach this reply.
     exchange.complete(reply, close())
+}
+
+/// A server that has not started answers its probes, and nothing else.
+fn started(server: &Server, path: &str) -> Result<(), Problem> {
+    if server.phase().is_started() || Probe::is_at(path) {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is starting"))
 }
 
 impl Exchange {

@@ -23,6 +23,9 @@ pub struct Identity {
     pub pod: String,
     /// Node name from the downward API; empty outside a cluster.
     pub node: String,
+    /// Names of the faults that are switched on; left out of the object where there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<&'static str>,
     /// Namespace from the downward API; empty outside a cluster.
     #[serde(skip)]
     pub namespace: String,
@@ -58,15 +61,18 @@ mod tests {
 
     #[test]
     fn header_and_json_name_the_same() {
-        let identity = Identity {
+        let mut identity = Identity {
             service: "backend".into(),
             version: "v2".into(),
             pod: "backend-1".into(),
             node: "worker".into(),
             namespace: "default".into(),
             address: "10.0.0.1".into(),
+            faults: Vec::new(),
         };
         assert_eq!(identity.served_by(), "backend/v2/backend-1");
         assert_eq!(identity.json(), r#"{"service":"backend","version":"v2","pod":"backend-1","node":"worker"}"#);
+        identity.faults = vec!["slow-start", "crash"];
+        assert!(identity.json().ends_with(r#","faults":["slow-start","crash"]}"#), "{}", identity.json());
     }
 }

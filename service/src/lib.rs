@@ -10,6 +10,7 @@ pub mod correlation;
 pub mod environment;
 pub mod exchange;
 pub mod exposition;
+pub mod faults;
 pub mod identity;
 pub mod lifecycle;
 pub mod listener;

@@ -75,13 +75,14 @@ fn configure<A: App>(environment: &mut Environment) -> (Config, A::Config) {
 fn start<A: App>() -> ExitCode {
     let lookup = |name: &str| std::env::var_os(name);
     let mut environment = Environment::new(&lookup);
-    let (config, own) = configure::<A>(&mut environment);
+    let (mut config, own) = configure::<A>(&mut environment);
     if let Err(invalid) = environment.finish() {
         for invalid in invalid {
             eprintln!("{}: {invalid}", A::NAME);
         }
         return ExitCode::from(USAGE);
     }
+    config.identity.faults = [config.faults.names(), A::faults(&own)].concat();
     telemetry::start(config.log_format, config.log_level);
     let workers = runtime::workers(runtime::quota(), runtime::cores());
     tracing::info!(
@@ -94,6 +95,9 @@ fn start<A: App>() -> ExitCode {
         workers = ?workers,
         "starting"
     );
+    for name in &config.identity.faults {
+        tracing::warn!(name, "fault: switched on by a setting FAULT_..., this is a rehearsal");
+    }
     let served = runtime::build(workers).and_then(|runtime| {
         let served = runtime.block_on(serve::<A>(config, own));
         // Dropping the runtime would wait for its blocking threads, such as one that resolves a name.
@@ -113,22 +117,26 @@ fn start<A: App>() -> ExitCode {
 async fn serve<A: App>(config: Config, own: A::Config) -> io::Result<bool> {
     let (stop, stopping) = stop();
     // Before anything is served: as process 1 of a container, a signal without a handler is ignored.
-    watch_signals(stop)?;
+    watch_signals(stop, config.faults.ignore_term)?;
     let main = bind(config.address, "PORT")?;
     let metrics = bind(config.metrics_address, "METRICS_PORT")?;
     tracing::info!(address = %main.local_addr()?, metrics_address = %metrics.local_addr()?, "listening");
     let mut registry = Metrics::new(&config.identity);
     let app = Arc::new(A::new(own, &config.identity, &mut registry));
-    let server = Server::new(config.identity, registry, config.timing, config.limits);
+    let server = Server::new(config.identity, registry, config.timing, config.limits, config.faults);
     let server = Arc::new(server);
     tokio::spawn(exposition::serve(metrics, Arc::clone(&server)));
-    let clean = Arc::clone(&server).run(main, app, stopping).await;
+    config.faults.allocate();
+    let clean = tokio::select! {
+        clean = Arc::clone(&server).run(main, app, stopping) => clean,
+        () = config.faults.crash() => false,
+    };
     tracing::info!(in_flight = server.metrics.requests_in_flight(), clean, "exit");
     Ok(clean)
 }
 
 /// SIGTERM is Kubernetes' way to end a pod, SIGINT that of a person at a terminal.
-fn watch_signals(stop: Stop) -> io::Result<()> {
+fn watch_signals(stop: Stop, ignored: bool) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::spawn(async move {
@@ -137,8 +145,10 @@ fn watch_signals(stop: Stop) -> io::Result<()> {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
             };
-            tracing::info!(signal = name, "term");
-            stop.ask();
+            tracing::info!(signal = name, ignored, "term");
+            if !ignored {
+                stop.ask();
+            }
         }
     });
     Ok(())

@@ -14,6 +14,7 @@ use crate::config::Limits;
 use crate::connection;
 use crate::environment::Environment;
 use crate::exchange::{Context, Reply};
+use crate::faults::Faults;
 use crate::identity::Identity;
 use crate::lifecycle::{Event, Phase, Timing};
 use crate::listener;
@@ -30,6 +31,12 @@ pub trait App: Sized + Send + Sync + 'static {
 
     /// Reads the app's own settings.
     fn configure(environment: &mut Environment) -> Self::Config;
+
+    /// Names of the faults of the app itself that its settings switch on.
+    #[must_use]
+    fn faults(_config: &Self::Config) -> Vec<&'static str> {
+        Vec::new()
+    }
 
     /// Makes the app, inside the runtime. It may add metrics of its own.
     fn new(config: Self::Config, identity: &Identity, metrics: &mut Metrics) -> Self;
@@ -53,6 +60,7 @@ pub struct Server {
     pub metrics: Metrics,
     pub(crate) served_by: hyper::header::HeaderValue,
     pub(crate) limits: Limits,
+    pub(crate) faults: Faults,
     timing: Timing,
     phase: watch::Sender<Phase>,
 }
@@ -92,13 +100,14 @@ impl Stopping {
 impl Server {
     /// A server that has not started.
     #[must_use]
-    pub fn new(identity: Identity, metrics: Metrics, timing: Timing, limits: Limits) -> Self {
+    pub fn new(identity: Identity, metrics: Metrics, timing: Timing, limits: Limits, faults: Faults) -> Self {
         Self {
             served_by: identity.served_by(),
             served_by_json: identity.json(),
             identity,
             metrics,
             limits,
+            faults,
             timing,
             phase: watch::Sender::new(Phase::Starting),
         }
@@ -110,6 +119,17 @@ impl Server {
         *self.phase.borrow()
     }
 
+    /// `/ready` may answer 200.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.phase().is_ready() && !self.faults.never_ready
+    }
+
+    /// Replies say `Connection: close` because the server is about to end.
+    pub(crate) fn sends_away(&self) -> bool {
+        self.phase().sends_away() && !self.faults.no_close_notice
+    }
+
     /// Serves `app` on `listener` until asked to stop, then drains. True if every request in flight had ended.
     pub async fn run<A: App>(self: Arc<Self>, listener: TcpListener, app: Arc<A>, mut stopping: Stopping) -> bool {
         let slots = Arc::new(Semaphore::new(self.limits.connections));
@@ -117,7 +137,10 @@ impl Server {
         let (open, connection) = watch::channel(());
         drop(connection);
         let mut listener = Some(listener);
-        self.happens(Event::Started);
+        let starts = Instant::now() + self.faults.start;
+        if self.faults.start.is_zero() {
+            self.happens(Event::Started);
+        }
         loop {
             let phase = self.phase();
             if !phase.is_accepting()
@@ -131,6 +154,7 @@ impl Server {
             let event = tokio::select! {
                 () = stopping.asked() => Event::Terminate,
                 () = passed(phase.deadline()) => Event::Tick,
+                () = tokio::time::sleep_until(starts), if phase == Phase::Starting => Event::Started,
                 () = open.closed(), if listener.is_none() => Event::Idle,
                 (stream, peer, slot) = next(listener.as_ref(), &slots) => {
                     self.spawn(&app, stream, peer, (slot, open.subscribe()));
@@ -179,6 +203,7 @@ impl Server {
                 in_flight,
                 connections,
                 seconds = self.timing.quiet.as_secs_f64(),
+                close_notice = !self.faults.no_close_notice,
                 "draining: asked to stop, replies say Connection: close"
             ),
             Phase::Closing { .. } => tracing::info!(

@@ -94,5 +94,5 @@ impl Upstream {
 
 pub fn gateway_to(upstream: SocketAddr, timeouts: Timeouts) -> Running {
     let backend = Origin::parse(&format!("http://{upstream}")).unwrap();
-    start::<Frontend>(Config { backend, timeouts }, BRIEF, WIDE)
+    start::<Frontend>(Config { backend, timeouts, ready_needs_upstream: false }, BRIEF, WIDE)
 }

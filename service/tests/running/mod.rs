@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use service::config::Limits;
+use service::faults::Faults;
 use service::identity::Identity;
 use service::lifecycle::Timing;
 use service::listener;
@@ -34,14 +35,19 @@ pub fn identity(service: &str) -> Identity {
         node: "worker".into(),
         namespace: "default".into(),
         address: String::new(),
+        faults: Vec::new(),
     }
 }
 
 pub fn start<A: App>(config: A::Config, timing: Timing, limits: Limits) -> Running {
-    let identity = identity(A::NAME);
+    start_with_faults::<A>(config, timing, limits, Faults::default())
+}
+
+pub fn start_with_faults<A: App>(config: A::Config, timing: Timing, limits: Limits, faults: Faults) -> Running {
+    let identity = Identity { faults: [faults.names(), A::faults(&config)].concat(), ..identity(A::NAME) };
     let mut metrics = Metrics::new(&identity);
     let app = Arc::new(A::new(config, &identity, &mut metrics));
-    let server = Arc::new(Server::new(identity, metrics, timing, limits));
+    let server = Arc::new(Server::new(identity, metrics, timing, limits, faults));
     let listener = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopping) = stop();
