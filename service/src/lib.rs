@@ -4,6 +4,7 @@
 
 mod admission;
 pub mod body;
+mod cgroup;
 pub mod config;
 mod connection;
 pub mod correlation;

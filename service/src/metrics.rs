@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::cgroup::Cgroup;
 use crate::identity::Identity;
 use crate::process::Process;
 
@@ -89,6 +90,7 @@ impl Metrics {
             metrics.accepted.clone(),
         );
         registry.register_collector(Box::new(Process));
+        registry.register_collector(Box::new(Cgroup::own()));
         metrics
     }
 
