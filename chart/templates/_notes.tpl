@@ -87,6 +87,11 @@ a dry run on the client.
 WARNING {{ wrapWith 70 "\n        " . }}
 {{- end -}}
 {{- end -}}
+{{- range $name, $service := .services -}}
+{{- with include "practice.faults" $service | fromYaml }}
+WARNING {{ $name }} has faults on purpose: {{ keys . | sortAlpha | join ", " }}.
+{{- end -}}
+{{- end -}}
 {{- if lookup "v1" "Namespace" "" "kube-system" -}}
 {{- $autoscaled := list -}}
 {{- range $name, $service := .services -}}

@@ -68,6 +68,7 @@ Numbers go through toJson because a template prints 1000000 as 1e+06.
   "UPSTREAM_IDLE_SECONDS" $service.upstream.idleSeconds
   "UPSTREAM_MAX_AGE_SECONDS" $service.upstream.maxAgeSeconds) -}}
 {{- end -}}
+{{- $settings = merge $settings (include "practice.faults" $service | fromYaml) -}}
 {{- range $variable, $value := $service.env -}}
 {{- if kindIs "map" $value -}}
 {{- $_ := unset $settings $variable -}}
@@ -77,6 +78,28 @@ Numbers go through toJson because a template prints 1000000 as 1e+06.
 {{- end -}}
 {{- range $variable, $value := $settings }}
 {{ $variable }}: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes a service: the variables of the faults that are on, and of none else. */}}
+{{- define "practice.faults" -}}
+{{- $variables := dict
+  "startSeconds" "FAULT_START_SECONDS"
+  "neverReady" "FAULT_NEVER_READY"
+  "crashAfterSeconds" "FAULT_CRASH_AFTER_SECONDS"
+  "noCloseNotice" "FAULT_NO_CLOSE_NOTICE"
+  "ignoreTerm" "FAULT_IGNORE_TERM"
+  "memoryMiBPerSecond" "FAULT_MEMORY_MIB_PER_SECOND" -}}
+{{- if eq .kind "backend" -}}
+{{- $_ := set $variables "healthBehindBurn" "FAULT_HEALTH_BEHIND_BURN" -}}
+{{- else -}}
+{{- $_ := set $variables "readyNeedsUpstream" "FAULT_READY_NEEDS_UPSTREAM" -}}
+{{- end -}}
+{{- range $fault, $variable := $variables -}}
+{{- $value := index $.faults $fault -}}
+{{- if not (or (kindIs "invalid" $value) (eq (toString $value) "false")) }}
+{{ $variable }}: {{ toJson $value }}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
