@@ -1,0 +1,171 @@
+//! `proof`: does to a release under load what a cluster does to pods, and counts the requests that are lost.
+
+use std::fs;
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::{Asked, Mode};
+use crate::commands::{Error, system};
+use crate::load::{Load, NODE_PORT, streams};
+use crate::release::Release;
+use crate::rows::{ROWS, Row};
+use crate::summary::Outcome;
+
+mod acts;
+mod args;
+mod commands;
+mod identity;
+mod ledger;
+mod load;
+mod picture;
+mod process;
+mod release;
+mod rows;
+mod summary;
+
+/// Exit status when the cluster could not be prepared.
+const EXIT_CLUSTER: u8 = 2;
+/// Exit status of a command line that is not understood (`EX_USAGE` of sysexits.h).
+const EXIT_USAGE: u8 = 64;
+/// Exit status after SIGINT or SIGTERM.
+const EXIT_INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let chosen = match args::parse(std::env::args_os().skip(1)) {
+        Ok(Asked::Help) => {
+            print!("{}", args::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Ok(Asked::List) => {
+            for row in ROWS {
+                println!("{:14}{:28}{}", row.name, row.demand.name(), row.what);
+            }
+            return ExitCode::SUCCESS;
+        }
+        Ok(Asked::Run { mode, rows }) => rows::chosen(mode, &rows).map(|rows| (mode, rows)),
+        Err(error) => Err(error),
+    };
+    let (mode, rows) = match chosen {
+        Ok(chosen) => chosen,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
+
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let release = listen(&interrupted).map_err(system).and_then(|()| Release::open(mode, interrupted));
+    let release = match release {
+        Ok(release) => release,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(EXIT_CLUSTER);
+        }
+    };
+    let code = run(&release, mode, &rows);
+    release.close();
+    code
+}
+
+/// Does the rows one after the other, and tells what came of them.
+fn run(release: &Release, mode: Mode, rows: &[Row]) -> ExitCode {
+    let slow = match install(release) {
+        Ok(slow) => slow,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(EXIT_CLUSTER);
+        }
+    };
+    let mut outcomes = Vec::new();
+    for row in rows {
+        match prove(release, mode, row, slow) {
+            Ok(outcome) => outcomes.push(outcome),
+            Err(Error::Interrupted) => {
+                eprintln!("interrupted");
+                return ExitCode::from(EXIT_INTERRUPTED);
+            }
+            Err(Error::Failed(failure)) => {
+                eprintln!("{}: {failure}", row.name);
+                outcomes.push(Outcome { row: *row, ledgers: Vec::new(), failure: Some(failure) });
+            }
+        }
+    }
+    println!("\n{}", summary::text(&outcomes));
+    println!("{:.0} s in all. Ledgers, pictures and table: .cluster/proof/", release.elapsed().as_secs_f64());
+    if let Err(error) = fs::write(release::folder().join("summary.md"), summary::markdown(&outcomes)) {
+        eprintln!("error: the table can't be written: {error}");
+        return ExitCode::FAILURE;
+    }
+    if outcomes.iter().all(Outcome::holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Installs the release; returns whether its backends can be asked for slow replies.
+fn install(release: &Release) -> Result<bool, Error> {
+    release.prepare("")?;
+    let url = format!("http://{}:{NODE_PORT}/proxy/items?delay_ms=1000", release.nodes[0]);
+    let slow = release.commands.attempt(&format!("client get -q '{url}'"))?.succeeded;
+    release.say(if slow { "1 % of the requests take 1 s" } else { "no slow requests: this backend has no delay_ms" });
+    Ok(slow)
+}
+
+/// Does one row under load, and leaves its ledgers and its picture.
+fn prove(release: &Release, mode: Mode, row: &Row, slow: bool) -> Result<Outcome, Error> {
+    let folder = release::folder().join(row.name);
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(system(error)),
+        _ => fs::create_dir_all(&folder).map_err(system)?,
+    }
+    release.say(&format!("--- {}: {}", row.name, row.what));
+    release.prepare(row.flags)?;
+    release.take_events();
+
+    let mut loads = Vec::new();
+    for stream in streams(mode, row.part) {
+        loads.push(Load::start(&release.commands, &folder, stream, &release.nodes, slow, row.limit(mode))?);
+    }
+    let act = (row.act)(release).and_then(|()| release.settle());
+    if let Err(Error::Interrupted) = act {
+        return Err(Error::Interrupted);
+    }
+    let ledgers = Load::stop(loads)?;
+    let failure = act.and_then(|()| (row.check)(release, &ledgers)).err().map(|error| error.to_string());
+    if let Some(failure) = &failure {
+        eprintln!("{}: {failure}", row.name);
+    }
+
+    let all: Vec<_> = ledgers.iter().map(|(_, ledger)| ledger).collect();
+    let picture = picture::svg(&format!("{}: {}", row.name, row.what), &all, &release.take_events());
+    fs::write(folder.join("timeline.svg"), picture).map_err(system)?;
+    let lost: u64 = all.iter().map(|ledger| ledger.requests.lost).sum();
+    let sent: u64 = all.iter().map(|ledger| ledger.requests.sent).sum();
+    release.say(&format!("{}: {sent} sent, {lost} lost", row.name));
+    Ok(Outcome { row: *row, ledgers, failure })
+}
+
+/// Sets the flag at the first SIGINT or SIGTERM; a second one changes nothing, as what follows is the cleaning up.
+fn listen(interrupted: &Arc<AtomicBool>) -> io::Result<()> {
+    let interrupted = Arc::clone(interrupted);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let (mut interrupt, mut term) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?)
+    };
+    thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = term.recv() => {}
+            }
+        });
+        interrupted.store(true, Ordering::Relaxed);
+        eprintln!("ending: the loads, then the release");
+        // The handlers stay in place as long as the runtime is there.
+        runtime.block_on(std::future::pending::<()>());
+    });
+    Ok(())
+}

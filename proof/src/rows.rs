@@ -1,0 +1,226 @@
+//! The rows of the proof: what is done under load, and what may be lost meanwhile.
+
+use std::time::Duration;
+
+use crate::acts;
+use crate::args::Mode;
+use crate::commands::Error;
+use crate::identity;
+use crate::ledger::Ledger;
+use crate::load::{Entry, Part, Stream};
+use crate::release::Release;
+
+/// What a row has to show.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Demand {
+    /// Not one request may be lost.
+    Lossless,
+    /// Not one by way of the node ports; those of the ingress controller, which is what is restarted, are counted apart.
+    LosslessBesideIngress,
+    /// Losses are counted, as the figure to improve on.
+    Baseline,
+}
+
+impl Demand {
+    /// Whether a loss on this way in makes the proof fail.
+    pub(crate) fn covers(self, entry: Entry) -> bool {
+        match self {
+            Self::Lossless => true,
+            Self::LosslessBesideIngress => entry == Entry::NodePort,
+            Self::Baseline => false,
+        }
+    }
+
+    /// As in the list of rows.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Lossless => "lossless",
+            Self::LosslessBesideIngress => "lossless beside the ingress",
+            Self::Baseline => "counted",
+        }
+    }
+}
+
+/// Looks at the ledgers of a row's loads.
+type Check = fn(&Release, &[(Stream, Ledger)]) -> Result<(), Error>;
+
+/// One row.
+#[derive(Clone, Copy)]
+pub(crate) struct Row {
+    /// As for `--row`, and the name of its folder.
+    pub(crate) name: &'static str,
+    /// What is done, for the table.
+    pub(crate) what: &'static str,
+    pub(crate) demand: Demand,
+    /// Flags of helm with which the release is prepared before the load starts.
+    pub(crate) flags: &'static str,
+    /// Whether the short proof has it.
+    pub(crate) short: bool,
+    pub(crate) part: Part,
+    pub(crate) act: fn(&Release) -> Result<(), Error>,
+    /// What else must be true of the ledgers, while the pods are still there.
+    pub(crate) check: Check,
+}
+
+/// What most rows are: lossless, under the whole load, in both proofs, with the chart's own values.
+const ROW: Row = Row {
+    name: "",
+    what: "",
+    demand: Demand::Lossless,
+    flags: "",
+    short: true,
+    part: Part::Whole,
+    act: |_| Ok(()),
+    check: |_, _| Ok(()),
+};
+
+/// All rows, in the order in which they are done.
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        name: "upgrade",
+        what: "helm upgrade v1 to v2 and rollback, both services at once",
+        act: acts::upgrade,
+        ..ROW
+    },
+    Row { name: "frontend", what: "the frontend alone upgraded and rolled back", act: acts::frontend, ..ROW },
+    Row {
+        name: "backend",
+        what: "the backend alone upgraded and rolled back",
+        short: false,
+        act: acts::backend,
+        ..ROW
+    },
+    Row {
+        name: "autoscale",
+        what: "the autoscaler adds backends and takes them away",
+        flags: "-f values/fast-scaling.yaml --set services.backend.autoscaling.enabled=true",
+        // The whole load would keep the autoscaler at its maximum.
+        part: Part::Sample,
+        short: false,
+        act: acts::autoscale,
+        ..ROW
+    },
+    Row {
+        name: "scale",
+        what: "kubectl scale from 8 backends to 2",
+        flags: "--set services.backend.replicas=8",
+        act: acts::scale,
+        ..ROW
+    },
+    Row { name: "delete-each", what: "every pod deleted, one by one", act: acts::delete_each, ..ROW },
+    Row {
+        name: "delete-label",
+        what: "all backends deleted at once, by label",
+        // Nothing protects from this but old pods that serve until new ones are ready: preStop must outlast a start.
+        flags: "--set defaults.lifecycle.preStopSeconds=15",
+        act: acts::delete_label,
+        ..ROW
+    },
+    Row { name: "drain", what: "kubectl drain and uncordon of each node", act: acts::drain, ..ROW },
+    Row { name: "wrong-tag", what: "upgrade to a tag that does not exist", act: acts::wrong_tag, ..ROW },
+    Row { name: "never-ready", what: "upgrade to pods that never become ready", act: acts::never_ready, ..ROW },
+    Row { name: "crash", what: "upgrade to pods that crash at start", act: acts::crash, ..ROW },
+    Row {
+        name: "config",
+        what: "a setting changed in the ConfigMap",
+        flags: "--set services.backend.configMap.enabled=true",
+        act: acts::config,
+        ..ROW
+    },
+    Row {
+        name: "ids",
+        what: "each request at one backend once, by its log; 2 pods added",
+        flags: "--set services.backend.logs.level=debug",
+        part: Part::Sample,
+        act: acts::ids,
+        check: identity::check,
+        ..ROW
+    },
+    Row {
+        name: "ingress",
+        what: "the ingress controller restarted",
+        demand: Demand::LosslessBesideIngress,
+        act: acts::ingress,
+        ..ROW
+    },
+    Row { name: "sigkill", what: "a backend killed with SIGKILL", demand: Demand::Baseline, act: acts::sigkill, ..ROW },
+    Row {
+        name: "kubelet",
+        what: "the kubelet of a node stopped for a while",
+        demand: Demand::Baseline,
+        act: acts::kubelet,
+        ..ROW
+    },
+    Row {
+        name: "frozen",
+        what: "a backend frozen (SIGSTOP) for 8 s",
+        demand: Demand::Baseline,
+        act: acts::frozen,
+        ..ROW
+    },
+];
+
+impl Row {
+    /// The longest that its load may run.
+    pub(crate) fn limit(&self, mode: Mode) -> Duration {
+        match (mode, self.name) {
+            (Mode::Full, "upgrade") => Duration::from_secs(1500),
+            (Mode::Full, "autoscale") => Duration::from_secs(600),
+            // Up to here the ledger's timeline has tenths of a second.
+            _ => Duration::from_secs(300),
+        }
+    }
+}
+
+/// The rows with these `names`; all that `mode` has if there is none.
+///
+/// # Errors
+/// A name that no row has.
+pub(crate) fn chosen(mode: Mode, names: &[String]) -> Result<Vec<Row>, String> {
+    if names.is_empty() {
+        return Ok(ROWS.iter().filter(|row| mode == Mode::Full || row.short).copied().collect());
+    }
+    names
+        .iter()
+        .map(|name| {
+            ROWS.iter().find(|row| row.name == name).copied().ok_or_else(|| {
+                let known: Vec<_> = ROWS.iter().map(|row| row.name).collect();
+                format!("--row {name}: no such row; there are {}", known.join(", "))
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_row_has_a_name_of_its_own_that_is_a_folder() {
+        let names: BTreeSet<_> = ROWS.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), ROWS.len());
+        assert!(names.iter().all(|name| !name.is_empty() && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'-')));
+        assert!(ROWS.iter().all(|row| !row.what.is_empty()));
+    }
+
+    #[test]
+    fn only_what_kills_or_freezes_may_lose() {
+        let may: Vec<_> = ROWS.iter().filter(|row| row.demand == Demand::Baseline).map(|row| row.name).collect();
+        assert_eq!(may, ["sigkill", "kubelet", "frozen"]);
+        let apart: Vec<_> = ROWS.iter().filter(|row| !row.demand.covers(Entry::Ingress)).map(|row| row.name).collect();
+        assert_eq!(apart, ["ingress", "sigkill", "kubelet", "frozen"]);
+        assert!(Demand::LosslessBesideIngress.covers(Entry::NodePort));
+    }
+
+    #[test]
+    fn rows_are_chosen_by_mode_or_by_name() {
+        assert_eq!(chosen(Mode::Full, &[]).unwrap().len(), ROWS.len());
+        assert!(chosen(Mode::Short, &[]).unwrap().len() < ROWS.len());
+        let one = chosen(Mode::Short, &["autoscale".to_owned()]).unwrap();
+        assert_eq!(one[0].name, "autoscale");
+        let error = chosen(Mode::Full, &["drane".to_owned()]).err().unwrap();
+        assert!(error.contains("drane") && error.contains("drain"), "{error}");
+    }
+}

@@ -1,0 +1,164 @@
+//! The table of the proof: a line for each load of each row, and what became of the row.
+
+use std::fmt::Write as _;
+
+use crate::ledger::Ledger;
+use crate::load::Stream;
+use crate::rows::Row;
+
+/// What became of a row.
+pub(crate) struct Outcome {
+    pub(crate) row: Row,
+    pub(crate) ledgers: Vec<(Stream, Ledger)>,
+    /// Why it could not be done, or what else was not as it must be.
+    pub(crate) failure: Option<String>,
+}
+
+impl Outcome {
+    /// Requests lost where none may be.
+    pub(crate) fn forbidden_losses(&self) -> u64 {
+        self.ledgers
+            .iter()
+            .filter(|(stream, _)| self.row.demand.covers(stream.entry))
+            .map(|(_, ledger)| ledger.requests.lost)
+            .sum()
+    }
+
+    /// Whether the row shows what it has to.
+    pub(crate) fn holds(&self) -> bool {
+        self.failure.is_none() && self.forbidden_losses() == 0
+    }
+}
+
+const HEADINGS: [&str; 8] = ["row", "path", "connections", "sent", "lost", "p99 ms", "gap s", "versions seen"];
+/// Which columns hold figures.
+const FIGURES: [bool; 8] = [false, false, false, true, true, true, true, false];
+
+/// The table as text for a terminal.
+pub(crate) fn text(outcomes: &[Outcome]) -> String {
+    let mut lines = vec![HEADINGS.map(str::to_owned)];
+    lines.extend(outcomes.iter().flat_map(cells));
+    let widths: Vec<usize> = (0..HEADINGS.len())
+        .map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
+        .collect();
+    let mut table = String::new();
+    for line in lines {
+        let mut padded = String::new();
+        for ((cell, width), is_figure) in line.iter().zip(&widths).zip(FIGURES) {
+            let _ = if is_figure { write!(padded, "{cell:>width$}  ") } else { write!(padded, "{cell:<width$}  ") };
+        }
+        table += padded.trim_end();
+        table.push('\n');
+    }
+    table + &remarks(outcomes)
+}
+
+/// The table as Markdown.
+pub(crate) fn markdown(outcomes: &[Outcome]) -> String {
+    let mut table = format!("| {} |\n|", HEADINGS.join(" | "));
+    for is_figure in FIGURES {
+        table += if is_figure { "---:|" } else { "---|" };
+    }
+    table.push('\n');
+    for line in outcomes.iter().flat_map(cells) {
+        let _ = writeln!(table, "| {} |", line.join(" | "));
+    }
+    format!("{table}\n{}", remarks(outcomes))
+}
+
+fn cells(outcome: &Outcome) -> Vec<[String; 8]> {
+    outcome
+        .ledgers
+        .iter()
+        .map(|(stream, ledger)| {
+            let lost = match ledger.losses() {
+                kinds if kinds.is_empty() => "0".to_owned(),
+                kinds => format!("{} ({kinds})", ledger.requests.lost),
+            };
+            [
+                outcome.row.name.to_owned(),
+                stream.entry.name().to_owned(),
+                stream.kind().to_owned(),
+                ledger.requests.sent.to_string(),
+                lost,
+                ledger.latency_ms.as_ref().map_or_else(|| "-".to_owned(), |latency| format!("{:.0}", latency.p99)),
+                format!("{:.2}", ledger.longest_gap.seconds),
+                ledger.versions(),
+            ]
+        })
+        .collect()
+}
+
+/// What the lines amount to: a sentence for each row that does not hold, the sums, and the client's own lateness.
+fn remarks(outcomes: &[Outcome]) -> String {
+    let mut text = String::new();
+    for outcome in outcomes {
+        if let Some(failure) = &outcome.failure {
+            let _ = writeln!(text, "{}: {failure}", outcome.row.name);
+        }
+        if outcome.forbidden_losses() > 0 {
+            let _ = writeln!(
+                text,
+                "{}: {} lost where none may be ({})",
+                outcome.row.name,
+                outcome.forbidden_losses(),
+                outcome.row.what
+            );
+        }
+    }
+    let ledgers = || outcomes.iter().flat_map(|outcome| &outcome.ledgers);
+    let sent: u64 = ledgers().map(|(_, ledger)| ledger.requests.sent).sum();
+    let lost: u64 = ledgers().map(|(_, ledger)| ledger.requests.lost).sum();
+    let forbidden: u64 = outcomes.iter().map(Outcome::forbidden_losses).sum();
+    let lag = ledgers().map(|(_, ledger)| ledger.client_lag_ms.p99).fold(0.0, f64::max);
+    let _ = writeln!(
+        text,
+        "{sent} requests sent; {forbidden} lost where none may be, {} where losses are only counted. \
+         Client lag: {lag:.0} ms at most (p99 of a load).",
+        lost - forbidden
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::Mode;
+    use crate::ledger::tests::sample;
+    use crate::load::{Part, streams};
+    use crate::rows::ROWS;
+
+    fn outcome(name: &str, lost: u64) -> Outcome {
+        let row = *ROWS.iter().find(|row| row.name == name).unwrap();
+        // A kept load by way of the node ports, and one by the ingress.
+        let [nodeport, _, ingress, _] = streams(Mode::Full, Part::Whole);
+        Outcome { row, ledgers: vec![(nodeport, sample(0)), (ingress, sample(lost))], failure: None }
+    }
+
+    #[test]
+    fn a_loss_counts_where_none_may_be() {
+        assert!(outcome("upgrade", 0).holds());
+        assert!(!outcome("upgrade", 1).holds());
+        assert!(outcome("ingress", 1).holds(), "the ingress's own share is counted apart");
+        assert!(outcome("sigkill", 1).holds());
+        assert!(!Outcome { failure: Some("not healed".to_owned()), ..outcome("sigkill", 0) }.holds());
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_each_load_and_says_what_was_lost() {
+        let outcomes = [outcome("upgrade", 2), outcome("ingress", 3)];
+        let text = text(&outcomes);
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[0].starts_with("row      path      connections"), "{text}");
+        assert!(lines[2].contains("ingress") && lines[2].contains("2 (2 closed)"), "{text}");
+        assert!(text.contains("upgrade: 2 lost where none may be"), "{text}");
+        assert!(
+            text.contains("165 requests sent; 2 lost where none may be, 3 where losses are only counted"),
+            "{text}"
+        );
+
+        let markdown = markdown(&outcomes);
+        assert!(markdown.contains("| upgrade | nodeport | kept | 40 | 0 | 12 | 0.25 | backend v1 v2, frontend v1 |"));
+        assert_eq!(markdown.lines().filter(|line| line.starts_with("| ")).count(), 5, "{markdown}");
+    }
+}
