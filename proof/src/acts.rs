@@ -11,6 +11,10 @@ use crate::process::{self, Stopped};
 use crate::release::{Pod, Release, items};
 
 const BACKENDS: &str = "app.kubernetes.io/component=backend";
+/// The backend's settings in a `ConfigMap`, and one of them changed: now it logs every request.
+pub(crate) const CONFIG_MAP: &str = "--set services.backend.configMap.enabled=true";
+pub(crate) const CONFIG_MAP_CHANGED: &str =
+    "--set services.backend.configMap.enabled=true --set services.backend.logs.level=debug";
 
 pub(crate) fn upgrade(release: &Release) -> Result<(), Error> {
     there_and_back(release, "--set image.tag=v2", release.times(1, 10))
@@ -61,25 +65,23 @@ pub(crate) fn autoscale(release: &Release) -> Result<(), Error> {
 }
 
 pub(crate) fn scale(release: &Release) -> Result<(), Error> {
-    for time in 0..release.times(1, 2) {
-        if time > 0 {
-            release.say("kubectl scale to 8");
-            release.commands.run("kubectl scale deployment proof-backend --replicas=8")?;
+    for _ in 0..release.times(1, 3) {
+        for replicas in [8, 2] {
+            release.say(&format!("kubectl scale to {replicas}"));
+            release.commands.run(&format!("kubectl scale deployment proof-backend --replicas={replicas}"))?;
             release.settle()?;
         }
-        release.say("kubectl scale to 2");
-        release.commands.run("kubectl scale deployment proof-backend --replicas=2")?;
-        release.settle()?;
     }
     Ok(())
 }
 
 pub(crate) fn delete_each(release: &Release) -> Result<(), Error> {
     for service in ["backend", "frontend"] {
-        for pod in release.pods(service)? {
+        let pods = release.pods(service)?;
+        let some = release.times(1, pods.len() as u32) as usize;
+        for pod in pods.iter().take(some) {
             release.say(&format!("kubectl delete pod {}", pod.name));
-            release.commands.run(&format!("kubectl delete pod {} --wait=false", pod.name))?;
-            release.commands.run(&format!("kubectl wait --for=delete pod/{} --timeout=60s", pod.name))?;
+            release.commands.run(&format!("kubectl delete pod {} --timeout=60s", pod.name))?;
             release.settle()?;
         }
     }
@@ -183,7 +185,7 @@ fn heals(release: &Release, flags: &str, first: Healing) -> Result<(), Error> {
 
 pub(crate) fn config(release: &Release) -> Result<(), Error> {
     let before = release.pods("backend")?;
-    release.upgrade("--set services.backend.configMap.enabled=true --set services.backend.logs.level=warn")?;
+    release.upgrade(CONFIG_MAP_CHANGED)?;
     let after = release.pods("backend")?;
     if let Some(pod) = after.iter().find(|pod| before.contains(pod)) {
         return Err(Error::Failed(format!("{} was not replaced when its ConfigMap changed", pod.name)));
@@ -197,7 +199,7 @@ pub(crate) fn ids(release: &Release) -> Result<(), Error> {
     release.say(&format!("kubectl scale to {more}"));
     release.commands.run(&format!("kubectl scale deployment proof-backend --replicas={more}"))?;
     release.settle()?;
-    release.commands.hold(Duration::from_secs(10))
+    release.commands.hold(Duration::from_secs(release.times(5, 10).into()))
 }
 
 pub(crate) fn ingress(release: &Release) -> Result<(), Error> {

@@ -100,19 +100,16 @@ pub(crate) const ROWS: &[Row] = &[
         act: acts::autoscale,
         ..ROW
     },
-    Row {
-        name: "scale",
-        what: "kubectl scale from 8 backends to 2",
-        flags: "--set services.backend.replicas=8",
-        act: acts::scale,
-        ..ROW
-    },
-    Row { name: "delete-each", what: "every pod deleted, one by one", act: acts::delete_each, ..ROW },
+    Row { name: "scale", what: "kubectl scale to 8 backends and down to 2", act: acts::scale, ..ROW },
+    Row { name: "delete-each", what: "pods deleted one by one", act: acts::delete_each, ..ROW },
     Row {
         name: "delete-label",
         what: "all backends deleted at once, by label",
-        // Nothing protects from this but old pods that serve until new ones are ready: preStop must outlast a start.
-        flags: "--set defaults.lifecycle.preStopSeconds=15",
+        // No budget protects from this. preStop must outlast a start, so that old pods serve until new ones are ready;
+        // and the ingress controller must leave the choice of the pod to kube-proxy, which falls back on pods that are
+        // terminating: by itself it answers 503 while no other is there.
+        flags: "--set services.backend.lifecycle.preStopSeconds=15 \
+                --set-string 'ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/service-upstream=true'",
         act: acts::delete_label,
         ..ROW
     },
@@ -123,14 +120,15 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "config",
         what: "a setting changed in the ConfigMap",
-        flags: "--set services.backend.configMap.enabled=true",
+        flags: acts::CONFIG_MAP,
         act: acts::config,
         ..ROW
     },
     Row {
         name: "ids",
         what: "each request at one backend once, by its log; 2 pods added",
-        flags: "--set services.backend.logs.level=debug",
+        // What the row before has left: nothing has to be rolled out.
+        flags: acts::CONFIG_MAP_CHANGED,
         part: Part::Sample,
         act: acts::ids,
         check: identity::check,
