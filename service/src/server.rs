@@ -204,7 +204,7 @@ impl Server {
                 connections,
                 seconds = self.timing.quiet.as_secs_f64(),
                 close_notice = !self.faults.no_close_notice,
-                "draining: asked to stop, replies say Connection: close"
+                "draining: asked to stop; replies say Connection: close where close_notice is true"
             ),
             Phase::Closing { .. } => tracing::info!(
                 in_flight,
