@@ -21,7 +21,7 @@ TARGET := $(shell uname -m)-unknown-linux-musl
 SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo service backend frontend client -type f)
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\# shellcheck shell=bash' 2>/dev/null)
 
-.PHONY: help up down env status images k8s run test check unit chart e2e figures clean
+.PHONY: help up down env status images k8s run test check unit chart e2e proof figures clean
 
 help: ## This list
 	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
@@ -93,7 +93,7 @@ check: ## Formatting, clippy, licences, shellcheck, hadolint
 	@$(call step,fmt,'cargo fmt: formatted') cargo fmt --all --check
 	@$(call step,clippy,'clippy: no warning') cargo clippy --locked --workspace --all-targets -- -D warnings
 	@$(call step,deny,'cargo deny: licences and duplicates') cargo-deny --all-features check bans licenses sources
-	@$(call step,shellcheck,'shellcheck: no warning') shellcheck $(SCRIPTS)
+	@$(call step,shellcheck,'shellcheck: no warning') shellcheck --external-sources --source-path=SCRIPTDIR $(SCRIPTS)
 	@$(call step,hadolint,'hadolint: no warning') .cluster/bin/hadolint Dockerfile
 
 unit: ## Unit and integration tests of the crates; no root, no cluster
@@ -106,6 +106,9 @@ chart: ## Lint, render and validate the chart with every values file
 
 e2e: ## End-to-end tests on a cluster of their own, which they start and remove (root)
 	@e2e/run
+
+proof: ## Nothing is lost: all that a cluster does to pods, under load, counted; SHORT=1, ROW=name (root, make up)
+	@eval "$$(cluster/cluster env)"; cargo run --locked --quiet --package proof -- $(if $(SHORT),--short) $(if $(ROW),--row $(ROW))
 
 figures: .cluster/binaries/v1/compiled ## Sizes, memory and time to exit of the binaries, measured on loopback
 	@bench/figures
