@@ -21,11 +21,11 @@ pub(crate) fn upgrade(release: &Release) -> Result<(), Error> {
 }
 
 pub(crate) fn frontend(release: &Release) -> Result<(), Error> {
-    there_and_back(release, "--set services.frontend.image.tag=v2", release.times(1, 2))
+    there_and_back(release, "--set services.frontend.image.tag=v2", 1)
 }
 
 pub(crate) fn backend(release: &Release) -> Result<(), Error> {
-    there_and_back(release, "--set services.backend.image.tag=v2", release.times(1, 2))
+    there_and_back(release, "--set services.backend.image.tag=v2", 1)
 }
 
 fn there_and_back(release: &Release, flags: &str, times: u32) -> Result<(), Error> {
@@ -65,7 +65,7 @@ pub(crate) fn autoscale(release: &Release) -> Result<(), Error> {
 }
 
 pub(crate) fn scale(release: &Release) -> Result<(), Error> {
-    for _ in 0..release.times(1, 3) {
+    for _ in 0..release.times(1, 2) {
         for replicas in [8, 2] {
             release.say(&format!("kubectl scale to {replicas}"));
             release.commands.run(&format!("kubectl scale deployment proof-backend --replicas={replicas}"))?;
@@ -164,8 +164,9 @@ fn heals(release: &Release, flags: &str, first: Healing) -> Result<(), Error> {
     let both = if first == Healing::Rollback { Healing::OnFailure } else { Healing::Rollback };
     for healing in [first, both].into_iter().take(release.times(1, 2) as usize) {
         let flag = if healing == Healing::OnFailure { "--rollback-on-failure " } else { "" };
-        // Longer than a good upgrade takes: --rollback-on-failure gives its rollback the same time.
-        let flags = format!("{flag}--timeout {}s {flags}", release.times(10, 30));
+        // Time enough to see that it fails; --rollback-on-failure gives the same to its rollback, for which the old pods
+        // are still there.
+        let flags = format!("{flag}--timeout {}s {flags}", release.times(10, 20));
         release.say(&format!("helm upgrade {flags}, which must fail"));
         if release.try_upgrade(&flags)?.succeeded {
             return Err(Error::Failed(format!("helm upgrade {flags} did not fail")));
@@ -214,7 +215,7 @@ pub(crate) fn ingress(release: &Release) -> Result<(), Error> {
 }
 
 pub(crate) fn sigkill(release: &Release) -> Result<(), Error> {
-    for _ in 0..release.times(1, 3) {
+    for _ in 0..release.times(1, 2) {
         let (pod, process) = a_backend(release)?;
         release.say(&format!("SIGKILL to the process of {}", pod.name));
         let restarts = restarts(release, &pod)?;
