@@ -103,17 +103,11 @@ pub(crate) const ROWS: &[Row] = &[
     Row { name: "scale", what: "kubectl scale to 8 backends and down to 2", act: acts::scale, ..ROW },
     Row { name: "delete-each", what: "pods deleted one by one", act: acts::delete_each, ..ROW },
     Row {
-        name: "delete-label",
-        what: "all backends deleted at once, by label",
-        // No budget protects from this. preStop must outlast a start, so that old pods serve until new ones are ready;
-        // and the ingress controller must leave the choice of the pod to kube-proxy, which falls back on pods that are
-        // terminating: by itself it answers 503 while no other is there.
-        flags: "--set services.backend.lifecycle.preStopSeconds=15 \
-                --set-string 'ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/service-upstream=true'",
-        act: acts::delete_label,
+        name: "drain",
+        what: "kubectl drain and uncordon of a node, in the full proof of each",
+        act: acts::drain,
         ..ROW
     },
-    Row { name: "drain", what: "kubectl drain and uncordon of each node", act: acts::drain, ..ROW },
     Row { name: "wrong-tag", what: "upgrade to a tag that does not exist", act: acts::wrong_tag, ..ROW },
     Row { name: "never-ready", what: "upgrade to pods that never become ready", act: acts::never_ready, ..ROW },
     Row { name: "crash", what: "upgrade to pods that crash at start", act: acts::crash, ..ROW },
@@ -132,6 +126,17 @@ pub(crate) const ROWS: &[Row] = &[
         part: Part::Sample,
         act: acts::ids,
         check: identity::check,
+        ..ROW
+    },
+    Row {
+        name: "delete-label",
+        what: "all backends deleted at once, by label",
+        // No budget protects from this. preStop must outlast a start, so that old pods serve until new ones are ready;
+        // and the ingress controller must leave the choice of the pod to kube-proxy, which falls back on pods that are
+        // terminating: by itself it answers 503 while no other is there.
+        flags: "--set services.backend.lifecycle.preStopSeconds=15 \
+                --set-string 'ingress.annotations.nginx\\.ingress\\.kubernetes\\.io/service-upstream=true'",
+        act: acts::delete_label,
         ..ROW
     },
     Row {
