@@ -25,7 +25,7 @@ SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep
 
 help: ## This list
 	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
-	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | sed 's/$$$$/$$/' | expand -t 14
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | sed 's/[$$][$$]/$$/' | expand -t 14
 
 up: images ## Start the cluster, load the images, install the chart, print the URLs (root)
 	@cluster/cluster up
