@@ -1,7 +1,7 @@
 //! The README and the labs do what they say.
 
 use e2e::shell::root;
-use e2e::{Namespace, page};
+use e2e::{Namespace, Shell, page};
 
 /// One lab on a release of its own.
 fn lab(name: &str) {
@@ -30,13 +30,24 @@ fn lab_4_https() {
     lab("4-https.md");
 }
 
+/// The release that `make up` installs into the namespace that a new user is in; it goes with the test, whatever its end.
+struct Installed {
+    user: Shell,
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        let uninstalled = self.user.attempt("helm uninstall practice --wait --timeout 120s");
+        println!("{uninstalled}");
+    }
+}
+
 #[test]
 fn readme() {
-    // `make up` installs the release into the namespace that a new user is in; this test takes it away again.
     let ns = Namespace::unrestricted("readme");
     let user = ns.clone().with("KUBECONFIG", std::env::var("KUBECONFIG").expect("a namespace was opened with it"));
-    page::run(&user, &root().join("README.md"));
-    user.run("helm uninstall practice --wait --timeout 120s");
+    let installed = Installed { user };
+    page::run(&installed.user, &root().join("README.md"));
 }
 
 #[test]
