@@ -3,8 +3,6 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-# What `make env` prints is for a shell to read, also where another make calls this one.
-MAKEFLAGS += --no-print-directory
 
 # The name of the cluster; every cluster has its own links, addresses, cgroups, ports and state.
 CLUSTER ?= practice
