@@ -51,6 +51,21 @@ impl Namespace {
         Self { shell, name: name.to_owned(), _exclusive: exclusive }
     }
 
+    /// Installs the chart as release `practice` with `flags`, and waits until it answers wherever it can be asked: a pod
+    /// that is ready is not yet an endpoint in every proxy, and the ingress controller learns of each Service apart.
+    ///
+    /// # Panics
+    /// If the release is not ready within two minutes, or does not answer 30 seconds after.
+    #[track_caller]
+    pub fn install(&self, flags: &str) {
+        self.run(&format!("helm install practice chart/ {flags} --wait --timeout 120s"));
+        let ingress = ingress_url();
+        let nodes = self.node_addresses().into_iter().map(|node| format!("http://{node}:30080/proxy/items"));
+        for url in nodes.chain([format!("{ingress}/api/items"), format!("{ingress}/proxy/items")]) {
+            self.run(&format!("client wait {url} --timeout 30s"));
+        }
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -65,6 +80,15 @@ impl Namespace {
             .map(str::to_owned)
             .collect()
     }
+}
+
+/// Where the ingress controller answers on this machine, as `make env` tells.
+///
+/// # Panics
+/// If there is no test cluster: `make e2e` starts one and says where it is.
+#[must_use]
+pub fn ingress_url() -> String {
+    std::env::var("INGRESS_URL").expect("run the end-to-end tests with `make e2e`: there is no INGRESS_URL")
 }
 
 /// The kubeconfig of the test cluster. Refuses every other, because the tests drain and kill.

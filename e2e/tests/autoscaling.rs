@@ -7,7 +7,7 @@ use e2e::{Load, Namespace, eventually, eventually_within, json};
 #[test]
 fn phase_5_the_backend_scales_up_under_load_and_back_down() {
     let ns = Namespace::restricted("phase5");
-    ns.run("helm install practice chart/ -f values/fast-scaling.yaml --wait --timeout 120s");
+    ns.install("-f values/fast-scaling.yaml");
     eventually("the autoscaler has figures", || {
         let hpa = ns.json("kubectl get hpa practice-backend -o json");
         hpa.pointer("/status/currentMetrics/0/resource/current/averageUtilization")

@@ -58,7 +58,7 @@ fn without_a_network_it_names_what_could_not_be_fetched() {
 fn a_cluster_that_is_half_up_is_mended() {
     // Holds the cluster, so that no other test misses the node.
     let ns = Namespace::restricted("half-up");
-    ns.run("helm install practice chart/ --wait --timeout 120s");
+    ns.install("");
     let all_ready = || {
         let nodes = ns.stdout("kubectl get nodes --no-headers");
         nodes.lines().filter(|line| line.contains(" Ready")).count() == 2

@@ -6,7 +6,7 @@ use e2e::{Namespace, Shell, page};
 /// One lab on a release of its own.
 fn lab(name: &str) {
     let ns = Namespace::unrestricted(&format!("lab-{}", name.trim_end_matches(".md")));
-    ns.run("helm install practice chart/ --wait --timeout 120s");
+    ns.install("");
     page::run(&ns, &root().join("labs").join(name));
 }
 

@@ -1,14 +1,13 @@
 //! Phases 2 to 4 of the practice: Deployments with probes and resources, Services, Ingress.
 
+use e2e::namespace::ingress_url;
 use e2e::{Namespace, eventually, json};
 use serde_json::{Value, json};
-
-const INSTALL: &str = "helm install practice chart/ --wait --timeout 120s";
 
 #[test]
 fn phase_2_pods_are_ready_with_exactly_the_requests_limits_and_probes_asked() {
     let ns = Namespace::restricted("phase2");
-    ns.run(INSTALL);
+    ns.install("");
 
     let pods = ns.json("kubectl get pods -l app.kubernetes.io/instance=practice -o json");
     assert_eq!(json::list(&pods, "/items").len(), 4, "two pods of each service");
@@ -43,7 +42,7 @@ fn assert_probe(container: &Value, name: &str, path: &str, fields: &Value) {
 #[test]
 fn phase_3_services_have_names_addresses_and_node_ports() {
     let ns = Namespace::restricted("phase3");
-    ns.run(&format!("{INSTALL} --set debug.enabled=true"));
+    ns.install("--set debug.enabled=true");
     let inside = |url: &str| ns.stdout(&format!("kubectl exec deploy/practice-debug -- /client get -q {url}"));
 
     // By name, short and full; CoreDNS answers with the ClusterIP.
@@ -69,7 +68,7 @@ fn phase_3_services_have_names_addresses_and_node_ports() {
 #[test]
 fn phase_3_a_deleted_pod_is_replaced_and_the_service_keeps_answering() {
     let ns = Namespace::restricted("replaced");
-    ns.run(INSTALL);
+    ns.install("");
     let url = format!("http://{}:30080/proxy/items", ns.node_addresses()[0]);
     let pods = |ns: &Namespace| -> Vec<String> {
         let names = "kubectl get pods -l app.kubernetes.io/component=backend -o name";
@@ -94,13 +93,9 @@ fn phase_3_a_deleted_pod_is_replaced_and_the_service_keeps_answering() {
 #[test]
 fn phase_4_the_ingress_routes_by_path_and_by_host() {
     let ns = Namespace::restricted("phase4");
-    ns.run(INSTALL);
-    let ingress = std::env::var("INGRESS_URL").expect("`make env` tells INGRESS_URL");
+    ns.install("");
+    let ingress = ingress_url();
 
-    eventually("the ingress serves /api", || {
-        let reply = ns.attempt(&format!("curl -fsS {ingress}/api/items"));
-        if reply.succeeded() { Ok(()) } else { Err(reply.text()) }
-    });
     // /api goes to the backend itself, / to the gateway. Names of headers have no case (RFC 9110, section 5.1).
     let api = ns.stdout(&format!("curl -fsS -D - {ingress}/api/items")).to_lowercase();
     assert!(api.contains("x-served-by: backend/v1/") && !api.contains("frontend/"), "{api}");

@@ -6,7 +6,7 @@ use e2e::{Load, Namespace, eventually, json};
 fn helm_test_passes_and_uninstall_leaves_nothing() {
     let ns = Namespace::restricted("release");
     let before = objects(&ns);
-    ns.run("helm install practice chart/ --wait --timeout 120s");
+    ns.install("");
     let tested = ns.stdout("helm test practice --timeout 120s");
     assert!(tested.contains("Succeeded"), "{tested}");
 
@@ -28,7 +28,7 @@ fn objects(ns: &Namespace) -> String {
 #[test]
 fn a_tag_that_does_not_exist_takes_nothing_down_and_a_rollback_heals() {
     let ns = Namespace::restricted("wrong-tag");
-    ns.run("helm install practice chart/ --wait --timeout 120s");
+    ns.install("");
     let load =
         Load::start(&ns, &format!("http://{}:30080/proxy/items --rate 100 --connections 20", ns.node_addresses()[0]));
 

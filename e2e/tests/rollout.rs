@@ -15,7 +15,7 @@ fn under_load(ns: &Namespace, act: impl FnOnce()) -> [Ledger; 2] {
 #[test]
 fn phase_6_helm_upgrade_and_rollback_lose_nothing() {
     let ns = Namespace::restricted("phase6");
-    ns.run("helm install practice chart/ --wait --timeout 120s");
+    ns.install("");
 
     let ledgers = under_load(&ns, || {
         ns.run("helm upgrade practice chart/ --set image.tag=v2 --wait --timeout 180s");
@@ -46,7 +46,7 @@ fn versions(ns: &Namespace) -> String {
 #[test]
 fn phase_6_set_image_and_rollout_undo_lose_nothing() {
     let ns = Namespace::unrestricted("phase6-kubectl");
-    ns.run("helm install practice chart/ -f values/classroom.yaml --wait --timeout 120s");
+    ns.install("-f values/classroom.yaml");
 
     let ledgers = under_load(&ns, || {
         ns.run("kubectl set image deploy/backend backend=backend:v2");
