@@ -57,9 +57,14 @@ fn page(description: &Value) -> String {
         text(&info["description"]),
     );
     for (path, operations) in members(&description["paths"]) {
-        let operation = &operations["get"];
-        let _ = write!(html, "<h2><code>GET {path}</code></h2><p>{}</p>", text(&operation["summary"]));
+        // HEAD, where it is, is GET without a body.
+        let Some((method, operation)) = members(operations).find(|(method, _)| *method != "head") else { continue };
+        let method = method.to_uppercase();
+        let _ = write!(html, "<h2><code>{method} {path}</code></h2><p>{}</p>", text(&operation["summary"]));
         html.push_str("<table>");
+        if let Some(body) = operation["requestBody"]["description"].as_str() {
+            let _ = write!(html, "<tr><th>body<td>{body}");
+        }
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             let _ = write!(html, "<tr><th>{}<td>{}", text(&parameter["name"]), text(&parameter["description"]));
         }
@@ -83,6 +88,7 @@ fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 mod tests {
     use super::*;
     use crate::routes::TABLE;
+    use service::route::Methods;
 
     #[test]
     fn the_description_and_the_table_name_the_same_paths() {
@@ -94,7 +100,9 @@ mod tests {
         assert_eq!(described, served);
         for (path, operations) in members(&value["paths"]) {
             let methods: Vec<_> = members(operations).map(|(m, _)| m.as_str()).collect();
-            assert_eq!(methods, ["get", "head"], "{path}");
+            let route = TABLE.iter().find(|route| route.path == path).unwrap();
+            let taken: &[&str] = if route.methods == Methods::Post { &["post"] } else { &["get", "head"] };
+            assert_eq!(methods, taken, "{path}");
         }
     }
 
@@ -124,5 +132,6 @@ mod tests {
         for route in TABLE {
             assert!(page.contains(route.path), "{}", route.path);
         }
+        assert!(page.contains("GET /api/items<") && page.contains("POST /api/echo<"), "{page}");
     }
 }

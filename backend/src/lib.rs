@@ -1,7 +1,8 @@
-//! The backend: items to read, and CPU time to burn so that an autoscaler has something to see.
+//! The backend: items to read, CPU time to burn so that an autoscaler has something to see, and an echo.
 
 pub mod burn;
 mod docs;
+pub mod echo;
 pub mod items;
 mod query;
 pub mod routes;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
@@ -28,6 +30,7 @@ use service::server::{App, Server};
 
 use burn::Burned;
 use docs::Docs;
+use echo::Echo;
 use items::Items;
 use routes::{Endpoint, TABLE};
 use slots::Slots;
@@ -63,13 +66,14 @@ pub struct Backend {
     config: Config,
     items: Items,
     docs: Docs,
+    echo: Echo,
     slots: Arc<Slots>,
     refused: Counter,
 }
 
 impl App for Backend {
     const NAME: &'static str = "backend";
-    const ABOUT: &'static str = "the API: items to read, and CPU time to burn";
+    const ABOUT: &'static str = "the API: items to read, CPU time to burn, and an echo";
     type Config = Config;
 
     fn configure(environment: &mut Environment) -> Config {
@@ -115,19 +119,24 @@ impl App for Backend {
             config,
             items: Items::new(&identity.json()),
             docs: Docs::new(&identity.version),
+            echo: Echo::new(),
             slots: Arc::new(Slots::new(config.burn_slots)),
             refused,
         }
     }
 
-    async fn answer(&self, server: &Server, mut request: Request<Incoming>, _context: &Context) -> Reply {
-        discard_body(request.body_mut()).await;
-        let (route, id) = match resolve(TABLE, request.method(), request.uri().path()) {
+    async fn answer(&self, server: &Server, request: Request<Incoming>, _context: &Context) -> Reply {
+        let (head, mut body) = request.into_parts();
+        let resolution = resolve(TABLE, &head.method, head.uri.path());
+        let wants_body = matches!(&resolution, Resolution::Found(route, _) if route.endpoint == Endpoint::Echo);
+        if !wants_body {
+            discard_body(&mut body).await;
+        }
+        let (route, id) = match resolution {
             Resolution::Found(route, id) => (route, id),
             Resolution::Unrouted(unrouted) => return unrouted.reply(),
         };
-        let query = request.uri().query().unwrap_or_default();
-        let result = self.respond(route.endpoint, id, query, server).await;
+        let result = self.respond(route.endpoint, id, &head, body, server).await;
         Reply { route: route.path, result }
     }
 }
@@ -137,13 +146,19 @@ impl Backend {
         &self,
         endpoint: Endpoint,
         id: &str,
-        query: &str,
+        head: &Parts,
+        body: Incoming,
         server: &Server,
     ) -> Result<Response<Body>, Problem> {
+        let query = head.uri.query().unwrap_or_default();
         match endpoint {
             Endpoint::Items => self.all_items(query::only("delay_ms", query)?).await,
             Endpoint::Item => query::none(query).and_then(|()| self.items.one(id)).map(json),
             Endpoint::Burn => self.burn(query::only("ms", query)?, server).await,
+            // Read whatever the query is: a body left unread would take the reply with it.
+            Endpoint::Echo => {
+                self.echo.answer(&head.headers, body).await.and_then(|echo| query::none(query).map(|()| echo))
+            }
             Endpoint::Docs => query::none(query).map(|()| self.docs.page()),
             Endpoint::OpenApi => query::none(query).map(|()| self.docs.description()),
             Endpoint::Probe(Probe::Health) if self.config.health_behind_burn => {

@@ -14,6 +14,8 @@ pub enum Endpoint {
     Item,
     /// Burns CPU time.
     Burn,
+    /// The body that was sent.
+    Echo,
     /// The API page.
     Docs,
     /// The description of the API.
@@ -25,6 +27,7 @@ pub const TABLE: &[Route<Endpoint>] = &[
     get("/api/items", Endpoint::Items),
     get("/api/items/{id}", Endpoint::Item),
     get("/api/cpu-burn", Endpoint::Burn),
+    Route { path: "/api/echo", methods: Methods::Post, endpoint: Endpoint::Echo },
     get("/health", Endpoint::Probe(Probe::Health)),
     get("/ready", Endpoint::Probe(Probe::Ready)),
     get("/started", Endpoint::Probe(Probe::Started)),

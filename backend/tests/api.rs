@@ -11,6 +11,7 @@ use backend::routes::TABLE;
 use backend::{Backend, Config};
 use running::{BRIEF, Running, WIDE, start};
 use serde_json::Value;
+use service::route::Methods;
 use wire::{Reply, Wire, get, until};
 
 const CONFIG: Config = Config {
@@ -67,6 +68,8 @@ async fn every_refusal_is_a_problem_that_says_what_to_do() {
         ("GET", "/nope", 404, "no such path"),
         ("POST", "/api/items", 405, "GET, HEAD"),
         ("DELETE", "/health", 405, "GET, HEAD"),
+        ("GET", "/api/echo", 405, "POST"),
+        ("POST", "/api/echo?x=1", 400, "takes no query parameters"),
     ] {
         let reply = client.ask(method, path, "").await.unwrap();
         assert_eq!(reply.status, status, "{method} {path}");
@@ -80,10 +83,13 @@ async fn every_refusal_is_a_problem_that_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn every_route_answers_get_head_and_options() {
+async fn every_route_to_read_answers_get_head_and_options() {
     let running = backend();
     let mut client = Wire::connect(running.address).await.unwrap();
     for route in TABLE {
+        if route.methods != Methods::Get {
+            continue;
+        }
         let path = route.path.replace("{id}", "7");
         let get = client.get(&path).await.unwrap();
         assert_eq!(get.status, 200, "{path}");
@@ -109,6 +115,68 @@ async fn a_delayed_list_is_the_same_list_later_and_holds_nobody_up() {
     let delayed = slow.reply("GET").await.unwrap();
     assert!(asked.elapsed() >= Duration::from_millis(400), "{:?}", asked.elapsed());
     assert_eq!((delayed.status, delayed.body), (200, prompt.body));
+}
+
+#[tokio::test]
+async fn an_echo_is_the_body_byte_for_byte_and_nothing_that_a_browser_runs() {
+    let running = backend();
+    let mut client = Wire::connect(running.address).await.unwrap();
+    let longest = "x".repeat(backend::echo::LONGEST);
+    for body in ["", "<script>alert(1)</script>", "a\0b\r\n\r\nHTTP/1.1 200 OK\r\n", &longest] {
+        let head = "POST /api/echo HTTP/1.1\r\nHost: test\r\nContent-Type: text/html\r\n";
+        client.send(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())).await.unwrap();
+        let by_length = client.reply("POST").await.unwrap();
+        let chunk = if body.is_empty() { String::new() } else { format!("{:x}\r\n{body}\r\n", body.len()) };
+        client.send(format!("{head}Transfer-Encoding: chunked\r\n\r\n{chunk}0\r\n\r\n")).await.unwrap();
+        let by_chunks = client.reply("POST").await.unwrap();
+        for reply in [by_length, by_chunks] {
+            assert_eq!((reply.status, reply.text()), (200, body));
+            assert_eq!(reply.header("content-type"), Some("application/octet-stream"));
+            assert_eq!(reply.header("x-content-type-options"), Some("nosniff"));
+            assert!(reply.header("x-served-by").unwrap().starts_with("backend/"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_too_long_to_echo_is_refused_and_the_refusal_arrives() {
+    let running = backend();
+    let body = "x".repeat(backend::echo::LONGEST + 1);
+    let head = "POST /api/echo HTTP/1.1\r\nHost: test\r\n";
+    for request in [
+        format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()),
+        format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()),
+        // Who asks first need not send it at all.
+        format!("{head}Expect: 100-continue\r\nContent-Length: {}\r\n\r\n", body.len()),
+    ] {
+        let mut client = Wire::connect(running.address).await.unwrap();
+        client.send(request).await.unwrap();
+        let refused = client.reply("POST").await.unwrap();
+        assert_eq!((refused.status, refused.header("content-type")), (413, Some("application/problem+json")));
+        assert!(json(&refused)["detail"].as_str().unwrap().contains("65536"), "{refused:?}");
+    }
+}
+
+/// Clients that send slowly on purpose get no more memory than a fixed part, and leave the rest of the API alone.
+#[tokio::test]
+async fn bodies_beyond_those_being_read_are_sent_away_for_a_moment() {
+    let running = backend();
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        let mut client = Wire::connect(running.address).await.unwrap();
+        client.send("POST /api/echo HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\na").await.unwrap();
+        slow.push(client);
+    }
+    until("64 bodies are being read", async || running.server.metrics.requests_in_flight() == 64).await;
+    let mut client = Wire::connect(running.address).await.unwrap();
+    client.send("POST /api/echo HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\na").await.unwrap();
+    let refused = client.reply("POST").await.unwrap();
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
+    assert_eq!(get(running.address, "/api/items").await.status, 200);
+    for mut client in slow {
+        client.send("b").await.unwrap();
+        assert_eq!(client.reply("POST").await.unwrap().text(), "ab");
+    }
 }
 
 /// The classic error, switched on: a busy pod looks dead to its liveness probe, which is right again when it is idle.

@@ -24,17 +24,26 @@ pub struct Route<E> {
 pub enum Methods {
     /// `GET` and `HEAD`.
     Get,
+    /// `POST`.
+    Post,
     /// Every method: the endpoint passes them on.
     Any,
 }
 
 impl Methods {
-    const GET: &'static str = "GET, HEAD, OPTIONS";
-
     fn contain(self, method: &Method) -> bool {
         match self {
             Self::Get => method == Method::GET || method == Method::HEAD,
+            Self::Post => method == Method::POST,
             Self::Any => true,
+        }
+    }
+
+    /// As in `Allow`. Of a route that takes any method this is never asked: it has no request to refuse.
+    fn allow(self) -> &'static str {
+        match self {
+            Self::Get | Self::Any => "GET, HEAD, OPTIONS",
+            Self::Post => "POST, OPTIONS",
         }
     }
 }
@@ -53,10 +62,10 @@ pub enum Resolution<'t, 'p, E> {
 pub enum Unrouted {
     /// The path does not exist.
     NotFound,
-    /// The path, a route's template, takes other methods.
-    NotAllowed(&'static str),
+    /// The path, a route's template, takes other methods: these.
+    NotAllowed(&'static str, Methods),
     /// The methods of a path, a route's template, or of the server (`*`) are asked for.
-    Options(&'static str),
+    Options(&'static str, Methods),
 }
 
 /// Looks `path` up. The first route that matches wins.
@@ -64,10 +73,10 @@ pub fn resolve<'t, 'p, E>(table: &'t [Route<E>], method: &Method, path: &'p str)
     let mut matches = table.iter().filter_map(|route| captured(route.path, path).map(|capture| (route, capture)));
     let unrouted = match matches.next() {
         Some((route, capture)) if route.methods.contain(method) => return Resolution::Found(route, capture),
-        Some((route, _)) if method == Method::OPTIONS => Unrouted::Options(route.path),
-        Some((route, _)) => Unrouted::NotAllowed(route.path),
+        Some((route, _)) if method == Method::OPTIONS => Unrouted::Options(route.path, route.methods),
+        Some((route, _)) => Unrouted::NotAllowed(route.path, route.methods),
         // RFC 9110, section 9.3.7: a question about the server as a whole.
-        None if method == Method::OPTIONS && path == "*" => Unrouted::Options("*"),
+        None if method == Method::OPTIONS && path == "*" => Unrouted::Options("*", Methods::Get),
         None => Unrouted::NotFound,
     };
     Resolution::Unrouted(unrouted)
@@ -77,20 +86,19 @@ impl Unrouted {
     /// The reply: 404, 405 with `Allow`, or 204 with `Allow`.
     #[must_use]
     pub fn reply(self) -> Reply {
-        let allow = HeaderValue::from_static(Methods::GET);
         match self {
             Self::NotFound => {
                 Reply { route: UNKNOWN, result: Err(Problem::new(StatusCode::NOT_FOUND, "no such path")) }
             }
-            Self::NotAllowed(route) => {
-                let detail = format!("this path takes {}", Methods::GET);
+            Self::NotAllowed(route, methods) => {
+                let detail = format!("this path takes {}", methods.allow());
                 let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
-                Reply { route, result: Err(problem.header(ALLOW, allow)) }
+                Reply { route, result: Err(problem.header(ALLOW, HeaderValue::from_static(methods.allow()))) }
             }
-            Self::Options(route) => {
+            Self::Options(route, methods) => {
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::NO_CONTENT;
-                response.headers_mut().insert(ALLOW, allow);
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods.allow()));
                 Reply { route, result: Ok(response) }
             }
         }
@@ -118,6 +126,7 @@ mod tests {
         Route { path: "/items", methods: Methods::Get, endpoint: 1 },
         Route { path: "/items/{id}", methods: Methods::Get, endpoint: 2 },
         Route { path: "/proxy/{*rest}", methods: Methods::Any, endpoint: 3 },
+        Route { path: "/echo", methods: Methods::Post, endpoint: 4 },
     ];
 
     fn outcome(method: &str, path: &str) -> String {
@@ -126,8 +135,9 @@ mod tests {
             Resolution::Found(route, capture) => return format!("{} {capture}", route.endpoint),
             Resolution::Unrouted(unrouted) => unrouted.reply(),
         };
-        let status = unrouted.result.map_or_else(|problem| problem.status(), |response| response.status());
-        format!("{} {}", unrouted.route, status.as_u16())
+        let reply = unrouted.result.unwrap_or_else(|problem| problem.into_response(path, ""));
+        let allow = reply.headers().get(ALLOW).map_or("", |methods| methods.to_str().unwrap());
+        format!("{} {} {allow}", unrouted.route, reply.status().as_u16()).trim_end().to_owned()
     }
 
     #[test]
@@ -135,9 +145,9 @@ mod tests {
         let table = [
             ("GET", "/items", "1 "),
             ("HEAD", "/items", "1 "),
-            ("POST", "/items", "/items 405"),
-            ("OPTIONS", "/items", "/items 204"),
-            ("OPTIONS", "*", "* 204"),
+            ("POST", "/items", "/items 405 GET, HEAD, OPTIONS"),
+            ("OPTIONS", "/items", "/items 204 GET, HEAD, OPTIONS"),
+            ("OPTIONS", "*", "* 204 GET, HEAD, OPTIONS"),
             ("GET", "*", "unknown 404"),
             ("GET", "/items/7", "2 7"),
             ("GET", "/items/", "unknown 404"),
@@ -147,6 +157,10 @@ mod tests {
             ("OPTIONS", "/proxy/a", "3 a"),
             ("GET", "/proxy/", "unknown 404"),
             ("GET", "/ITEMS", "unknown 404"),
+            ("POST", "/echo", "4 "),
+            ("GET", "/echo", "/echo 405 POST, OPTIONS"),
+            ("HEAD", "/echo", "/echo 405 POST, OPTIONS"),
+            ("OPTIONS", "/echo", "/echo 204 POST, OPTIONS"),
         ];
         for (method, path, expected) in table {
             assert_eq!(outcome(method, path), expected, "{method} {path}");
