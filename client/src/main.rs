@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use tokio::{runtime, task::LocalSet};
 
 use crate::{
-    args::{Command, Parsed},
+    args::{Ask, Command, Parsed},
     stop::Stop,
 };
 
@@ -17,6 +17,7 @@ mod connection;
 mod failure;
 mod get;
 mod histogram;
+mod hpa;
 mod ledger;
 mod limits;
 mod load;
@@ -29,6 +30,7 @@ mod report;
 mod resolve;
 mod schedule;
 mod served;
+mod spread;
 mod stop;
 mod timeline;
 mod url;
@@ -51,7 +53,9 @@ fn main() -> ExitCode {
             print!("{text}");
             ExitCode::SUCCESS
         }
-        Ok(Parsed::Run(command)) => execute(command).unwrap_or_else(|error| {
+        Ok(Parsed::Run(Command::Hpa)) => hpa::run(),
+        Ok(Parsed::Run(Command::Spread(options))) => spread::run(&options),
+        Ok(Parsed::Run(Command::Ask(command))) => execute(command).unwrap_or_else(|error| {
             eprintln!("client: {error}");
             ExitCode::from(EXIT_SYSTEM)
         }),
@@ -66,15 +70,15 @@ fn main() -> ExitCode {
 
 /// One thread: the connections of a load share its ledger without locks, and 1,000 requests a second take a tenth of a
 /// core.
-fn execute(command: Command) -> std::io::Result<ExitCode> {
+fn execute(command: Ask) -> std::io::Result<ExitCode> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let stop = Stop::listen()?;
         Ok(match command {
-            Command::Get(options) => until_stopped(stop, get::run(options)).await,
-            Command::Wait(options) => until_stopped(stop, wait::run(options)).await,
-            Command::Load(options) => load::run(options, stop).await,
-            Command::Pause => pause::run(stop).await,
+            Ask::Get(options) => until_stopped(stop, get::run(options)).await,
+            Ask::Wait(options) => until_stopped(stop, wait::run(options)).await,
+            Ask::Load(options) => load::run(options, stop).await,
+            Ask::Pause => pause::run(stop).await,
         })
     })
 }

@@ -126,6 +126,12 @@ impl App for Frontend {
 }
 
 fn timeouts(environment: &mut Environment) -> Timeouts {
+    let max_age = Variable {
+        name: "UPSTREAM_MAX_AGE_SECONDS",
+        default: "30",
+        about: "age at which a connection is not used again, so that new pods get their share; 0 is never",
+    };
+    let max_age = Some(environment.seconds(max_age, Duration::ZERO)).filter(|age| !age.is_zero());
     let mut seconds = |name, default, about| {
         let variable = Variable { name, default, about };
         environment.seconds(variable, Duration::from_millis(10))
@@ -147,11 +153,7 @@ fn timeouts(environment: &mut Environment) -> Timeouts {
             "30",
             "how long an unused connection is kept; must be below the upstream's IDLE_TIMEOUT_SECONDS",
         ),
-        max_age: seconds(
-            "UPSTREAM_MAX_AGE_SECONDS",
-            "30",
-            "age at which a connection is not used again, so that new pods get their share",
-        ),
+        max_age,
     };
     if timeouts.attempt > timeouts.overall {
         let accepted = format!("at most UPSTREAM_TIMEOUT_SECONDS, which is {}", timeouts.overall.as_secs_f64());

@@ -33,7 +33,7 @@ pub struct Connection {
     /// Sends a request; the connection itself is driven by its own task.
     pub sender: SendRequest<Upload>,
     /// Age after which it is not used again. Closing between requests, from the client's side, loses nothing.
-    pub expires: Instant,
+    pub expires: Option<Instant>,
 }
 
 impl Pool {
@@ -91,7 +91,9 @@ impl Pool {
     }
 
     fn is_usable(&self, idle: &Idle, now: Instant) -> bool {
-        !idle.connection.sender.is_closed() && now < idle.connection.expires && now < idle.since + self.longest_idle
+        !idle.connection.sender.is_closed()
+            && idle.connection.expires.is_none_or(|end| now < end)
+            && now < idle.since + self.longest_idle
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Idle>> {

@@ -50,7 +50,7 @@ pub struct Timeouts {
     /// How long an idle connection is kept.
     pub idle: Duration,
     /// Age after which a connection is not used again.
-    pub max_age: Duration,
+    pub max_age: Option<Duration>,
 }
 
 /// An upstream.
@@ -206,7 +206,7 @@ impl Upstream {
             // Whoever waits for a reply gets the error; between exchanges nobody needs it.
             let _ = driver.await;
         });
-        Ok(Connection { sender, expires: Instant::now() + self.timeouts.max_age })
+        Ok(Connection { sender, expires: self.timeouts.max_age.map(|age| Instant::now() + age) })
     }
 }
 

@@ -168,7 +168,7 @@ async fn connections_are_reused_until_they_are_old_or_long_idle() {
     assert_eq!(upstream.connections(), 1);
 
     let upstream = Scripted::answering(OK).await;
-    let aged = gateway_to(upstream.address, Timeouts { max_age: Duration::ZERO, ..PATIENT });
+    let aged = gateway_to(upstream.address, Timeouts { max_age: Some(Duration::ZERO), ..PATIENT });
     for _ in 0..3 {
         assert_eq!(get(aged.address, "/proxy/items").await.status, 200);
     }

@@ -17,13 +17,16 @@ Commands:
   get URL     make one request, print the reply
   wait URL    ask until the reply is 200 to 299, or the status asked for
   load URL    make requests at a fixed rate, account for every one
+  spread FILE how evenly the pods answered a load, from its ledger
+  hpa         what an autoscaler computes, from what kubectl says of it
   pause       do nothing until SIGTERM
 
 Options:
   -h, --help      this text; 'client COMMAND --help' has each command's options and examples
   -V, --version   version
 
-Exit status: 0 success; 1 a reply that is an error (get, wait) or a lost request (load);
+Exit status: 0 success; 1 a reply that is an error (get, wait) or a lost request (load), a share
+that is too uneven (spread);
 2 no reply; 64 wrong usage; 128 + N ended by signal N.
 
 Examples:
@@ -147,6 +150,48 @@ Examples:
   client load http://backend-svc:8000/api/cpu-burn -r 20 -d 5m --accept 429
   client load http://frontend-svc:8000/proxy/items -r 300 -d 1m --new-connections --ledger run.json
   client load http://10.0.0.1:8000/api/items --mix '1%=http://10.0.0.1:8000/api/cpu-burn?ms=1000'
+";
+
+/// `client spread --help`.
+pub(crate) const SPREAD: &str = "\
+How evenly the pods of each service answered, read from the ledger of a load.
+
+Usage: client spread FILE [OPTIONS]
+
+Options:
+      --last TIME              count only the answers of this last part [default: all; 100ms to 1h]
+      --pods SERVICE=N         the service has N pods, whether they answered or not; repeatable
+                               [default: those that answered]
+      --within SHARE           fail if a pod's part is further than this from even, 20% or 0.2
+  -h, --help                   this text
+
+FILE is what 'client load --ledger FILE' wrote.
+
+Exit status: 0 printed; 1 a pod's part is further from even than --within; 2 FILE is no ledger, or
+shorter than --last; 64 wrong usage.
+
+Example:
+  client spread run.json --last 30s --pods backend=4 --within 20%
+";
+
+/// `client hpa --help`.
+pub(crate) const HPA: &str = "\
+What a HorizontalPodAutoscaler computes, a line for each change, with the numbers of the moment. It
+reads what kubectl says on standard input, until that ends.
+
+Usage: kubectl get hpa NAME -o json --watch | client hpa
+
+CPU and TARGET are the average use and its target, in per cent of what the pods request. The formula
+is ceil(REPLICAS x CPU / TARGET), within the autoscaler's bounds; within 10 % of the target it stays.
+WANTED is what it asks for; REASON, in its own terms, why that may be something else:
+  ScaleDownStabilized      fewer would do; it waits whether they will be needed (behavior)
+  TooManyReplicas          held by maxReplicas
+  TooFewReplicas           held by minReplicas
+  ScaleUpLimit, ScaleDownLimit
+                           held by a policy, pods or per cent in a period (behavior)
+  FailedGetResourceMetric  no figures: no metrics API, no request, or no pod is ready
+
+Exit status: 0 standard input ended; 2 it is no autoscaler; 64 wrong usage.
 ";
 
 /// `client pause --help`.

@@ -20,6 +20,7 @@ use crate::{
     load::{self, Output},
     message::{Message, REQUEST_ID},
     mix::WHOLE,
+    spread,
     url::Target,
     wait,
 };
@@ -45,8 +46,20 @@ pub(crate) enum Parsed {
 }
 
 /// What to do.
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is moved twice")]
 #[derive(Debug)]
 pub(crate) enum Command {
+    /// Something that waits for others, until a signal comes.
+    Ask(Ask),
+    /// Read the state of an autoscaler from standard input.
+    Hpa,
+    /// Read a ledger.
+    Spread(spread::Options),
+}
+
+/// What to wait for.
+#[derive(Debug)]
+pub(crate) enum Ask {
     /// One request.
     Get(get::Options),
     /// Many requests.
@@ -78,6 +91,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Par
         Ok(Name::Load) => ("load", parse_load(&mut parser)),
         Ok(Name::Wait) => ("wait", parse_wait(&mut parser)),
         Ok(Name::Pause) => ("pause", parse_pause(&mut parser)),
+        Ok(Name::Hpa) => ("hpa", parse_hpa(&mut parser)),
+        Ok(Name::Spread) => ("spread", parse_spread(&mut parser)),
         Err(message) => {
             return Err(UsageError { message, command: None });
         }
@@ -90,11 +105,13 @@ enum Name {
     Load,
     Wait,
     Pause,
+    Hpa,
+    Spread,
     Print(String),
 }
 
 fn command_name(parser: &mut Parser) -> Result<Name, String> {
-    const ACCEPTED: &str = "the commands are get, load, wait and pause";
+    const ACCEPTED: &str = "the commands are get, wait, load, spread, hpa and pause";
     let Some(argument) = next(parser)? else {
         return Err(format!("no command given: {ACCEPTED}"));
     };
@@ -106,6 +123,8 @@ fn command_name(parser: &mut Parser) -> Result<Name, String> {
             Some("load") => Ok(Name::Load),
             Some("wait") => Ok(Name::Wait),
             Some("pause") => Ok(Name::Pause),
+            Some("hpa") => Ok(Name::Hpa),
+            Some("spread") => Ok(Name::Spread),
             Some("help") => Ok(Name::Print(help::MAIN.into())),
             _ => Err(format!("unknown command {name:?}: {ACCEPTED}")),
         },
@@ -114,11 +133,45 @@ fn command_name(parser: &mut Parser) -> Result<Name, String> {
 }
 
 fn parse_pause(parser: &mut Parser) -> Result<Parsed, String> {
+    alone(parser, Command::Ask(Ask::Pause), help::PAUSE)
+}
+
+fn parse_hpa(parser: &mut Parser) -> Result<Parsed, String> {
+    alone(parser, Command::Hpa, help::HPA)
+}
+
+/// A command that takes no argument.
+fn alone(parser: &mut Parser, command: Command, help: &str) -> Result<Parsed, String> {
     match next(parser)? {
-        None => Ok(Parsed::Run(Command::Pause)),
-        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Parsed::Print(help::PAUSE.into())),
+        None => Ok(Parsed::Run(command)),
+        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Parsed::Print(help.into())),
         Some(other) => Err(unexpected(&other)),
     }
+}
+
+fn parse_spread(parser: &mut Parser) -> Result<Parsed, String> {
+    let mut ledger = None;
+    let (mut last, mut pods, mut within) = (None, Vec::new(), None);
+    while let Some(argument) = next(parser)? {
+        match argument {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Parsed::Print(help::SPREAD.into())),
+            Arg::Long("last") => {
+                last = Some(take(parser, "--last", |text| duration(text, SECOND / 10, HOUR))?);
+            }
+            Arg::Long("pods") => pods.push(take(parser, "--pods", pods_of)?),
+            Arg::Long("within") => within = Some(take(parser, "--within", share)? as f64 / WHOLE as f64),
+            Arg::Value(value) if ledger.is_none() => ledger = Some(value.into()),
+            other => return Err(unexpected(&other)),
+        }
+    }
+    let ledger = ledger.ok_or("no ledger given: the file that load --ledger wrote")?;
+    Ok(Parsed::Run(Command::Spread(spread::Options { ledger, last, pods, within })))
+}
+
+/// `SERVICE=N`.
+fn pods_of(text: &str) -> Result<(String, usize), String> {
+    let (service, pods) = text.split_once('=').ok_or("must be SERVICE=N, such as backend=4")?;
+    Ok((service.to_owned(), count(pods, 10_000)?))
 }
 
 fn parse_get(parser: &mut Parser) -> Result<Parsed, String> {
@@ -138,7 +191,12 @@ fn parse_get(parser: &mut Parser) -> Result<Parsed, String> {
             other => return Err(unexpected(&other)),
         }
     }
-    Ok(Parsed::Run(Command::Get(get::Options { target: target(url)?, message: message.build(), timeout, quiet })))
+    Ok(Parsed::Run(Command::Ask(Ask::Get(get::Options {
+        target: target(url)?,
+        message: message.build(),
+        timeout,
+        quiet,
+    }))))
 }
 
 fn parse_wait(parser: &mut Parser) -> Result<Parsed, String> {
@@ -161,13 +219,13 @@ fn parse_wait(parser: &mut Parser) -> Result<Parsed, String> {
             other => return Err(unexpected(&other)),
         }
     }
-    Ok(Parsed::Run(Command::Wait(wait::Options {
+    Ok(Parsed::Run(Command::Ask(Ask::Wait(wait::Options {
         target: target(url)?,
         message: message.build(),
         status: wanted,
         timeout,
         interval,
-    })))
+    }))))
 }
 
 fn parse_load(parser: &mut Parser) -> Result<Parsed, String> {
@@ -224,7 +282,7 @@ fn parse_load(parser: &mut Parser) -> Result<Parsed, String> {
         return Err("--header x-request-id: load gives each request an id of its own".into());
     }
     options.targets = shares(targets, mixed)?;
-    Ok(Parsed::Run(Command::Load(options)))
+    Ok(Parsed::Run(Command::Ask(Ask::Load(options))))
 }
 
 /// Splits what the `--mix` URLs leave evenly among the others.

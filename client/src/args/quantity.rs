@@ -52,7 +52,7 @@ pub(super) fn share(text: &str) -> Result<u64, String> {
     match weight {
         #[expect(clippy::cast_sign_loss, reason = "within 1 and WHOLE")]
         Some(weight) if (1.0..WHOLE as f64).contains(&weight) => Ok(weight.round() as u64),
-        _ => Err("accepted is a share above 0 and below 1, such as 0.01 or 1%".into()),
+        _ => Err("accepted is a share above 0 and below 1, such as 0.2 or 20%".into()),
     }
 }
 

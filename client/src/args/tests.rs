@@ -6,7 +6,7 @@ fn parsed(line: &str) -> Result<Parsed, String> {
 
 fn load_of(line: &str) -> load::Options {
     match parsed(line) {
-        Ok(Parsed::Run(Command::Load(options))) => options,
+        Ok(Parsed::Run(Command::Ask(Ask::Load(options)))) => options,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -43,7 +43,7 @@ fn data_makes_it_a_post_unless_told_otherwise() {
         ("get http://a/ --data x -X PUT", Method::PUT),
     ] {
         match parsed(line) {
-            Ok(Parsed::Run(Command::Get(options))) => assert_eq!(options.message.method, expected, "{line}"),
+            Ok(Parsed::Run(Command::Ask(Ask::Get(options)))) => assert_eq!(options.message.method, expected, "{line}"),
             other => panic!("{line}: {other:?}"),
         }
     }
@@ -57,6 +57,8 @@ fn every_command_has_help() {
         ("get --help", help::GET),
         ("wait -h", help::WAIT),
         ("load http://a/ --help", help::LOAD),
+        ("spread --help", help::SPREAD),
+        ("hpa --help", help::HPA),
         ("pause --help", help::PAUSE),
     ] {
         match parsed(line) {
@@ -69,8 +71,8 @@ fn every_command_has_help() {
 #[test]
 fn mistakes_name_the_argument_and_what_is_accepted() {
     for (line, words) in [
-        ("", &["no command", "get, load, wait and pause"][..]),
-        ("fetch", &["\"fetch\"", "get, load"]),
+        ("", &["no command", "get, wait, load, spread, hpa and pause"][..]),
+        ("fetch", &["\"fetch\"", "get, wait"]),
         ("get", &["no URL"]),
         ("get http://a/ http://b/", &["http://b/", "one URL"]),
         ("get https://a/", &["https://a/", "https is not supported"]),
@@ -89,6 +91,11 @@ fn mistakes_name_the_argument_and_what_is_accepted() {
         ("load http://a/ --mix http://b/", &["--mix", "SHARE=URL"]),
         ("load http://a/ --mix 60%=http://b/ --mix 40%=http://c/", &["--mix", "add up"]),
         ("load http://a/ -H x-request-id:1", &["x-request-id", "own"]),
+        ("spread", &["no ledger"]),
+        ("spread a b", &["\"b\""]),
+        ("spread a --pods backend", &["--pods", "SERVICE=N"]),
+        ("spread a --within 0", &["--within", "20%"]),
+        ("hpa practice", &["practice"]),
         ("pause forever", &["forever"]),
     ] {
         let error = parsed(line).unwrap_err();

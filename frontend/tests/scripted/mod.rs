@@ -19,7 +19,7 @@ pub const PATIENT: Timeouts = Timeouts {
     attempt: Duration::from_secs(10),
     overall: Duration::from_secs(15),
     idle: Duration::from_secs(30),
-    max_age: Duration::from_secs(30),
+    max_age: Some(Duration::from_secs(30)),
 };
 
 /// Timeouts of a test that runs into them.
