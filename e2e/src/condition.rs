@@ -3,6 +3,8 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::Error;
+
 /// How long a condition of the cluster may take to come true.
 const LIMIT: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(250);
@@ -22,14 +24,45 @@ pub fn eventually<T>(condition: &str, ask: impl FnMut() -> Result<T, String>) ->
 /// If there is none by then; the message names the condition and the last thing seen.
 #[track_caller]
 pub fn eventually_within<T>(limit: Duration, condition: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
+    try_eventually(limit, condition, || Ok(ask())).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Asks until there is an answer, or `limit` is over. What could not be asked for ends it at once.
+///
+/// # Errors
+/// If there is none by then, with the condition and the last thing seen; or that of `ask`.
+pub fn try_eventually<T>(
+    limit: Duration,
+    condition: &str,
+    mut ask: impl FnMut() -> Result<Result<T, String>, Error>,
+) -> Result<T, Error> {
     let start = Instant::now();
     loop {
-        match ask() {
-            Ok(answer) => return answer,
-            Err(seen) => {
-                assert!(start.elapsed() < limit, "not within {} s: {condition}\nlast seen: {seen}", limit.as_secs());
-            }
+        let seen = match ask()? {
+            Ok(answer) => return Ok(answer),
+            Err(seen) => seen,
+        };
+        if start.elapsed() >= limit {
+            return Err(Error::Failed(format!("not within {} s: {condition}\nlast seen: {seen}", limit.as_secs())));
         }
         sleep(PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_that_stays_false_says_what_was_seen() {
+        let never = || Ok(Err::<(), _>("2 of 3".to_owned()));
+        let error = try_eventually(Duration::ZERO, "three pods", never).unwrap_err().to_string();
+        assert!(error.contains("three pods") && error.contains("2 of 3"), "{error}");
+    }
+
+    #[test]
+    fn an_interrupt_ends_the_waiting() {
+        let interrupted = || Err::<Result<(), String>, _>(Error::Interrupted);
+        assert_eq!(try_eventually(LIMIT, "three pods", interrupted), Err(Error::Interrupted));
     }
 }

@@ -3,15 +3,22 @@
 //! A test opens a [`Namespace`], types commands into its [`Shell`], and looks at what came back. Whatever it made goes
 //! with the namespace. The tests share one cluster and one set of node ports, so a namespace is also the lock that lets
 //! them run one after the other, whatever the number of test threads.
+//!
+//! What a test does panics where it fails. A program that has to clean up, as the proof has, uses the same by the
+//! functions whose names begin with `try_`, and may be interrupted ([`Shell::interrupted_by`]).
 
 pub mod condition;
+pub mod error;
 pub mod json;
+pub mod ledger;
 pub mod load;
 pub mod namespace;
 pub mod page;
 pub mod shell;
 
-pub use condition::{eventually, eventually_within};
-pub use load::{Ledger, Load};
+pub use condition::{eventually, eventually_within, try_eventually};
+pub use error::Error;
+pub use ledger::Ledger;
+pub use load::Load;
 pub use namespace::Namespace;
 pub use shell::{Background, Output, Shell};

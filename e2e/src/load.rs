@@ -1,11 +1,14 @@
-//! The client's open-loop load, and the ledger that it ends with.
+//! The client's open-loop load, which runs while something is done to the cluster.
 
-use serde_json::Value;
+use std::time::Duration;
 
-use crate::json;
-use crate::shell::{Background, Output, Shell};
+use crate::shell::{Background, Shell};
+use crate::{Error, Ledger};
 
-/// A load that runs in the background while the test does something to the cluster.
+/// The longest that a test's load runs.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// A load that runs in the background.
 #[derive(Debug)]
 pub struct Load {
     client: Background,
@@ -13,9 +16,21 @@ pub struct Load {
 
 impl Load {
     /// Starts `client load` with `arguments`, for ten minutes at the most.
+    ///
+    /// # Panics
+    /// If no shell can be started.
     #[must_use]
     pub fn start(shell: &Shell, arguments: &str) -> Self {
-        Self { client: shell.start(&format!("client load {arguments} --duration 600s --output json")) }
+        Self::try_start(shell, arguments, LIMIT).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Starts `client load` with `arguments`, for at most `limit`.
+    ///
+    /// # Errors
+    /// If no shell can be started.
+    pub fn try_start(shell: &Shell, arguments: &str, limit: Duration) -> Result<Self, Error> {
+        let command = format!("client load {arguments} --duration {}s --output json", limit.as_secs());
+        Ok(Self { client: shell.try_start(&command)? })
     }
 
     /// Ends the load and returns its ledger.
@@ -23,58 +38,27 @@ impl Load {
     /// # Panics
     /// If the load ended before, or without a ledger.
     #[must_use]
-    pub fn stop(mut self) -> Ledger {
-        let early = !self.client.is_running();
-        let output = if early { self.client.finish() } else { self.client.terminate() };
-        assert!(!early, "the load ended too early: {output}");
-        Ledger::read(output)
-    }
-}
-
-/// What became of every request of a load.
-#[derive(Debug)]
-pub struct Ledger {
-    value: Value,
-    output: Output,
-}
-
-impl Ledger {
-    fn read(output: Output) -> Self {
-        let value =
-            serde_json::from_str(&output.stdout).unwrap_or_else(|error| panic!("no ledger ({error}): {output}"));
-        Self { value, output }
+    pub fn stop(self) -> Ledger {
+        self.end();
+        self.try_stop().unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Requests sent.
-    #[must_use]
-    pub fn sent(&self) -> u64 {
-        json::count(&self.value, "/requests/sent")
+    /// Asks the load to end. Where there are several, all are asked before one is waited for.
+    pub fn end(&self) {
+        self.client.end();
     }
 
-    /// Requests lost, whatever the reason.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        json::count(&self.value, "/requests/lost")
-    }
-
-    /// Whether a version of a service answered.
-    #[must_use]
-    pub fn saw(&self, service: &str, version: &str) -> bool {
-        json::list(&self.value, "/services")
-            .iter()
-            .filter(|entry| json::text(entry, "/service") == service)
-            .flat_map(|entry| json::list(entry, "/versions"))
-            .any(|entry| json::text(entry, "/version") == version)
-    }
-
-    /// Asserts that every request was answered, and enough of them were sent to mean something.
+    /// Waits for the end of a load that was asked to, and returns its ledger.
     ///
-    /// # Panics
-    /// If not; the message is the ledger.
-    #[track_caller]
-    pub fn assert_nothing_lost(&self, at_least: u64) {
-        assert_eq!(self.lost(), 0, "requests were lost: {}", self.output);
-        assert_eq!(json::count(&self.value, "/requests/answered"), self.sent(), "{}", self.output);
-        assert!(self.sent() >= at_least, "only {} requests were sent: {}", self.sent(), self.output);
+    /// # Errors
+    /// If the load ended before, or without a ledger.
+    pub fn try_stop(self) -> Result<Ledger, Error> {
+        let output = self.client.try_finish()?;
+        let ledger = Ledger::parse(&output.stdout).map_err(|error| format!("no ledger ({error}): {output}"))?;
+        if ledger.stopped_early {
+            Ok(ledger)
+        } else {
+            Err(Error::Failed(format!("the load ended too early: {output}")))
+        }
     }
 }

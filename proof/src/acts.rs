@@ -3,18 +3,17 @@
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
+use e2e::{Error, json, try_eventually};
 
-use crate::commands::{Error, root};
-use crate::load::{HOST, NODE_PORT};
 use crate::process::{self, Stopped};
-use crate::release::{Pod, Release, items};
+use crate::release::{Pod, Release};
+use crate::stream::{HOST, NODE_PORT};
 
 const BACKENDS: &str = "app.kubernetes.io/component=backend";
-/// The backend's settings in a `ConfigMap`, and one of them changed: now it logs every request.
+/// The backend's settings in a `ConfigMap`, and one of them changed.
 pub(crate) const CONFIG_MAP: &str = "--set services.backend.configMap.enabled=true";
-pub(crate) const CONFIG_MAP_CHANGED: &str =
-    "--set services.backend.configMap.enabled=true --set services.backend.logs.level=debug";
+const CONFIG_MAP_CHANGED: &str =
+    "--set services.backend.configMap.enabled=true --set services.backend.burn.defaultMs=50";
 
 pub(crate) fn upgrade(release: &Release) -> Result<(), Error> {
     there_and_back(release, "--set image.tag=v2", release.times(1, 10))
@@ -38,37 +37,30 @@ fn there_and_back(release: &Release, flags: &str, times: u32) -> Result<(), Erro
 
 pub(crate) fn autoscale(release: &Release) -> Result<(), Error> {
     let replicas = |least: u64, most: u64| {
-        let deployment = release.commands.json("kubectl get deployment proof-backend -o json")?;
-        let ready = deployment.pointer("/status/readyReplicas").and_then(Value::as_u64).unwrap_or(0);
-        let wanted = deployment.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(0);
+        let deployment = release.shell.try_json("kubectl get deployment proof-backend -o json")?;
+        let ready = json::count(&deployment, "/status/readyReplicas");
+        let wanted = json::count(&deployment, "/spec/replicas");
         let is_there = (least..=most).contains(&ready) && wanted == ready;
         Ok(if is_there { Ok(()) } else { Err(format!("{wanted} wanted, {ready} ready")) })
     };
-    release.commands.eventually(Duration::from_secs(120), "the autoscaler keeps 2 backends", || replicas(2, 2))?;
+    try_eventually(Duration::from_secs(120), "the autoscaler keeps 2 backends", || replicas(2, 2))?;
     release.say("20 ms of work on top, 20 times a second, until there are 4 backends or more");
-    let mut work = release
-        .commands
-        .bash(&format!(
-            "exec client load 'http://{}:{NODE_PORT}/proxy/cpu-burn?ms=20' --rate 20 --connections 20 --accept 429 \
-             --duration 240s >'{}' 2>&1",
-            release.nodes[0],
-            root().join(".cluster/proof/autoscale/work.log").display()
-        ))
-        .spawn()
-        .map_err(crate::commands::system)?;
-    let up = release.commands.eventually(Duration::from_secs(180), "4 backends or more", || replicas(4, 8));
-    drop(work.kill());
-    drop(work.wait());
+    let work = release.shell.try_start(&format!(
+        "client load 'http://{}:{NODE_PORT}/proxy/cpu-burn?ms=20' --rate 20 --connections 20 --accept 429 --duration 240s",
+        release.nodes[0]
+    ))?;
+    let up = try_eventually(Duration::from_secs(180), "4 backends or more", || replicas(4, 8));
+    drop(work);
     up?;
     release.say("the work ends, until there are 2 backends");
-    release.commands.eventually(Duration::from_secs(240), "2 backends", || replicas(2, 2))
+    try_eventually(Duration::from_secs(240), "2 backends", || replicas(2, 2))
 }
 
 pub(crate) fn scale(release: &Release) -> Result<(), Error> {
     for _ in 0..release.times(1, 2) {
         for replicas in [8, 2] {
             release.say(&format!("kubectl scale to {replicas}"));
-            release.commands.run(&format!("kubectl scale deployment proof-backend --replicas={replicas}"))?;
+            release.shell.try_run(&format!("kubectl scale deployment proof-backend --replicas={replicas}"))?;
             release.settle()?;
         }
     }
@@ -81,7 +73,7 @@ pub(crate) fn delete_each(release: &Release) -> Result<(), Error> {
         let some = release.times(1, pods.len() as u32) as usize;
         for pod in pods.iter().take(some) {
             release.say(&format!("kubectl delete pod {}", pod.name));
-            release.commands.run(&format!("kubectl delete pod {} --timeout=60s", pod.name))?;
+            release.shell.try_run(&format!("kubectl delete pod {} --timeout=60s", pod.name))?;
             release.settle()?;
         }
     }
@@ -91,23 +83,23 @@ pub(crate) fn delete_each(release: &Release) -> Result<(), Error> {
 pub(crate) fn delete_label(release: &Release) -> Result<(), Error> {
     for _ in 0..release.times(1, 2) {
         release.say(&format!("kubectl delete pods -l {BACKENDS}"));
-        release.commands.run(&format!("kubectl delete pods -l {BACKENDS} --wait=false"))?;
+        release.shell.try_run(&format!("kubectl delete pods -l {BACKENDS} --wait=false"))?;
         release.settle()?;
     }
     Ok(())
 }
 
 pub(crate) fn drain(release: &Release) -> Result<(), Error> {
-    let nodes = release.commands.stdout("kubectl get nodes -o jsonpath='{.items[*].metadata.name}'")?;
+    let nodes = release.shell.try_stdout("kubectl get nodes -o jsonpath='{.items[*].metadata.name}'")?;
     let some = release.times(1, u32::MAX) as usize;
     for node in nodes.split_whitespace().take(some) {
         release.say(&format!("kubectl drain {node}"));
         let drain = format!("kubectl drain {node} --ignore-daemonsets --delete-emptydir-data --timeout=180s");
         let drained = thread::scope(|scope| {
-            let draining = scope.spawn(|| release.commands.run(&drain));
+            let draining = scope.spawn(|| release.shell.try_run(&drain));
             while !draining.is_finished() {
                 budget_holds(release)?;
-                release.commands.hold(Duration::from_millis(500))?;
+                release.shell.hold(Duration::from_millis(500))?;
             }
             draining.join().unwrap_or_else(|_| Err(Error::Failed("the drain could not be watched".to_owned())))
         });
@@ -115,18 +107,19 @@ pub(crate) fn drain(release: &Release) -> Result<(), Error> {
             release.settle()?;
         }
         release.say(&format!("kubectl uncordon {node}"));
-        release.commands.to_the_end().run(&format!("kubectl uncordon {node}"))?;
+        release.shell.to_the_end().try_run(&format!("kubectl uncordon {node}"))?;
         drained?;
     }
     // Every node gets pods again, so that the next row finds them spread.
-    release.commands.run("kubectl rollout restart deployment proof-backend proof-frontend")?;
+    release.shell.try_run("kubectl rollout restart deployment proof-backend proof-frontend")?;
     release.settle()
 }
 
 /// Asserts that no budget has fewer healthy pods than it demands.
 fn budget_holds(release: &Release) -> Result<(), Error> {
-    for budget in items(&release.commands.json("kubectl get poddisruptionbudgets -o json")?) {
-        let count = |field: &str| budget["status"][field].as_u64().unwrap_or(0);
+    let budgets = release.shell.try_json("kubectl get poddisruptionbudgets -o json")?;
+    for budget in json::list(&budgets, "/items") {
+        let count = |field: &str| json::count(budget, &format!("/status/{field}"));
         if count("currentHealthy") < count("desiredHealthy") {
             return Err(Error::Failed(format!(
                 "{}: {} pods healthy, the budget demands {}",
@@ -169,7 +162,7 @@ fn heals(release: &Release, flags: &str, first: Healing) -> Result<(), Error> {
         // are still there.
         let flags = format!("{flag}--timeout {}s {flags}", release.times(10, 20));
         release.say(&format!("helm upgrade {flags}, which must fail"));
-        if release.try_upgrade(&flags)?.succeeded {
+        if release.try_upgrade(&flags)?.succeeded() {
             return Err(Error::Failed(format!("helm upgrade {flags} did not fail")));
         }
         if healing == Healing::Rollback {
@@ -177,7 +170,7 @@ fn heals(release: &Release, flags: &str, first: Healing) -> Result<(), Error> {
         }
         release.settle()?;
         let versions = "kubectl get deployments -o jsonpath='{.items[*].spec.template.spec.containers[0].image}'";
-        let images = release.commands.stdout(versions)?;
+        let images = release.shell.try_stdout(versions)?;
         if !images.split_whitespace().all(|image| image.ends_with(":v1")) {
             return Err(Error::Failed(format!("not healed: the images are {images}")));
         }
@@ -195,22 +188,13 @@ pub(crate) fn config(release: &Release) -> Result<(), Error> {
     release.settle()
 }
 
-pub(crate) fn ids(release: &Release) -> Result<(), Error> {
-    // Pods that go would take their logs with them.
-    let more = release.pods("backend")?.len() + 2;
-    release.say(&format!("kubectl scale to {more}"));
-    release.commands.run(&format!("kubectl scale deployment proof-backend --replicas={more}"))?;
-    release.settle()?;
-    release.commands.hold(Duration::from_secs(release.times(5, 10).into()))
-}
-
 pub(crate) fn ingress(release: &Release) -> Result<(), Error> {
     release.say("kubectl rollout restart daemonset/traefik");
-    release.commands.run("kubectl rollout restart daemonset/traefik --namespace ingress")?;
-    release.commands.run("kubectl rollout status daemonset/traefik --namespace ingress --timeout=180s")?;
+    release.shell.try_run("kubectl rollout restart daemonset/traefik --namespace ingress")?;
+    release.shell.try_run("kubectl rollout status daemonset/traefik --namespace ingress --timeout=180s")?;
     for node in &release.nodes {
         let ask = format!("client wait http://{node}/api/items --header 'Host: {HOST}' --timeout 60s");
-        release.commands.run(&ask)?;
+        release.shell.try_run(&ask)?;
     }
     Ok(())
 }
@@ -221,7 +205,7 @@ pub(crate) fn sigkill(release: &Release) -> Result<(), Error> {
         release.say(&format!("SIGKILL to the process of {}", pod.name));
         let restarts = restarts(release, &pod)?;
         process::send("KILL", process)?;
-        release.commands.eventually(Duration::from_secs(60), "the container was restarted", || {
+        try_eventually(Duration::from_secs(60), "the container was restarted", || {
             let now = self::restarts(release, &pod)?;
             Ok(if now > restarts { Ok(()) } else { Err(format!("{now} restarts")) })
         })?;
@@ -231,8 +215,8 @@ pub(crate) fn sigkill(release: &Release) -> Result<(), Error> {
 }
 
 fn restarts(release: &Release, pod: &Pod) -> Result<u64, Error> {
-    let pod = release.commands.json(&format!("kubectl get pod {} -o json", pod.name))?;
-    Ok(pod.pointer("/status/containerStatuses/0/restartCount").and_then(Value::as_u64).unwrap_or(0))
+    let pod = release.shell.try_json(&format!("kubectl get pod {} -o json", pod.name))?;
+    Ok(json::count(&pod, "/status/containerStatuses/0/restartCount"))
 }
 
 pub(crate) fn kubelet(release: &Release) -> Result<(), Error> {
@@ -242,10 +226,10 @@ pub(crate) fn kubelet(release: &Release) -> Result<(), Error> {
     let time = release.times(10, 60);
     release.say(&format!("SIGSTOP to the kubelet of {}", pod.node));
     let stopped = Stopped::stop(process)?;
-    release.commands.hold(Duration::from_secs(time.into()))?;
+    release.shell.hold(Duration::from_secs(time.into()))?;
     drop(stopped);
     release.say(&format!("SIGCONT, after {time} s"));
-    release.commands.run(&format!("kubectl wait --for=condition=Ready node/{} --timeout=60s", pod.node))?;
+    release.shell.try_run(&format!("kubectl wait --for=condition=Ready node/{} --timeout=60s", pod.node))?;
     release.settle()
 }
 
@@ -253,7 +237,7 @@ pub(crate) fn frozen(release: &Release) -> Result<(), Error> {
     let (pod, process) = a_backend(release)?;
     release.say(&format!("SIGSTOP to the process of {}", pod.name));
     let stopped = Stopped::stop(process)?;
-    release.commands.hold(Duration::from_secs(8))?;
+    release.shell.hold(Duration::from_secs(8))?;
     drop(stopped);
     release.say("SIGCONT, after 8 s");
     release.settle()

@@ -7,25 +7,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use e2e::{Error, Load};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Asked, Mode};
-use crate::commands::{Error, system};
-use crate::load::{Load, NODE_PORT, streams};
+use crate::logs::Logs;
 use crate::release::Release;
 use crate::rows::{ROWS, Row};
+use crate::stream::{NODE_PORT, streams};
 use crate::summary::Outcome;
 
 mod acts;
 mod args;
-mod commands;
 mod identity;
-mod ledger;
-mod load;
+mod logs;
+mod overview;
 mod picture;
+mod plot;
 mod process;
 mod release;
 mod rows;
+mod stream;
 mod summary;
 
 /// Exit status when the cluster could not be prepared.
@@ -59,7 +61,7 @@ fn main() -> ExitCode {
     };
 
     let interrupted = Arc::new(AtomicBool::new(false));
-    let release = listen(&interrupted).map_err(system).and_then(|()| Release::open(mode, interrupted));
+    let release = listen(&interrupted).map_err(Error::from).and_then(|()| Release::open(mode, interrupted));
     let release = match release {
         Ok(release) => release,
         Err(error) => {
@@ -91,15 +93,17 @@ fn run(release: &Release, mode: Mode, rows: &[Row]) -> ExitCode {
             }
             Err(Error::Failed(failure)) => {
                 eprintln!("{}: {failure}", row.name);
-                outcomes.push(Outcome { row: *row, ledgers: Vec::new(), failure: Some(failure) });
+                outcomes.push(Outcome::undone(*row, failure));
             }
         }
     }
     println!("\n{}", summary::text(&outcomes));
     println!("{:.0} s in all. Ledgers, pictures and table: .cluster/proof/", release.elapsed().as_secs_f64());
-    if let Err(error) = fs::write(release::folder().join("summary.md"), summary::markdown(&outcomes)) {
-        eprintln!("error: the table can't be written: {error}");
-        return ExitCode::FAILURE;
+    for (file, text) in [("summary.md", summary::markdown(&outcomes)), ("overview.svg", overview::svg(&outcomes))] {
+        if let Err(error) = fs::write(release::folder().join(file), text) {
+            eprintln!("error: .cluster/proof/{file} can't be written: {error}");
+            return ExitCode::FAILURE;
+        }
     }
     if outcomes.iter().all(Outcome::holds) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -108,7 +112,7 @@ fn run(release: &Release, mode: Mode, rows: &[Row]) -> ExitCode {
 fn install(release: &Release) -> Result<bool, Error> {
     release.prepare("")?;
     let url = format!("http://{}:{NODE_PORT}/proxy/items?delay_ms=1000", release.nodes[0]);
-    let slow = release.commands.attempt(&format!("client get -q '{url}'"))?.succeeded;
+    let slow = release.shell.try_attempt(&format!("client get -q '{url}'"))?.succeeded();
     release.say(if slow { "1 % of the requests take 1 s" } else { "no slow requests: this backend has no delay_ms" });
     Ok(slow)
 }
@@ -117,34 +121,42 @@ fn install(release: &Release) -> Result<bool, Error> {
 fn prove(release: &Release, mode: Mode, row: &Row, slow: bool) -> Result<Outcome, Error> {
     let folder = release::folder().join(row.name);
     match fs::remove_dir_all(&folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(system(error)),
-        _ => fs::create_dir_all(&folder).map_err(system)?,
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => fs::create_dir_all(&folder)?,
     }
     release.say(&format!("--- {}: {}", row.name, row.what));
     release.prepare(row.flags)?;
+    let logs = Logs::follow(release.log_folders()?)?;
     release.take_events();
 
-    let mut loads = Vec::new();
-    for stream in streams(mode, row.part) {
-        loads.push(Load::start(&release.commands, &folder, stream, &release.nodes, slow, row.limit(mode))?);
-    }
+    let loads: Vec<(_, Load)> = streams(mode, row.part)
+        .into_iter()
+        .map(|stream| {
+            let load = stream.start(&release.shell, &folder, &release.nodes, slow, row.limit(mode))?;
+            Ok((stream, load))
+        })
+        .collect::<Result<_, Error>>()?;
     let act = (row.act)(release).and_then(|()| release.settle());
-    if let Err(Error::Interrupted) = act {
+    if act == Err(Error::Interrupted) {
         return Err(Error::Interrupted);
     }
-    let ledgers = Load::stop(loads)?;
-    let failure = act.and_then(|()| (row.check)(release, &ledgers)).err().map(|error| error.to_string());
-    if let Some(failure) = &failure {
+    let ledgers = stream::stop(loads)?;
+    let events = release.take_events();
+    let identities = identity::compare(logs, &ledgers)?;
+
+    let mut failures: Vec<String> = act.err().map(|error| error.to_string()).into_iter().collect();
+    failures.extend((row.check)(&ledgers).err());
+    for ((stream, _), identity) in ledgers.iter().zip(&identities) {
+        failures.extend(identity.verdict(*stream, row.demand).err());
+    }
+    for failure in &failures {
         eprintln!("{}: {failure}", row.name);
     }
-
-    let all: Vec<_> = ledgers.iter().map(|(_, ledger)| ledger).collect();
-    let picture = picture::svg(&format!("{}: {}", row.name, row.what), &all, &release.take_events());
-    fs::write(folder.join("timeline.svg"), picture).map_err(system)?;
-    let lost: u64 = all.iter().map(|ledger| ledger.requests.lost).sum();
-    let sent: u64 = all.iter().map(|ledger| ledger.requests.sent).sum();
-    release.say(&format!("{}: {sent} sent, {lost} lost", row.name));
-    Ok(Outcome { row: *row, ledgers, failure })
+    let failure = (!failures.is_empty()).then(|| failures.join("; "));
+    let outcome = Outcome { row: *row, ledgers, identities, events, failure };
+    fs::write(folder.join("timeline.svg"), picture::svg(&outcome))?;
+    release.say(&format!("{}: {} sent, {} lost", row.name, outcome.sent(), outcome.lost()));
+    Ok(outcome)
 }
 
 /// Sets the flag at the first SIGINT or SIGTERM; a second one changes nothing, as what follows is the cleaning up.

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use crate::commands::{Error, signal};
+use e2e::Error;
+use e2e::shell::signal;
 
 /// The process of a pod's container: the cgroup of a container has the pod's unique id in its path, and the process has
 /// the name of the program.
@@ -47,7 +48,7 @@ impl Stopped {
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        signal("CONT", &self.0.to_string());
+        let _ = signal("CONT", &self.0.to_string());
     }
 }
 

@@ -6,11 +6,12 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use e2e::shell::root;
+use e2e::{Error, Output, Shell, json, try_eventually};
 use serde_json::Value;
 
 use crate::args::Mode;
-use crate::commands::{Commands, Error, Output, root, system};
-use crate::load::{HOST, NODE_PORT};
+use crate::stream::{HOST, NODE_PORT};
 
 /// Longest time for pods to come and go after a change.
 const SETTLE_LIMIT: Duration = Duration::from_secs(120);
@@ -34,7 +35,7 @@ pub(crate) struct Pod {
 /// The release, and what was done to it since the row began.
 #[derive(Debug)]
 pub(crate) struct Release {
-    pub(crate) commands: Commands,
+    pub(crate) shell: Shell,
     pub(crate) mode: Mode,
     /// The addresses of the nodes.
     pub(crate) nodes: Vec<String>,
@@ -60,27 +61,27 @@ impl Release {
         }
         let state = PathBuf::from(&admin).parent().map(PathBuf::from).unwrap_or_default();
         let folder = folder();
-        fs::create_dir_all(&folder).map_err(system)?;
+        fs::create_dir_all(&folder)?;
         let kubeconfig = folder.join("kubeconfig");
         fs::copy(&admin, &kubeconfig).map_err(|error| format!("{admin}: {error}"))?;
 
-        let commands = Commands::new(&kubeconfig.to_string_lossy(), interrupted);
-        let release = Self { commands, mode, nodes: Vec::new(), state, start, events: Mutex::default() };
+        let shell = Shell::default().with("KUBECONFIG", kubeconfig.to_string_lossy()).interrupted_by(interrupted);
+        let release = Self { shell, mode, nodes: Vec::new(), state, start, events: Mutex::default() };
         release.say("namespace proof");
-        release.commands.run("kubectl delete namespace proof --ignore-not-found --wait --timeout=120s")?;
-        release.commands.run("kubectl create namespace proof")?;
-        release.commands.run("kubectl label namespace proof pod-security.kubernetes.io/enforce=restricted")?;
-        release.commands.run("kubectl config set-context --current --namespace=proof")?;
+        release.shell.try_run("kubectl delete namespace proof --ignore-not-found --wait --timeout=120s")?;
+        release.shell.try_run("kubectl create namespace proof")?;
+        release.shell.try_run("kubectl label namespace proof pod-security.kubernetes.io/enforce=restricted")?;
+        release.shell.try_run("kubectl config set-context --current --namespace=proof")?;
         let addresses =
             "kubectl get nodes -o jsonpath='{.items[*].status.addresses[?(@.type==\"InternalIP\")].address}'";
-        let nodes = release.commands.stdout(addresses)?.split_whitespace().map(str::to_owned).collect();
+        let nodes = release.shell.try_stdout(addresses)?.split_whitespace().map(str::to_owned).collect();
         Ok(Self { nodes, ..release })
     }
 
     /// Removes the release with its namespace, whatever signals come.
     pub(crate) fn close(&self) {
         self.say("removing release and namespace proof");
-        let deleted = self.commands.to_the_end().run("kubectl delete namespace proof --wait --timeout=120s");
+        let deleted = self.shell.to_the_end().try_run("kubectl delete namespace proof --wait --timeout=120s");
         if let Err(error) = deleted {
             eprintln!("{error}");
         }
@@ -116,7 +117,7 @@ impl Release {
     /// # Errors
     /// If it can't be run.
     pub(crate) fn try_upgrade(&self, flags: &str) -> Result<Output, Error> {
-        self.commands.attempt(&format!("helm upgrade --install proof chart/ --wait {} {flags}", self.values()))
+        self.shell.try_attempt(&format!("helm upgrade --install proof chart/ --wait {} {flags}", self.values()))
     }
 
     /// `helm upgrade` with the values of the proof and `flags`.
@@ -126,7 +127,7 @@ impl Release {
     pub(crate) fn upgrade(&self, flags: &str) -> Result<(), Error> {
         self.say(&format!("helm upgrade {flags}"));
         let output = self.try_upgrade(&format!("--timeout 180s {flags}"))?;
-        if output.succeeded { Ok(()) } else { Err(Error::Failed(format!("helm upgrade {flags}\n{}", output.stderr))) }
+        if output.succeeded() { Ok(()) } else { Err(Error::Failed(format!("helm upgrade {flags}\n{}", output.stderr))) }
     }
 
     /// `helm rollback` to the revision before.
@@ -135,7 +136,7 @@ impl Release {
     /// If it fails.
     pub(crate) fn rollback(&self) -> Result<(), Error> {
         self.say("helm rollback");
-        self.commands.run("helm rollback proof --wait --timeout 180s")
+        self.shell.try_run("helm rollback proof --wait --timeout 180s")
     }
 
     /// Brings the release to version 1 with `flags`, whatever a row before has left of it.
@@ -150,7 +151,7 @@ impl Release {
     fn values(&self) -> String {
         let mut values = format!(
             "--set services.frontend.service.nodePort={NODE_PORT} --set ingress.hosts='{{{HOST}}}' \
-             --set services.backend.autoscaling.enabled=false"
+             --set services.backend.autoscaling.enabled=false --set services.backend.logs.level=debug"
         );
         values += match self.mode {
             Mode::Full => " --set defaults.replicas=3",
@@ -168,9 +169,9 @@ impl Release {
     /// # Errors
     /// If that takes more than two minutes.
     pub(crate) fn settle(&self) -> Result<(), Error> {
-        self.commands.eventually(SETTLE_LIMIT, "all pods are ready and none is going", || {
-            let deployments = self.commands.json("kubectl get deployments -o json")?;
-            let pods = self.commands.json("kubectl get pods -o json")?;
+        try_eventually(SETTLE_LIMIT, "all pods are ready and none is going", || {
+            let deployments = self.shell.try_json("kubectl get deployments -o json")?;
+            let pods = self.shell.try_json("kubectl get pods -o json")?;
             Ok(settled(&deployments, &pods))
         })
     }
@@ -181,9 +182,9 @@ impl Release {
     /// If the cluster does not tell.
     pub(crate) fn pods(&self, component: &str) -> Result<Vec<Pod>, Error> {
         let list =
-            self.commands.json(&format!("kubectl get pods -l app.kubernetes.io/component={component} -o json"))?;
+            self.shell.try_json(&format!("kubectl get pods -l app.kubernetes.io/component={component} -o json"))?;
         let text = |pod: &Value, pointer: &str| pod.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let pods: Option<Vec<Pod>> = items(&list)
+        let pods: Option<Vec<Pod>> = json::list(&list, "/items")
             .iter()
             .filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_none())
             .map(|pod| {
@@ -201,6 +202,15 @@ impl Release {
     pub(crate) fn kubelet_folder(&self, node: &str) -> String {
         self.state.join(node).join("kubelet").to_string_lossy().into_owned()
     }
+
+    /// The folders in which the kubelets keep what the pods' containers print.
+    ///
+    /// # Errors
+    /// If the cluster does not tell its nodes.
+    pub(crate) fn log_folders(&self) -> Result<Vec<PathBuf>, Error> {
+        let nodes = self.shell.try_stdout("kubectl get nodes -o jsonpath='{.items[*].metadata.name}'")?;
+        Ok(nodes.split_whitespace().map(|node| self.state.join(node).join("pods")).collect())
+    }
 }
 
 /// Where ledgers, pictures and the table go.
@@ -211,20 +221,20 @@ pub(crate) fn folder() -> PathBuf {
 /// Whether `pods` are exactly those that `deployments` want, and ready.
 fn settled(deployments: &Value, pods: &Value) -> Result<(), String> {
     let mut wanted = 0;
-    for deployment in items(deployments) {
-        let replicas = deployment.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(0);
-        let updated = deployment.pointer("/status/updatedReplicas").and_then(Value::as_u64).unwrap_or(0);
+    for deployment in json::list(deployments, "/items") {
+        let replicas = json::count(deployment, "/spec/replicas");
+        let updated = json::count(deployment, "/status/updatedReplicas");
         if updated != replicas {
             return Err(format!("{updated} of {replicas} pods are of the newest template"));
         }
         wanted += replicas;
     }
-    let pods = items(pods);
+    let pods = json::list(pods, "/items");
     let is_ready = |pod: &Value| {
         pod.pointer("/metadata/deletionTimestamp").is_none()
-            && pod.pointer("/status/conditions").and_then(Value::as_array).is_some_and(|conditions| {
-                conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
-            })
+            && json::list(pod, "/status/conditions")
+                .iter()
+                .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
     };
     let ready = pods.iter().filter(|pod| is_ready(pod)).count();
     if ready == pods.len() && ready as u64 == wanted {
@@ -232,11 +242,6 @@ fn settled(deployments: &Value, pods: &Value) -> Result<(), String> {
     } else {
         Err(format!("{wanted} pods wanted, {} there, {ready} of them ready", pods.len()))
     }
-}
-
-/// The items of a list that kubectl printed.
-pub(crate) fn items(list: &Value) -> &[Value] {
-    list["items"].as_array().map_or(&[], Vec::as_slice)
 }
 
 #[cfg(test)]

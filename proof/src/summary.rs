@@ -2,19 +2,41 @@
 
 use std::fmt::Write as _;
 
-use crate::ledger::Ledger;
-use crate::load::Stream;
+use e2e::Ledger;
+
+use crate::identity::Identity;
+use crate::release::Event;
 use crate::rows::Row;
+use crate::stream::Stream;
 
 /// What became of a row.
 pub(crate) struct Outcome {
     pub(crate) row: Row,
     pub(crate) ledgers: Vec<(Stream, Ledger)>,
+    /// What the backends' logs say, for each ledger.
+    pub(crate) identities: Vec<Identity>,
+    /// What was done, and when.
+    pub(crate) events: Vec<Event>,
     /// Why it could not be done, or what else was not as it must be.
     pub(crate) failure: Option<String>,
 }
 
 impl Outcome {
+    /// Of a row that could not be done.
+    pub(crate) fn undone(row: Row, failure: String) -> Self {
+        Self { row, ledgers: Vec::new(), identities: Vec::new(), events: Vec::new(), failure: Some(failure) }
+    }
+
+    /// Requests sent.
+    pub(crate) fn sent(&self) -> u64 {
+        self.ledgers.iter().map(|(_, ledger)| ledger.requests.sent).sum()
+    }
+
+    /// Requests lost, whether they may be or not.
+    pub(crate) fn lost(&self) -> u64 {
+        self.ledgers.iter().map(|(_, ledger)| ledger.requests.lost).sum()
+    }
+
     /// Requests lost where none may be.
     pub(crate) fn forbidden_losses(&self) -> u64 {
         self.ledgers
@@ -30,9 +52,9 @@ impl Outcome {
     }
 }
 
-const HEADINGS: [&str; 8] = ["row", "path", "connections", "sent", "lost", "p99 ms", "gap s", "versions seen"];
+const HEADINGS: [&str; 9] = ["row", "path", "load", "sent", "lost", "twice", "p99 ms", "gap s", "versions seen"];
 /// Which columns hold figures.
-const FIGURES: [bool; 8] = [false, false, false, true, true, true, true, false];
+const FIGURES: [bool; 9] = [false, false, false, true, true, true, true, true, false];
 
 /// The table as text for a terminal.
 pub(crate) fn text(outcomes: &[Outcome]) -> String {
@@ -66,21 +88,25 @@ pub(crate) fn markdown(outcomes: &[Outcome]) -> String {
     format!("{table}\n{}", remarks(outcomes))
 }
 
-fn cells(outcome: &Outcome) -> Vec<[String; 8]> {
+fn cells(outcome: &Outcome) -> Vec<[String; 9]> {
     outcome
         .ledgers
         .iter()
-        .map(|(stream, ledger)| {
-            let lost = match ledger.losses() {
+        .enumerate()
+        .map(|(index, (stream, ledger))| {
+            let lost = match ledger.losses_by_kind() {
                 kinds if kinds.is_empty() => "0".to_owned(),
                 kinds => format!("{} ({kinds})", ledger.requests.lost),
             };
+            // None where the logs could not be read, which is the row's failure.
+            let twice = outcome.identities.get(index).map(|identity| identity.repeated.len().to_string());
             [
                 outcome.row.name.to_owned(),
                 stream.entry.name().to_owned(),
-                stream.kind().to_owned(),
+                stream.kind_name().to_owned(),
                 ledger.requests.sent.to_string(),
                 lost,
+                twice.unwrap_or_else(|| "-".to_owned()),
                 ledger.latency_ms.as_ref().map_or_else(|| "-".to_owned(), |latency| format!("{:.0}", latency.p99)),
                 format!("{:.2}", ledger.longest_gap.seconds),
                 ledger.versions(),
@@ -107,13 +133,19 @@ fn remarks(outcomes: &[Outcome]) -> String {
         }
     }
     let ledgers = || outcomes.iter().flat_map(|outcome| &outcome.ledgers);
-    let sent: u64 = ledgers().map(|(_, ledger)| ledger.requests.sent).sum();
-    let lost: u64 = ledgers().map(|(_, ledger)| ledger.requests.lost).sum();
+    let sent: u64 = outcomes.iter().map(Outcome::sent).sum();
+    let lost: u64 = outcomes.iter().map(Outcome::lost).sum();
     let forbidden: u64 = outcomes.iter().map(Outcome::forbidden_losses).sum();
     let lag = ledgers().map(|(_, ledger)| ledger.client_lag_ms.p99).fold(0.0, f64::max);
+    let identities = || outcomes.iter().flat_map(|outcome| &outcome.identities);
+    let repeated: usize = identities().map(|identity| identity.repeated.len()).sum();
+    let missing: usize = identities().map(|identity| identity.missing.len()).sum();
+    let done_but_lost: u64 = identities().map(|identity| identity.done_but_lost).sum();
     let _ = writeln!(
         text,
-        "{sent} requests sent; {forbidden} lost where none may be, {} where losses are only counted. \
+        "{sent} requests sent; {forbidden} lost where none may be, {} where losses are only counted.\n\
+         By the backends' logs {repeated} were done more than once; {missing} answers are in no log, and {done_but_lost} of the \
+         lost requests were done.\n\
          Client lag: {lag:.0} ms at most (p99 of a load).",
         lost - forbidden
     );
@@ -121,18 +153,50 @@ fn remarks(outcomes: &[Outcome]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::args::Mode;
-    use crate::ledger::tests::sample;
-    use crate::load::{Part, streams};
     use crate::rows::ROWS;
+    use crate::stream::{Part, streams};
 
-    fn outcome(name: &str, lost: u64) -> Outcome {
+    /// A ledger of 40 answers by one backend of each version, and of `lost` requests in the third second.
+    pub(crate) fn sample(lost: u64) -> Ledger {
+        let answers = |version: &str, first_bin: u64| {
+            json!({"service": "backend", "version": version, "pod": format!("backend-{version}"), "first_bin": first_bin,
+                   "counts": [10, 10]})
+        };
+        let losses: Vec<_> = (40..40 + lost)
+            .map(|number| json!({"request_id": format!("a1-{number}"), "kind": "closed", "detail": "", "due_seconds": 2}))
+            .collect();
+        let by_kind = if lost > 0 { json!([{"kind": "closed", "requests": lost}]) } else { json!([]) };
+        let over_time =
+            if lost > 0 { json!([{"kind": "closed", "first_bin": 2, "counts": [lost]}]) } else { json!([]) };
+        let text = json!({
+            "run": "a1", "started_unix_ms": 1_000_000, "stopped_early": true,
+            "requests": {"due": 40 + lost, "sent": 40 + lost, "answered": 40, "lost": lost},
+            "lost": by_kind, "losses": losses, "losses_unlisted": 0,
+            "services": [{"service": "backend", "versions": [{"version": "v2"}, {"version": "v1"}]},
+                         {"service": "frontend", "versions": [{"version": "v1"}]}],
+            "latency_ms": {"p99": 12.34}, "longest_gap": {"seconds": 0.25}, "client_lag_ms": {"p99": 1.0},
+            "timeline": {"bin_ms": 1000, "answers": [answers("v1", 0), answers("v2", 2)], "lost": over_time}
+        });
+        Ledger::parse(&text.to_string()).unwrap()
+    }
+
+    pub(crate) fn outcome(name: &str, lost: u64) -> Outcome {
         let row = *ROWS.iter().find(|row| row.name == name).unwrap();
         // A kept load by way of the node ports, and one by the ingress.
-        let [nodeport, _, ingress, _] = streams(Mode::Full, Part::Whole);
-        Outcome { row, ledgers: vec![(nodeport, sample(0)), (ingress, sample(lost))], failure: None }
+        let [nodeport, _, _, ingress, ..] = streams(Mode::Full, Part::Whole);
+        let twice = Identity { repeated: vec!["a1-3".to_owned()], ..Identity::default() };
+        Outcome {
+            row,
+            ledgers: vec![(nodeport, sample(0)), (ingress, sample(lost))],
+            identities: vec![Identity::default(), twice],
+            events: Vec::new(),
+            failure: None,
+        }
     }
 
     #[test]
@@ -145,20 +209,23 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_a_line_for_each_load_and_says_what_was_lost() {
+    fn the_table_has_a_line_for_each_load_and_says_what_was_lost_and_done_twice() {
         let outcomes = [outcome("upgrade", 2), outcome("ingress", 3)];
         let text = text(&outcomes);
         let lines: Vec<&str> = text.lines().collect();
-        assert!(lines[0].starts_with("row      path      connections"), "{text}");
+        assert!(lines[0].starts_with("row      path      load"), "{text}");
         assert!(lines[2].contains("ingress") && lines[2].contains("2 (2 closed)"), "{text}");
         assert!(text.contains("upgrade: 2 lost where none may be"), "{text}");
         assert!(
             text.contains("165 requests sent; 2 lost where none may be, 3 where losses are only counted"),
             "{text}"
         );
+        assert!(text.contains("2 were done more than once; 0 answers are in no log"), "{text}");
 
         let markdown = markdown(&outcomes);
-        assert!(markdown.contains("| upgrade | nodeport | kept | 40 | 0 | 12 | 0.25 | backend v1 v2, frontend v1 |"));
+        assert!(
+            markdown.contains("| upgrade | nodeport | kept | 40 | 0 | 0 | 12 | 0.25 | backend v1 v2, frontend v1 |")
+        );
         assert_eq!(markdown.lines().filter(|line| line.starts_with("| ")).count(), 5, "{markdown}");
     }
 }
