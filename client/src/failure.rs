@@ -96,7 +96,7 @@ impl Kind {
             Self::Status3xx => "replied with a status of 3xx",
             Self::Status4xx => "replied with a status of 4xx",
             Self::Status5xx => "replied with a status of 5xx",
-            Self::WrongBody => "the body lacks the text asked for",
+            Self::WrongBody => "the body lacks the text asked for, or is not the one sent",
             Self::Unsent => "never sent: every connection stayed busy",
             Self::Abandoned => "given up on: stopped a second time",
         }

@@ -104,6 +104,8 @@ Request:
   -H, --header 'NAME: VALUE'   add a header, or replace a default one such as Host; repeatable
   -X, --method METHOD          method [default: GET, or POST with --data]
       --data BODY              body; it has no content-type unless a header says so
+      --echo                   a POST with a body that no other request has (its x-request-id in 32
+                               lines), which must come back unchanged
 What is an answer:
       --accept STATUS          besides 200 to 299, this status is an answer too; repeatable
       --contains TEXT          an answer's body must contain this, within its first MiB
@@ -125,7 +127,7 @@ status and its own x-request-id; else it is lost, and the ledger says how:
   truncated reset-in-body
       the same, in the middle of the body
   timeout protocol crossed status-1xx status-3xx status-4xx status-5xx wrong-body
-      no reply in time, no HTTP, another request's reply, a status not accepted, a text missing
+      no reply in time, no HTTP, another request's reply, a status not accepted, another body
   unsent abandoned
       no connection became idle in time; given up because of a second signal
 A connection that is found closed while idle, before a byte of the next request is written, costs
@@ -149,6 +151,7 @@ Examples:
   client load http://127.0.0.1:30080/proxy/items --rate 1000 --duration 60s --connections 800
   client load http://backend-svc:8000/api/cpu-burn -r 20 -d 5m --accept 429
   client load http://frontend-svc:8000/proxy/items -r 300 -d 1m --new-connections --ledger run.json
+  client load http://backend-svc:8000/api/echo -r 50 -d 1m --echo
   client load http://10.0.0.1:8000/api/items --mix '1%=http://10.0.0.1:8000/api/cpu-burn?ms=1000'
 ";
 

@@ -242,6 +242,7 @@ fn parse_load(parser: &mut Parser) -> Result<Parsed, String> {
         timeout: 5 * SECOND,
         accept: Vec::new(),
         contains: None,
+        echo: false,
         output: Output::Table,
         ledger: None,
     };
@@ -263,6 +264,7 @@ fn parse_load(parser: &mut Parser) -> Result<Parsed, String> {
             }
             Arg::Long("mix") => mixed.push(take(parser, "--mix", mix)?),
             Arg::Long("accept") => options.accept.push(take(parser, "--accept", status)?),
+            Arg::Long("echo") => options.echo = true,
             Arg::Long("contains") => options.contains = Some(take(parser, "--contains", contains)?),
             Arg::Short('H') | Arg::Long("header") => message.header(&text(parser, "--header")?)?,
             Arg::Short('X') | Arg::Long("method") => message.method(&text(parser, "--method")?)?,
@@ -276,6 +278,13 @@ fn parse_load(parser: &mut Parser) -> Result<Parsed, String> {
             Arg::Value(value) => targets.push(target(Some(value))?),
             other => return Err(unexpected(&other)),
         }
+    }
+    if options.echo {
+        if message.body.is_some() {
+            return Err("--echo gives each request a body of its own: leave out --data".into());
+        }
+        // There will be one: a POST unless told otherwise.
+        message.data(String::new());
     }
     options.message = message.build();
     if options.message.headers.contains_key(REQUEST_ID) {

@@ -90,6 +90,7 @@ fn mistakes_name_the_argument_and_what_is_accepted() {
         ("load http://a/ --output xml", &["--output", "xml", "table and json"]),
         ("load http://a/ --mix http://b/", &["--mix", "SHARE=URL"]),
         ("load http://a/ --mix 60%=http://b/ --mix 40%=http://c/", &["--mix", "add up"]),
+        ("load http://a/ --echo --data x", &["--echo", "--data"]),
         ("load http://a/ -H x-request-id:1", &["x-request-id", "own"]),
         ("spread", &["no ledger"]),
         ("spread a b", &["\"b\""]),

@@ -66,6 +66,8 @@ pub(crate) struct Options {
     pub(crate) accept: Vec<StatusCode>,
     /// Text that every answer's body must contain.
     pub(crate) contains: Option<String>,
+    /// Each request has a body of its own, which every answer's body must be.
+    pub(crate) echo: bool,
     /// Form of the ledger on standard output.
     pub(crate) output: Output,
     /// File for the ledger as JSON, in addition.

@@ -32,6 +32,8 @@ use crate::{
 
 /// As much of a body is searched for the text that it must contain.
 const MAX_SEARCHED: usize = 1024 * 1024;
+/// How often the id stands in a body of `--echo`.
+const OWN_LINES: usize = 32;
 
 /// A request that is due.
 #[derive(Clone, Copy, Debug)]
@@ -68,11 +70,19 @@ impl Context {
         request_id(&self.run, ticket.sequence)
     }
 
+    /// A body that no other request has: its id in some lines, a few hundred bytes.
+    fn own_body(&self, ticket: &Ticket) -> Bytes {
+        Bytes::from((self.request_id(ticket) + "\n").repeat(OWN_LINES))
+    }
+
     fn request(&self, ticket: &Ticket) -> Request<Full<Bytes>> {
         let (target, _) = &self.options.targets[ticket.target];
         let mut request = self.options.message.to(target);
         if let Ok(id) = HeaderValue::try_from(self.request_id(ticket)) {
             request.headers_mut().insert(REQUEST_ID, id);
+        }
+        if self.options.echo {
+            *request.body_mut() = Full::new(self.own_body(ticket));
         }
         if self.options.new_connections {
             let close = HeaderValue::from_static("close");
@@ -210,7 +220,7 @@ impl Worker {
         self.check_owner(ticket, &head)?;
         let body = self.read(body).await?;
         self.keep(connection, &head);
-        self.check(&head, &body)?;
+        self.check(ticket, &head, &body)?;
         Ok(head.headers)
     }
 
@@ -267,7 +277,8 @@ impl Worker {
 
     /// Reads the body to its end; returns as much of it as is to be searched.
     async fn read(&self, mut body: Incoming) -> Result<Vec<u8>, Failure> {
-        let searched = if self.context.options.contains.is_some() { MAX_SEARCHED } else { 0 };
+        let options = &self.context.options;
+        let searched = if options.contains.is_some() || options.echo { MAX_SEARCHED } else { 0 };
         let mut start = Vec::new();
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| Failure::in_body(&error))?;
@@ -291,7 +302,7 @@ impl Worker {
         self.connection = Some(connection);
     }
 
-    fn check(&self, head: &Parts, body: &[u8]) -> Result<(), Failure> {
+    fn check(&self, ticket: &Ticket, head: &Parts, body: &[u8]) -> Result<(), Failure> {
         let options = &self.context.options;
         let status = head.status;
         *self.context.ledger.borrow_mut().statuses.entry(status.as_u16()).or_default() += 1;
@@ -302,6 +313,9 @@ impl Worker {
             && !body.windows(text.len()).any(|window| window == text.as_bytes())
         {
             return Err(Failure::new(Kind::WrongBody, ""));
+        }
+        if options.echo && body != self.context.own_body(ticket) {
+            return Err(Failure::new(Kind::WrongBody, format!("{} bytes", body.len())));
         }
         Ok(())
     }

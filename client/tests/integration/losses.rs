@@ -138,6 +138,23 @@ fn a_body_without_the_text_asked_for() {
 }
 
 #[test]
+fn an_echo_that_is_not_the_body_sent() {
+    let server = Server::start(|request| {
+        let id = request.header("x-request-id");
+        let body = format!("{id}\n").repeat(32);
+        assert_eq!(request.header("content-length"), body.len().to_string());
+        assert!(request.head.starts_with("POST "));
+        let body = match request.number {
+            3 => format!("{body}x"),
+            4 => body[1..].to_owned(),
+            _ => body,
+        };
+        vec![text(&format!("HTTP/1.1 200 OK\r\nx-request-id: {id}\r\ncontent-length: {}\r\n\r\n{body}", body.len()))]
+    });
+    assert_eq!(ten(&server, &["--echo"]).lost(), "wrong-body 2");
+}
+
+#[test]
 fn an_accepted_status_is_an_answer() {
     let server = Server::start(|_| vec![text("HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\n\r\n")]);
     assert_eq!(ten(&server, &[]).lost(), "status-4xx 10");
