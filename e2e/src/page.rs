@@ -7,11 +7,18 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::shell::Shell;
+use crate::shell::{self, Shell};
+
+/// How long a block may take: a page waits for conditions of the cluster in loops that have no end of their own.
+const BLOCK_LIMIT: Duration = Duration::from_secs(300);
 
 /// What the line above a `sh not-run` block has to contain.
 const NOT_RUN: &str = "Not tried here";
@@ -88,7 +95,7 @@ pub fn run(shell: &Shell, path: &Path) {
     for block in blocks {
         let place = format!("{}:{}", path.display(), block.line);
         println!("{place}\n{}", block.commands.trim_end());
-        let (printed, code) = session.type_in(&block.commands);
+        let (printed, code) = session.type_in(&block.commands, BLOCK_LIMIT);
         assert_eq!(code, 0, "{place}: exit code {code}\n{}\n{printed}", block.commands);
         if let Some(expected) = &block.expected {
             assert!(matches(expected, &printed), "{place}: the page says\n{expected}\nand this was printed\n{printed}");
@@ -99,21 +106,25 @@ pub fn run(shell: &Shell, path: &Path) {
 /// One `bash` into which block after block is typed.
 struct Session {
     child: std::process::Child,
-    output: BufReader<std::process::ChildStdout>,
+    lines: Receiver<io::Result<String>>,
 }
 
 impl Session {
     fn open(shell: &Shell) -> Self {
-        let mut command: Command = shell.interactive();
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("bash is there");
+        // A process group, so that all that a block has started can be ended with it.
+        let mut bash = shell.interactive();
+        bash.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
+        let mut child = bash.spawn().expect("bash is there");
         let output = BufReader::new(child.stdout.take().expect("stdout is piped"));
-        let mut session = Self { child, output };
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || output.lines().try_for_each(|line| sender.send(line)));
+        let mut session = Self { child, lines };
         // A reader sees both streams in one terminal. Jobs that a page left in the background end with it.
         session.write("exec 2>&1; trap 'jobs -p | xargs -r kill' EXIT\n");
         session
     }
 
-    fn type_in(&mut self, commands: &str) -> (String, i32) {
+    fn type_in(&mut self, commands: &str, limit: Duration) -> (String, i32) {
         const MARK: &str = "-- end of block, exit code ";
         // The block runs in the shell itself, which keeps what it sets; the trap remembers the first failure.
         let mut script = String::new();
@@ -122,15 +133,26 @@ impl Session {
         writeln!(script, "\ntrap - ERR; printf '\\n%s%s\\n' '{MARK}' \"$failed\"").expect("a string takes it");
         self.write(&script);
 
+        let end = Instant::now() + limit;
         let mut printed = String::new();
         loop {
-            let mut line = String::new();
-            let read = self.output.read_line(&mut line).expect("what a block prints is text");
-            assert_ne!(read, 0, "the shell ended in the middle of the block:\n{commands}\n{printed}");
-            if let Some(code) = line.strip_prefix(MARK) {
-                return (printed, code.trim().parse().expect("an exit code"));
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    let line = line.expect("what a block prints is text");
+                    if let Some(code) = line.strip_prefix(MARK) {
+                        return (printed, code.trim().parse().expect("an exit code"));
+                    }
+                    printed.push_str(&line);
+                    printed.push('\n');
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    let _ = shell::signal("TERM", &format!("-{}", self.child.id()));
+                    panic!("the block is not done after {} s:\n{commands}\n{printed}", limit.as_secs());
+                }
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    panic!("the shell ended in the middle of the block:\n{commands}\n{printed}");
+                }
             }
-            printed.push_str(&line);
         }
     }
 
@@ -238,9 +260,16 @@ mod tests {
     #[test]
     fn a_session_keeps_variables_and_tells_the_first_failure() {
         let mut session = Session::open(&Shell::default());
-        assert_eq!(session.type_in("name=practice\n").1, 0);
-        assert_eq!(session.type_in("echo \"$name\"; echo aside >&2").0.trim(), "practice\naside");
-        assert_eq!(session.type_in("(exit 3)\ntrue\n").1, 3);
-        assert_eq!(session.type_in("true\n").1, 0);
+        assert_eq!(session.type_in("name=practice\n", BLOCK_LIMIT).1, 0);
+        assert_eq!(session.type_in("echo \"$name\"; echo aside >&2", BLOCK_LIMIT).0.trim(), "practice\naside");
+        assert_eq!(session.type_in("(exit 3)\ntrue\n", BLOCK_LIMIT).1, 3);
+        assert_eq!(session.type_in("true\n", BLOCK_LIMIT).1, 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "the block is not done after 1 s")]
+    fn a_block_that_waits_for_ever_is_ended() {
+        let mut session = Session::open(&Shell::default());
+        let _ = session.type_in("until false; do sleep 0.1; done\n", Duration::from_secs(1));
     }
 }
