@@ -21,7 +21,7 @@ const EXIT_FAILED: u8 = 2;
 const MAX_OBJECT: usize = 8 << 20;
 /// A ratio this near to 1 changes nothing: the controller's `--horizontal-pod-autoscaler-tolerance`.
 const TOLERANCE: f64 = 0.1;
-const HEADING: &str = "   TIME  REPLICAS    CPU  TARGET  FORMULA                              WANTED  REASON";
+const HEADING: &str = "   TIME  REPLICAS        CPU  TARGET  FORMULA                              WANTED  REASON";
 
 /// Prints a line for each change of the autoscaler, until standard input ends.
 pub(crate) fn run() -> ExitCode {
@@ -99,7 +99,7 @@ fn line(hpa: &Value) -> Result<String, String> {
     // Writing to a string does not fail.
     let _ = write!(
         line,
-        "{replicas:>8}  {:>5}  {:>6}  {formula:<35}  {wanted:>6}  {}",
+        "{replicas:>8}  {:>9}  {:>6}  {formula:<35}  {wanted:>6}  {}",
         percent(current),
         percent(target),
         reasons(hpa)
@@ -184,10 +184,10 @@ mod tests {
         let up = hpa(2, Some(90), 4, "SucceededRescale");
         assert_eq!(
             printed(&[hpa(2, None, 0, "SucceededGetScale"), up.clone(), up, hpa(4, Some(5), 4, "ScaleDownStabilized")]),
-            "   TIME  REPLICAS    CPU  TARGET  FORMULA                              WANTED  REASON\n    \
+            "   TIME  REPLICAS        CPU  TARGET  FORMULA                              WANTED  REASON\n    \
              7 s         2  <unknown>    50 %  no figures yet                            0  SucceededGetScale\n    \
-             7 s         2   90 %    50 %  ceil(2 x 90 / 50) = 4                     4  SucceededRescale\n    \
-             7 s         4    5 %    50 %  ceil(4 x 5 / 50) = 1, at least 2          4  ScaleDownStabilized\n"
+             7 s         2       90 %    50 %  ceil(2 x 90 / 50) = 4                     4  SucceededRescale\n    \
+             7 s         4        5 %    50 %  ceil(4 x 5 / 50) = 1, at least 2          4  ScaleDownStabilized\n"
         );
     }
 
