@@ -109,7 +109,7 @@ e2e: ## End-to-end tests on a cluster of their own, which they start and remove 
 	@e2e/run
 
 proof: ## Nothing is lost: all that a cluster does to pods, under load, counted; SHORT=1, ROW=name (root, make up)
-	@eval "$$(cluster/cluster env)"; cargo run --locked --quiet --package proof -- $(if $(SHORT),--short) $(if $(ROW),--row $(ROW))
+	@eval "$$(cluster/cluster env)"; cargo run --locked --quiet --package proof -- $(if $(SHORT),--short) $(addprefix --row ,$(ROW)) $(if $(OUTPUT),--output $(OUTPUT))
 
 figures: .cluster/binaries/v1/compiled ## Sizes, memory and time to exit of the binaries, measured on loopback
 	@bench/figures

@@ -299,7 +299,7 @@ impl Background {
     /// Asks it to end (SIGTERM).
     pub fn end(&self) {
         // A child that is not reaped keeps its number, so the signal can't meet another process.
-        let _ = signal("TERM", &self.child.id().to_string());
+        signal("TERM", &self.child.id().to_string());
     }
 
     /// Asks it to end (SIGTERM) and returns what it printed.
@@ -338,7 +338,7 @@ impl Background {
     /// Ends it with its children: it leads a process group.
     fn end_group(&mut self) {
         let group = format!("-{}", self.child.id());
-        let _ = signal("TERM", &group);
+        signal("TERM", &group);
         let start = Instant::now();
         while start.elapsed() < GRACE {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
@@ -346,7 +346,7 @@ impl Background {
             }
             sleep(POLL);
         }
-        let _ = signal("KILL", &group);
+        signal("KILL", &group);
     }
 }
 
@@ -358,7 +358,7 @@ impl Drop for Background {
 }
 
 /// Sends a signal to a process, or to a process group where `target` has a dash before the number. Whether it arrived.
-#[must_use]
+#[expect(clippy::must_use_candidate, reason = "who ends a process that has ended has nothing to do")]
 pub fn signal(name: &str, target: &str) -> bool {
     Command::new("kill")
         .args([&format!("-{name}"), "--", target])

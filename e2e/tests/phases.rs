@@ -66,31 +66,6 @@ fn phase_3_services_have_names_addresses_and_node_ports() {
 }
 
 #[test]
-fn phase_3_a_deleted_pod_is_replaced_and_the_service_keeps_answering() {
-    let ns = Namespace::restricted("replaced");
-    ns.install("");
-    let url = format!("http://{}:30080/proxy/items", ns.node_addresses()[0]);
-    let pods = |ns: &Namespace| -> Vec<String> {
-        let names = "kubectl get pods -l app.kubernetes.io/component=backend -o name";
-        ns.stdout(names).lines().map(str::to_owned).collect()
-    };
-
-    let load = e2e::Load::start(&ns, &format!("{url} --rate 100 --connections 20"));
-    let before = pods(&ns);
-    ns.run(&format!("kubectl delete {}", before[0]));
-    eventually("two backend pods are ready again, one of them new", || {
-        let ready = ns.stdout("kubectl get deploy practice-backend -o jsonpath='{.status.readyReplicas}'");
-        let now = pods(&ns);
-        if ready == "2" && now.len() == 2 && !now.contains(&before[0]) {
-            Ok(())
-        } else {
-            Err(format!("{now:?} {ready}"))
-        }
-    });
-    load.stop().assert_nothing_lost(500);
-}
-
-#[test]
 fn phase_4_the_ingress_routes_by_path_and_by_host() {
     let ns = Namespace::restricted("phase4");
     ns.install("");

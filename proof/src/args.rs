@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use lexopt::{Arg, Parser};
 
@@ -11,18 +12,18 @@ Do to a release under load what a cluster does to pods, and count the requests t
 Usage: proof [OPTIONS]
 
 Options:
-      --short      fewer repetitions, half the rate, quick probes: under 5 minutes
-      --row NAME   this row alone; repeatable
-      --list       the rows: name, demand, what is done
-  -h, --help       this text
+      --short           fewer repetitions, half the rate, quick probes: under 5 minutes
+      --row NAME        this row alone; repeatable
+      --output FOLDER   for ledgers, pictures and the table [default: .cluster/proof]
+      --list            the rows: name, demand, what is done
+  -h, --help            this text
 
 The cluster is that of KUBECONFIG, which must be one of this repository (make up; eval \"$(make env)\").
 The release `proof` is installed into a namespace of its own, which goes at the end. Ctrl-C ends the
 loads and removes it too.
 
-Ledgers, pictures and the table are left in .cluster/proof/.
-
-Exit status: 0 nothing was lost where nothing may be; 1 something was, or a row could not be done;
+Exit status: 0 every row holds; 1 one does not: something was lost where nothing may be, or done twice,
+or a row could not be done;
 2 the cluster could not be prepared; 64 wrong usage; 130 interrupted.
 ";
 
@@ -48,6 +49,8 @@ pub(crate) enum Asked {
         mode: Mode,
         /// Names of rows.
         rows: Vec<String>,
+        /// Where what is left goes; a folder that is not absolute is the repository's.
+        output: PathBuf,
     },
 }
 
@@ -56,7 +59,7 @@ pub(crate) enum Asked {
 /// # Errors
 /// A message that names the argument and the mend.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
-    let (mut mode, mut rows) = (Mode::Full, Vec::new());
+    let (mut mode, mut rows, mut output) = (Mode::Full, Vec::new(), PathBuf::from(".cluster/proof"));
     let mut parser = Parser::from_args(arguments);
     while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
         match argument {
@@ -67,10 +70,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
                 let name = parser.value().map_err(|error| error.to_string())?;
                 rows.push(name.to_string_lossy().into_owned());
             }
+            Arg::Long("output") => output = parser.value().map_err(|error| error.to_string())?.into(),
             other => return Err(format!("{}; see proof --help", other.unexpected())),
         }
     }
-    Ok(Asked::Run { mode, rows })
+    Ok(Asked::Run { mode, rows, output })
 }
 
 #[cfg(test)]
@@ -83,9 +87,11 @@ mod tests {
 
     #[test]
     fn a_run_has_a_mode_and_rows() {
-        assert_eq!(parsed(""), Ok(Asked::Run { mode: Mode::Full, rows: vec![] }));
-        let rows = vec!["drain".to_owned(), "scale".to_owned()];
-        assert_eq!(parsed("--row drain --short --row scale"), Ok(Asked::Run { mode: Mode::Short, rows }));
+        let output = PathBuf::from(".cluster/proof");
+        assert_eq!(parsed(""), Ok(Asked::Run { mode: Mode::Full, rows: vec![], output }));
+        let (rows, output) = (vec!["drain".to_owned(), "scale".to_owned()], PathBuf::from("/tmp/it"));
+        let asked = parsed("--row drain --short --output /tmp/it --row scale");
+        assert_eq!(asked, Ok(Asked::Run { mode: Mode::Short, rows, output }));
     }
 
     #[test]

@@ -49,10 +49,10 @@ fn main() -> ExitCode {
             }
             return ExitCode::SUCCESS;
         }
-        Ok(Asked::Run { mode, rows }) => rows::chosen(mode, &rows).map(|rows| (mode, rows)),
+        Ok(Asked::Run { mode, rows, output }) => rows::chosen(mode, &rows).map(|rows| (mode, rows, output)),
         Err(error) => Err(error),
     };
-    let (mode, rows) = match chosen {
+    let (mode, rows, output) = match chosen {
         Ok(chosen) => chosen,
         Err(error) => {
             eprintln!("error: {error}");
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     };
 
     let interrupted = Arc::new(AtomicBool::new(false));
-    let release = listen(&interrupted).map_err(Error::from).and_then(|()| Release::open(mode, interrupted));
+    let release = listen(&interrupted).map_err(Error::from).and_then(|()| Release::open(mode, &output, interrupted));
     let release = match release {
         Ok(release) => release,
         Err(error) => {
@@ -98,10 +98,14 @@ fn run(release: &Release, mode: Mode, rows: &[Row]) -> ExitCode {
         }
     }
     println!("\n{}", summary::text(&outcomes));
-    println!("{:.0} s in all. Ledgers, pictures and table: .cluster/proof/", release.elapsed().as_secs_f64());
+    println!(
+        "{:.0} s in all. Ledgers, pictures and table: {}/",
+        release.elapsed().as_secs_f64(),
+        release.folder.display()
+    );
     for (file, text) in [("summary.md", summary::markdown(&outcomes)), ("overview.svg", overview::svg(&outcomes))] {
-        if let Err(error) = fs::write(release::folder().join(file), text) {
-            eprintln!("error: .cluster/proof/{file} can't be written: {error}");
+        if let Err(error) = fs::write(release.folder.join(file), text) {
+            eprintln!("error: {file} can't be written: {error}");
             return ExitCode::FAILURE;
         }
     }
@@ -119,7 +123,7 @@ fn install(release: &Release) -> Result<bool, Error> {
 
 /// Does one row under load, and leaves its ledgers and its picture.
 fn prove(release: &Release, mode: Mode, row: &Row, slow: bool) -> Result<Outcome, Error> {
-    let folder = release::folder().join(row.name);
+    let folder = release.folder.join(row.name);
     match fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => fs::create_dir_all(&folder)?,

@@ -48,7 +48,7 @@ impl Stopped {
 
 impl Drop for Stopped {
     fn drop(&mut self) {
-        let _ = signal("CONT", &self.0.to_string());
+        signal("CONT", &self.0.to_string());
     }
 }
 

@@ -1,7 +1,7 @@
 //! The release `proof` in its namespace, and the cluster around it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -39,6 +39,8 @@ pub(crate) struct Release {
     pub(crate) mode: Mode,
     /// The addresses of the nodes.
     pub(crate) nodes: Vec<String>,
+    /// Where ledgers, pictures and the table go.
+    pub(crate) folder: PathBuf,
     /// Folder of the cluster's state.
     state: PathBuf,
     start: Instant,
@@ -46,11 +48,11 @@ pub(crate) struct Release {
 }
 
 impl Release {
-    /// Makes the namespace on the cluster of `KUBECONFIG`.
+    /// Makes the namespace on the cluster of `KUBECONFIG`, and the folder `output`.
     ///
     /// # Errors
     /// If `KUBECONFIG` is no cluster of this repository (drains and kills are only for those), or it does not answer.
-    pub(crate) fn open(mode: Mode, interrupted: Arc<AtomicBool>) -> Result<Self, Error> {
+    pub(crate) fn open(mode: Mode, output: &Path, interrupted: Arc<AtomicBool>) -> Result<Self, Error> {
         let start = Instant::now();
         let admin = std::env::var("KUBECONFIG").unwrap_or_default();
         if !admin.contains("/.cluster/run/") {
@@ -60,13 +62,13 @@ impl Release {
             )));
         }
         let state = PathBuf::from(&admin).parent().map(PathBuf::from).unwrap_or_default();
-        let folder = folder();
+        let folder = root().join(output);
         fs::create_dir_all(&folder)?;
         let kubeconfig = folder.join("kubeconfig");
         fs::copy(&admin, &kubeconfig).map_err(|error| format!("{admin}: {error}"))?;
 
         let shell = Shell::default().with("KUBECONFIG", kubeconfig.to_string_lossy()).interrupted_by(interrupted);
-        let release = Self { shell, mode, nodes: Vec::new(), state, start, events: Mutex::default() };
+        let release = Self { shell, mode, nodes: Vec::new(), folder, state, start, events: Mutex::default() };
         release.say("namespace proof");
         release.shell.try_run("kubectl delete namespace proof --ignore-not-found --wait --timeout=120s")?;
         release.shell.try_run("kubectl create namespace proof")?;
@@ -81,9 +83,14 @@ impl Release {
     /// Removes the release with its namespace, whatever signals come.
     pub(crate) fn close(&self) {
         self.say("removing release and namespace proof");
-        let deleted = self.shell.to_the_end().try_run("kubectl delete namespace proof --wait --timeout=120s");
-        if let Err(error) = deleted {
-            eprintln!("{error}");
+        // The pods first: a namespace with pods in it looks again only after half their grace period.
+        for command in [
+            "kubectl delete deployments,pods --all --cascade=foreground --wait --timeout=60s",
+            "kubectl delete namespace proof --wait --timeout=120s",
+        ] {
+            if let Err(error) = self.shell.to_the_end().try_run(command) {
+                eprintln!("{error}");
+            }
         }
     }
 
@@ -211,11 +218,6 @@ impl Release {
         let nodes = self.shell.try_stdout("kubectl get nodes -o jsonpath='{.items[*].metadata.name}'")?;
         Ok(nodes.split_whitespace().map(|node| self.state.join(node).join("pods")).collect())
     }
-}
-
-/// Where ledgers, pictures and the table go.
-pub(crate) fn folder() -> PathBuf {
-    root().join(".cluster/proof")
 }
 
 /// Whether `pods` are exactly those that `deployments` want, and ready.
