@@ -90,8 +90,8 @@ pub struct Version {
 /// Time from when a request was due to the end of its answer.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Latency {
-    /// The 99th percentile, in milliseconds.
-    pub p99: f64,
+    /// The 90th percentile, in milliseconds: past it are replies that were asked to be slow.
+    pub p90: f64,
 }
 
 /// A time without an answer.

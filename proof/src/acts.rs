@@ -160,7 +160,7 @@ fn heals(release: &Release, flags: &str, first: Healing) -> Result<(), Error> {
         let flag = if healing == Healing::OnFailure { "--rollback-on-failure " } else { "" };
         // Time enough to see that it fails; --rollback-on-failure gives the same to its rollback, for which the old pods
         // are still there.
-        let flags = format!("{flag}--timeout {}s {flags}", release.times(10, 20));
+        let flags = format!("{flag}--timeout {}s {flags}", release.times(10, 12));
         release.say(&format!("helm upgrade {flags}, which must fail"));
         if release.try_upgrade(&flags)?.succeeded() {
             return Err(Error::Failed(format!("helm upgrade {flags} did not fail")));

@@ -52,7 +52,7 @@ impl Outcome {
     }
 }
 
-const HEADINGS: [&str; 9] = ["row", "path", "load", "sent", "lost", "twice", "p99 ms", "gap s", "versions seen"];
+const HEADINGS: [&str; 9] = ["row", "path", "load", "sent", "lost", "twice", "p90 ms", "gap s", "versions seen"];
 /// Which columns hold figures.
 const FIGURES: [bool; 9] = [false, false, false, true, true, true, true, true, false];
 
@@ -107,7 +107,7 @@ fn cells(outcome: &Outcome) -> Vec<[String; 9]> {
                 ledger.requests.sent.to_string(),
                 lost,
                 twice.unwrap_or_else(|| "-".to_owned()),
-                ledger.latency_ms.as_ref().map_or_else(|| "-".to_owned(), |latency| format!("{:.0}", latency.p99)),
+                ledger.latency_ms.as_ref().map_or_else(|| "-".to_owned(), |latency| format!("{:.0}", latency.p90)),
                 format!("{:.2}", ledger.longest_gap.seconds),
                 ledger.versions(),
             ]
@@ -179,7 +179,7 @@ pub(crate) mod tests {
             "lost": by_kind, "losses": losses, "losses_unlisted": 0,
             "services": [{"service": "backend", "versions": [{"version": "v2"}, {"version": "v1"}]},
                          {"service": "frontend", "versions": [{"version": "v1"}]}],
-            "latency_ms": {"p99": 12.34}, "longest_gap": {"seconds": 0.25}, "client_lag_ms": {"p99": 1.0},
+            "latency_ms": {"p90": 12.34}, "longest_gap": {"seconds": 0.25}, "client_lag_ms": {"p99": 1.0},
             "timeline": {"bin_ms": 1000, "answers": [answers("v1", 0), answers("v2", 2)], "lost": over_time}
         });
         Ledger::parse(&text.to_string()).unwrap()
