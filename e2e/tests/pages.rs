@@ -30,6 +30,92 @@ fn lab_4_https() {
     lab("4-https.md");
 }
 
+#[test]
+fn lab_5_prestop_sleep() {
+    lab("5-prestop-sleep.md");
+}
+
+#[test]
+fn lab_6_drain() {
+    lab("6-drain.md");
+}
+
+#[test]
+fn lab_7_connection_close() {
+    lab("7-connection-close.md");
+}
+
+#[test]
+fn lab_8_grace() {
+    lab("8-grace.md");
+}
+
+#[test]
+fn lab_9_surge() {
+    lab("9-surge.md");
+}
+
+#[test]
+fn lab_10_min_ready_seconds() {
+    lab("10-min-ready-seconds.md");
+}
+
+#[test]
+fn lab_11_startup_probe() {
+    lab("11-startup-probe.md");
+}
+
+#[test]
+fn lab_12_liveness() {
+    lab("12-liveness.md");
+}
+
+#[test]
+fn lab_13_readiness_cascade() {
+    lab("13-readiness-cascade.md");
+}
+
+#[test]
+fn lab_14_memory() {
+    lab("14-memory.md");
+}
+
+/// Every node takes pods again when it is dropped: a page that drains one may fail in between.
+struct Uncordoned;
+
+impl Drop for Uncordoned {
+    fn drop(&mut self) {
+        let uncordoned = Shell::default().attempt("kubectl uncordon --selector=kubernetes.io/os=linux");
+        println!("{uncordoned}");
+    }
+}
+
+#[test]
+fn lab_15_disruption_budget() {
+    let _uncordoned = Uncordoned;
+    lab("15-disruption-budget.md");
+}
+
+#[test]
+fn lab_16_hpa_without_requests() {
+    lab("16-hpa-without-requests.md");
+}
+
+#[test]
+fn labs_questions() {
+    lab("questions.md");
+}
+
+#[test]
+fn lab_17_pinned_connections() {
+    lab("17-pinned-connections.md");
+}
+
+#[test]
+fn lab_18_autoscaler() {
+    lab("18-autoscaler.md");
+}
+
 /// The release that `make up` installs into the namespace that a new user is in; it goes with the test, whatever its end.
 struct Installed {
     user: Shell,
