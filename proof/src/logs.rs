@@ -173,6 +173,13 @@ mod tests {
         )
     }
 
+    fn descriptors_of(path: &Path) -> usize {
+        let descriptors = fs::read_dir("/proc/self/fd").unwrap();
+        descriptors
+            .filter(|entry| fs::read_link(entry.as_ref().unwrap().path()).is_ok_and(|target| target == path))
+            .count()
+    }
+
     #[test]
     fn requests_are_counted_and_other_lines_are_not() {
         let mut seen = Sightings::default();
@@ -198,7 +205,10 @@ mod tests {
         old.write_all(line("a-1").as_bytes()).unwrap();
         fs::create_dir_all(pod("new")).unwrap();
         let mut new = File::create(pod("new").join("0.log")).unwrap();
-        thread::sleep(LOOK * 5);
+        // One descriptor is this test's own.
+        while descriptors_of(&pod("new").join("0.log")) < 2 {
+            thread::yield_now();
+        }
         fs::remove_dir_all(&folder).unwrap();
         let (begun, rest) = (line("a-2")[..9].to_owned(), line("a-2")[9..].to_owned());
         new.write_all(begun.as_bytes()).unwrap();
