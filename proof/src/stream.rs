@@ -93,11 +93,11 @@ impl Stream {
     }
 
     /// Connections to each node. A server says that it closes a connection in a reply, so within the 3 s of a drain each kept
-    /// one must have a request; here it has two a second.
+    /// one must have a request; here it has one a second. Fewer connections would all be busy wherever replies take longer.
     fn connections(self) -> u32 {
         match self.kind {
-            Kind::New => 50,
-            Kind::Kept | Kind::Post => (self.rate / 4).clamp(4, 50),
+            Kind::New => 100,
+            Kind::Kept | Kind::Post => (self.rate / 2).clamp(4, 200),
         }
     }
 
