@@ -80,16 +80,9 @@ impl Stream {
     ///
     /// # Errors
     /// If the client can't be started.
-    pub(crate) fn start(
-        self,
-        shell: &Shell,
-        folder: &Path,
-        nodes: &[String],
-        slow: bool,
-        limit: Duration,
-    ) -> Result<Load, Error> {
+    pub(crate) fn start(self, shell: &Shell, folder: &Path, nodes: &[String], limit: Duration) -> Result<Load, Error> {
         let ledger = folder.join(format!("{}.json", self.name()));
-        Load::try_start(shell, &format!("{} --ledger '{}'", self.arguments(nodes, slow), ledger.display()), limit)
+        Load::try_start(shell, &format!("{} --ledger '{}'", self.arguments(nodes), ledger.display()), limit)
     }
 
     /// Connections to each node. A server says that it closes a connection in a reply, so within the 3 s of a drain each kept
@@ -102,7 +95,7 @@ impl Stream {
     }
 
     /// What `client load` is given, but for what the load ends with.
-    fn arguments(self, nodes: &[String], slow: bool) -> String {
+    fn arguments(self, nodes: &[String]) -> String {
         let path = if self.kind == Kind::Post { "echo" } else { "items" };
         let urls: Vec<String> = nodes.iter().flat_map(|node| self.entry.urls(node, path)).collect();
         let mut arguments = format!("{} --rate {} --connections {}", urls.join(" "), self.rate, self.connections());
@@ -115,12 +108,10 @@ impl Stream {
         if self.kind == Kind::New {
             arguments += " --new-connections";
         }
-        if slow {
-            // 1 % in all, spread over the nodes and paths.
-            let share = 1.0 / urls.len() as f64;
-            for url in &urls {
-                let _ = write!(arguments, " --mix '{share}%={url}?delay_ms=1000'");
-            }
+        // 1 % in all, spread over the nodes and paths.
+        let share = 1.0 / urls.len() as f64;
+        for url in &urls {
+            let _ = write!(arguments, " --mix '{share}%={url}?delay_ms=1000'");
         }
         arguments + " --contains '\"items\":['"
     }
@@ -208,16 +199,15 @@ mod tests {
     fn slow_replies_are_one_percent_over_all_urls() {
         let nodes = ["10.0.0.1".to_owned(), "10.0.0.2".to_owned()];
         let stream = Stream { entry: Entry::Ingress, kind: Kind::New, rate: 80 };
-        let arguments = stream.arguments(&nodes, true);
+        let arguments = stream.arguments(&nodes);
         assert_eq!(arguments.matches("--mix '0.25%=").count(), 4, "{arguments}");
         assert!(arguments.contains("--new-connections") && arguments.contains("Host: proof.example"), "{arguments}");
-        assert!(!stream.arguments(&nodes, false).contains("delay_ms"));
     }
 
     #[test]
     fn a_post_must_get_back_what_it_sends_on_a_kept_connection() {
         let stream = Stream { entry: Entry::NodePort, kind: Kind::Post, rate: 1 };
-        let arguments = stream.arguments(&["10.0.0.1".to_owned()], true);
+        let arguments = stream.arguments(&["10.0.0.1".to_owned()]);
         assert!(arguments.contains("http://10.0.0.1:30090/proxy/echo"), "{arguments}");
         assert!(arguments.contains("--echo"), "{arguments}");
         assert!(!arguments.contains("--new-connections") && !arguments.contains("delay_ms"), "{arguments}");
