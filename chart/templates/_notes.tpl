@@ -13,11 +13,15 @@ What NOTES.txt says, computed from the values.
 {{- $rows = append $rows (list "pods" (printf "%d to %d, the autoscaler decides" $pods (int $scaling.maxReplicas))) -}}
 {{- range $resource, $target := dict "cpu" $scaling.targetCPUUtilizationPercentage "memory" $scaling.targetMemoryUtilizationPercentage -}}
 {{- if not (kindIs "invalid" $target) -}}
-{{- $request := dig "requests" $resource (dig "limits" $resource "nothing" $service.resources) $service.resources -}}
+{{- $request := dig "requests" $resource (dig "limits" $resource "" $service.resources) $service.resources -}}
+{{- if $request -}}
 {{- $use := mul 2 (int $target) -}}
 {{- $wanted := ceil (divf (mul $pods $use) (int $target)) -}}
 {{- $rows = append $rows (list (print "scaling, " $resource) (printf "pods = ceil(pods x use / %d %%), use in %% of the %v request" (int $target) $request)) -}}
 {{- $rows = append $rows (list "" (printf "%d pods at %d %%: ceil(%d x %d / %d) = %v" $pods $use $pods $use (int $target) $wanted)) -}}
+{{- else -}}
+{{- $rows = append $rows (list (print "scaling, " $resource) "<unknown>: there is no request to compare the use with") -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- else -}}
