@@ -1,6 +1,6 @@
 //! One HTTP/1.1 connection, without a pool and without a second try: what happens to it is what is reported.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version, header::CONNECTION};
@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, task::JoinHandle};
 
 use crate::{
+    distance::Distant,
     failure::{Failure, Kind},
     resolve,
     url::Origin,
@@ -37,11 +38,12 @@ pub(crate) enum SendError {
 }
 
 impl Connection {
-    /// Connects to `peer`. Must run on a [`tokio::task::LocalSet`].
+    /// Connects to `peer`, as if it took `round_trip` to get there and back. Must run on a [`tokio::task::LocalSet`].
     ///
     /// # Errors
     /// Those of connecting.
-    pub(crate) async fn open(peer: SocketAddr) -> Result<Self, Failure> {
+    pub(crate) async fn open(peer: SocketAddr, round_trip: Duration) -> Result<Self, Failure> {
+        tokio::time::sleep(round_trip).await;
         let stream = TcpStream::connect(peer)
             .await
             .and_then(|stream| {
@@ -50,7 +52,7 @@ impl Connection {
                 Ok(stream)
             })
             .map_err(|error| Failure::connecting(&error))?;
-        let (sender, driving) = http1::handshake(TokioIo::new(stream))
+        let (sender, driving) = http1::handshake(TokioIo::new(Distant::new(stream, round_trip / 2)))
             .await
             .map_err(|error| Failure::new(Kind::ConnectFailed, error.to_string()))?;
         // An error of the connection reaches the request that it belongs to; without one it is an idle close.
@@ -65,7 +67,7 @@ impl Connection {
     pub(crate) async fn open_any(origin: &Origin) -> Result<Self, Failure> {
         let mut failure = Failure::new(Kind::Resolve, "no address");
         for peer in resolve::addresses(origin).await? {
-            match Self::open(peer).await {
+            match Self::open(peer, Duration::ZERO).await {
                 Ok(connection) => return Ok(connection),
                 Err(error) => {
                     failure = Failure::new(error.kind, format!("{peer}: {}", error.detail));

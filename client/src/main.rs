@@ -14,6 +14,7 @@ use crate::{
 
 mod args;
 mod connection;
+mod distance;
 mod failure;
 mod get;
 mod histogram;

@@ -97,6 +97,8 @@ Load:
   -c, --connections N          connections to each host and port [default: 50; 1 to 10000]
       --new-connections        a new connection for each request, closed after the reply (the request
                                says Connection: close); then -c is how many may be open at a time
+      --round-trip TIME        act like a client that is so far away: all that it sends and hears is on
+                               its way for half of it [default: none; 1ms to 1s]
       --timeout TIME           from when a request is due to the end of its reply [default: 5s; 1ms to 1m]
       --mix SHARE=URL          send this share of the requests there, 1% or 0.01; repeatable.
                                The URLs without a share divide the rest evenly

@@ -239,6 +239,7 @@ fn parse_load(parser: &mut Parser) -> Result<Parsed, String> {
         duration: 60 * SECOND,
         connections: 50,
         new_connections: false,
+        round_trip: Duration::ZERO,
         timeout: 5 * SECOND,
         accept: Vec::new(),
         contains: None,
@@ -258,6 +259,10 @@ fn parse_load(parser: &mut Parser) -> Result<Parsed, String> {
                 options.connections = take(parser, "--connections", |text| count(text, 10_000))?;
             }
             Arg::Long("new-connections") => options.new_connections = true,
+            Arg::Long("round-trip") => {
+                let accepted = |text: &str| duration(text, SECOND / 1000, SECOND);
+                options.round_trip = take(parser, "--round-trip", accepted)?;
+            }
             Arg::Long("timeout") => {
                 let accepted = |text: &str| duration(text, SECOND / 1000, 60 * SECOND);
                 options.timeout = take(parser, "--timeout", accepted)?;

@@ -15,12 +15,13 @@ fn load_of(line: &str) -> load::Options {
 fn a_load_as_the_documentation_shows_it() {
     let options = load_of(
         "load http://127.0.0.1:30080/proxy/items --rate 1000 --duration 60s --connections 800 \
-         --new-connections --timeout 2s --output json --ledger /tmp/l.json --accept 429",
+         --new-connections --round-trip 80ms --timeout 2s --output json --ledger /tmp/l.json --accept 429",
     );
     assert!((options.rate.as_f64() - 1000.0).abs() < f64::EPSILON);
     assert_eq!(options.duration, Duration::from_secs(60));
     assert_eq!(options.connections, 800);
     assert!(options.new_connections);
+    assert_eq!(options.round_trip, Duration::from_millis(80));
     assert_eq!(options.timeout, Duration::from_secs(2));
     assert_eq!(options.output, Output::Json);
     assert_eq!(options.ledger.unwrap().to_str(), Some("/tmp/l.json"));
@@ -87,6 +88,7 @@ fn mistakes_name_the_argument_and_what_is_accepted() {
         ("load http://a/ --rate", &["--rate"]),
         ("load http://a/ --duration 2h", &["--duration", "2h", "100ms to 1h"]),
         ("load http://a/ --connections 10001", &["--connections", "10001", "1 to 10000"]),
+        ("load http://a/ --round-trip 2s", &["--round-trip", "2s", "1ms to 1s"]),
         ("load http://a/ --output xml", &["--output", "xml", "table and json"]),
         ("load http://a/ --mix http://b/", &["--mix", "SHARE=URL"]),
         ("load http://a/ --mix 60%=http://b/ --mix 40%=http://c/", &["--mix", "add up"]),

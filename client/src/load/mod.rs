@@ -60,6 +60,8 @@ pub(crate) struct Options {
     pub(crate) connections: usize,
     /// A connection for each request instead of kept ones.
     pub(crate) new_connections: bool,
+    /// How far away the client pretends to be: the time from here to the server and back.
+    pub(crate) round_trip: Duration,
     /// From the intended start of a request; what is not complete by then is lost.
     pub(crate) timeout: Duration,
     /// Statuses that count as an answer, besides 200 to 299.

@@ -45,8 +45,9 @@ impl Drop for Erase {
 
 fn line(ledger: &Ledger, elapsed: Duration, planned: u64) -> String {
     let mut line = format!(
-        "{:6.1} s  {} of {planned} due, {} answered, {} lost",
+        "{:6.1} s  {} connections opened, {} of {planned} due, {} answered, {} lost",
         elapsed.as_secs_f64(),
+        ledger.connections.opened,
         ledger.due,
         ledger.answered,
         ledger.lost,

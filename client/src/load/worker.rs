@@ -258,7 +258,7 @@ impl Worker {
         let peer = self.addresses.next().await?;
         seen.peer = Some(peer);
         seen.stage = Stage::Connecting;
-        let connection = Connection::open(peer).await?;
+        let connection = Connection::open(peer, self.context.options.round_trip).await?;
         self.context.ledger.borrow_mut().connections.opened += 1;
         Ok(connection)
     }

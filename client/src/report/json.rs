@@ -53,6 +53,7 @@ struct Plan<'a> {
     requests: u64,
     connections: usize,
     new_connections: bool,
+    round_trip_seconds: f64,
     timeout_seconds: f64,
 }
 
@@ -251,6 +252,7 @@ fn plan(run: &Run) -> Plan<'_> {
         requests: run.planned,
         connections: options.connections,
         new_connections: options.new_connections,
+        round_trip_seconds: options.round_trip.as_secs_f64(),
         timeout_seconds: seconds(options.timeout),
     }
 }

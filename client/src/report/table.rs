@@ -52,9 +52,13 @@ fn head(text: &mut Text, run: &Run) {
         line!(text, "{} {}{share}", options.message.method, target.url);
     }
     let kind = if options.new_connections { "a new connection for each request, at most" } else { "kept connections:" };
+    let distance = match options.round_trip.as_millis() {
+        0 => String::new(),
+        milliseconds => format!("round trip {milliseconds} ms, "),
+    };
     line!(
         text,
-        "{}/s for {} s, {kind} {}, timeout {} s, run {}",
+        "{}/s for {} s, {kind} {}, {distance}timeout {} s, run {}",
         options.rate.as_f64(),
         options.duration.as_secs_f64(),
         options.connections,

@@ -55,6 +55,20 @@ fn a_close_that_is_noticed_while_idle_costs_nothing_and_is_counted() {
 }
 
 #[test]
+fn a_close_is_heard_later_by_a_client_that_is_far_away() {
+    // It closes 200 ms after each answer, and the next request is due by then only to who needs long for each.
+    let server = Server::start(|request| vec![request.answer(), Step::Pause(Duration::from_millis(200)), Step::Close]);
+    let url = server.url("/");
+    let shared = [url.as_str(), "--rate", "2", "--duration", "2s", "--connections", "1"];
+    let near = load(&shared);
+    assert_eq!(near.lost(), "");
+    let far = load(&[&shared[..], &["--round-trip", "600ms", "--timeout", "10s"]].concat());
+    assert_eq!(far.lost(), "closed 2");
+    assert_eq!(far.json["plan"]["round_trip_seconds"], 0.6);
+    assert!(far.json["latency_ms"]["p50"].as_f64() >= Some(1200.0), "connect, and ask: {}", far.json);
+}
+
+#[test]
 fn a_close_that_races_with_a_request_is_never_retried() {
     // The server waits for about as long as it takes until the next request is due, and closes into its face.
     let server = Server::start(|request| {
