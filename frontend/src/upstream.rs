@@ -107,9 +107,12 @@ impl Upstream {
             "Requests that the upstream gave no reply to, by reason",
             failures.clone(),
         );
+        let resolver = Arc::new(Resolver::new(origin.host.clone(), origin.port));
+        // Before the first request needs it: a new pod gets its share of the traffic at once.
+        drop(resolver.look_up());
         Self {
             authority: HeaderValue::try_from(&origin.authority).expect("an authority is ASCII"),
-            resolver: Arc::new(Resolver::new(origin.host.clone(), origin.port)),
+            resolver,
             pool: Pool::new(timeouts.idle),
             origin,
             timeouts,
