@@ -13,7 +13,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// How long an answer is used as it is.
@@ -30,7 +29,7 @@ pub struct Resolver {
     literal: Option<SocketAddr>,
     answer: Mutex<Option<Answer>>,
     /// Held during a lookup: whoever comes meanwhile waits for its answer instead of asking again.
-    lookup: tokio::sync::Mutex<()>,
+    lookup: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Clone)]
@@ -44,7 +43,7 @@ impl Resolver {
     #[must_use]
     pub fn new(host: String, port: u16) -> Self {
         let literal = host.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, port));
-        Self { host, port, literal, answer: Mutex::new(None), lookup: tokio::sync::Mutex::new(()) }
+        Self { host, port, literal, answer: Mutex::new(None), lookup: Arc::default() }
     }
 
     /// The addresses, at least one.
@@ -61,37 +60,40 @@ impl Resolver {
                 self.look_up();
                 Ok(answer.addresses)
             }
-            None => self.look_up().await.unwrap_or_else(|error| Err(io::Error::other(error))),
+            None => {
+                self.look_up();
+                // Until the lookup has ended, whoever began it. It has logged why, if it failed.
+                drop(self.lookup.lock().await);
+                let answer = self.recent(STALE).ok_or_else(|| io::Error::other("the name does not resolve"))?;
+                Ok(answer.addresses)
+            }
         }
     }
 
-    /// Looks the name up in the background, where that is needed.
-    pub fn look_up(self: &Arc<Self>) -> JoinHandle<io::Result<Arc<[SocketAddr]>>> {
+    /// Looks the name up in the background, unless somebody does: of a name service that does not answer, lookups must not
+    /// pile up.
+    pub fn look_up(self: &Arc<Self>) {
+        let Ok(alone) = Arc::clone(&self.lookup).try_lock_owned() else { return };
+        if self.literal.is_some() || self.recent(FRESH).is_some() {
+            return;
+        }
         let resolver = Arc::clone(self);
         tokio::spawn(async move {
-            let found = resolver.refresh().await;
-            if let Err(error) = &found {
+            if let Err(error) = resolver.refresh().await {
                 tracing::warn!(host = resolver.host, %error, "the name does not resolve");
             }
-            found
-        })
+            drop(alone);
+        });
     }
 
-    async fn refresh(&self) -> io::Result<Arc<[SocketAddr]>> {
-        if let Some(address) = self.literal {
-            return Ok(Arc::new([address]));
-        }
-        let _alone = self.lookup.lock().await;
-        if let Some(answer) = self.recent(FRESH) {
-            return Ok(answer.addresses);
-        }
+    async fn refresh(&self) -> io::Result<()> {
         let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
         let addresses: Arc<[SocketAddr]> = found.collect();
         if addresses.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no address"));
         }
-        *self.lock() = Some(Answer { addresses: Arc::clone(&addresses), at: Instant::now() });
-        Ok(addresses)
+        *self.lock() = Some(Answer { addresses, at: Instant::now() });
+        Ok(())
     }
 
     fn recent(&self, age: Duration) -> Option<Answer> {
@@ -105,6 +107,8 @@ impl Resolver {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
     use super::*;
 
     #[tokio::test]
@@ -118,10 +122,11 @@ mod tests {
     #[tokio::test]
     async fn a_lookup_goes_on_when_whoever_asked_has_given_up() {
         let resolver = Arc::new(Resolver::new("localhost".into(), 80));
-        // The name service takes longer than the asker has.
-        let slow = resolver.lookup.lock().await;
-        assert!(tokio::time::timeout(Duration::from_millis(20), resolver.addresses()).await.is_err());
-        drop(slow);
+        // The name service takes longer than the asker has, which is no time at all: one poll.
+        let mut asked = Box::pin(resolver.addresses());
+        assert!(std::future::poll_fn(|context| Poll::Ready(asked.as_mut().poll(context).is_pending())).await);
+        drop(asked);
+        assert!(resolver.lookup.try_lock().is_err(), "and it is asked once");
         let heard = async {
             while resolver.recent(STALE).is_none() {
                 tokio::time::sleep(Duration::from_millis(1)).await;

@@ -109,7 +109,7 @@ impl Upstream {
         );
         let resolver = Arc::new(Resolver::new(origin.host.clone(), origin.port));
         // Before the first request needs it: a new pod gets its share of the traffic at once.
-        drop(resolver.look_up());
+        resolver.look_up();
         Self {
             authority: HeaderValue::try_from(&origin.authority).expect("an authority is ASCII"),
             resolver,
