@@ -1,11 +1,16 @@
 //! The frontend: a streaming gateway to the backend, and the dashboard page.
 
+pub mod backoff;
+pub mod balance;
+pub mod breaker;
+pub mod budget;
 pub mod failure;
 mod headers;
 mod page;
 pub mod path;
 pub mod pool;
 pub mod proxy;
+pub mod rate_limit;
 pub mod resolve;
 pub mod transfer;
 pub mod upstream;
