@@ -4,15 +4,17 @@ pub mod backoff;
 pub mod balance;
 pub mod breaker;
 pub mod budget;
+pub mod download;
 pub mod failure;
 mod headers;
 mod page;
 pub mod path;
 pub mod pool;
 pub mod proxy;
+pub mod random;
 pub mod rate_limit;
 pub mod resolve;
-pub mod transfer;
+pub mod upload;
 pub mod upstream;
 
 use std::time::Duration;
@@ -27,9 +29,10 @@ use service::probe::Probe;
 use service::route::{Methods, Resolution, Route, resolve};
 use service::server::{App, Server};
 
+use backoff::MOST_RETRIES;
 use page::Page;
 use proxy::Proxy;
-use upstream::{Origin, Timeouts, Upstream};
+use upstream::{Origin, Resilience, Timeouts, Upstream};
 
 /// The frontend.
 pub struct Frontend {
@@ -45,6 +48,8 @@ pub struct Config {
     pub backend: Origin,
     /// How long to wait for it.
     pub timeouts: Timeouts,
+    /// What is done when it fails.
+    pub resilience: Resilience,
     /// Fault: `/ready` asks the upstream's `/ready`, so that one dead service takes down all in front of it.
     pub ready_needs_upstream: bool,
 }
@@ -90,6 +95,7 @@ impl App for Frontend {
         Config {
             backend,
             timeouts: timeouts(environment),
+            resilience: resilience(environment),
             ready_needs_upstream: environment.switch(
                 "FAULT_READY_NEEDS_UPSTREAM",
                 "fault: /ready asks the upstream's /ready, and answers 503 without it",
@@ -102,7 +108,7 @@ impl App for Frontend {
     }
 
     fn new(config: Config, identity: &Identity, metrics: &mut Metrics) -> Self {
-        let upstream = Upstream::new(config.backend, config.timeouts, metrics);
+        let upstream = Upstream::new(config.backend, config.timeouts, config.resilience, metrics);
         Self {
             page: Page::new(),
             proxy: Proxy::new(upstream, &identity.service),
@@ -166,4 +172,37 @@ fn timeouts(environment: &mut Environment) -> Timeouts {
         environment.refuse("UPSTREAM_TRY_TIMEOUT_SECONDS", &value, &accepted);
     }
     timeouts
+}
+
+fn resilience(environment: &mut Environment) -> Resilience {
+    let mut number = |name, default, most, about| environment.number(Variable { name, default, about }, 0, most) as u32;
+    let retries = number(
+        "UPSTREAM_RETRIES",
+        "3",
+        u64::from(MOST_RETRIES),
+        "tries after the first, where they are safe: nothing was sent, or the method is idempotent and the body was kept",
+    );
+    let percent = number(
+        "UPSTREAM_RETRY_BUDGET_PERCENT",
+        "20",
+        100,
+        "retries of all requests together, in percent of those of the last 10 s; 10 a second besides are always free",
+    );
+    let failures = number(
+        "UPSTREAM_BREAKER_FAILURES",
+        "5",
+        1_000_000,
+        "requests in a row without a reply, retries included, after which the upstream is not asked for a while; 0 is never",
+    );
+    let open = Variable {
+        name: "UPSTREAM_BREAKER_OPEN_SECONDS",
+        default: "30",
+        about: "how long it is not asked, until one request finds out whether it is back",
+    };
+    Resilience {
+        retries,
+        budget: budget::Terms { percent, ..budget::Terms::default() },
+        breaker: (failures > 0)
+            .then(|| breaker::Terms { failures, open: environment.seconds(open, Duration::from_millis(10)) }),
+    }
 }

@@ -8,7 +8,7 @@ use service::body::Body;
 use service::exchange::Context;
 use service::problem::Problem;
 
-use crate::transfer::Upload;
+use crate::upload::RequestBody;
 use crate::upstream::Upstream;
 use crate::{headers, path};
 
@@ -51,8 +51,7 @@ impl Proxy {
         head.uri = target(rest, head.uri.query())?;
         head.version = Version::HTTP_11;
         headers::to_upstream(&mut head.headers, self.upstream.authority(), &self.via, context);
-        let (upload, pace) = Upload::new(body);
-        match self.upstream.send(Request::from_parts(head, upload), &pace).await {
+        match self.upstream.send(head, &RequestBody::new(body)).await {
             Ok(mut response) => {
                 headers::strip_hop_by_hop(response.headers_mut());
                 *response.version_mut() = Version::HTTP_11;
@@ -63,7 +62,6 @@ impl Proxy {
                     request_id = context.correlation.request_id(),
                     upstream = self.upstream.name(),
                     reason = failure.label(),
-                    never_written = failure.never_written(),
                     error = failure.source_text(),
                     "no reply from the upstream"
                 );
@@ -74,11 +72,10 @@ impl Proxy {
 
     /// Whether the upstream answers `/ready` with 200. `body` is that of the request that asks.
     pub async fn upstream_is_ready(&self, body: Incoming) -> bool {
-        let (upload, pace) = Upload::new(body);
-        let mut request = Request::new(upload);
-        *request.uri_mut() = Uri::from_static("/ready");
-        request.headers_mut().insert(HOST, self.upstream.authority().clone());
-        self.upstream.send(request, &pace).await.is_ok_and(|reply| reply.status() == StatusCode::OK)
+        let (mut head, ()) = Request::new(()).into_parts();
+        head.uri = Uri::from_static("/ready");
+        head.headers.insert(HOST, self.upstream.authority().clone());
+        self.upstream.send(head, &RequestBody::new(body)).await.is_ok_and(|reply| reply.status() == StatusCode::OK)
     }
 }
 

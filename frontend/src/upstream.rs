@@ -1,12 +1,13 @@
-//! One upstream: where it is, its connections, and one try to have a request answered.
+//! One upstream: where it is, its connections, and the tries to have a request answered.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::HeaderValue;
+use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -16,10 +17,16 @@ use service::metrics::Metrics;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::backoff::{self, MOST_RETRIES};
+use crate::breaker::{Admission, Breaker, Outcome, Pass};
+use crate::budget::Budget;
+use crate::download::Download;
 use crate::failure::Failure;
 use crate::pool::{Connection, Pool};
+use crate::random::Random;
 use crate::resolve::Resolver;
-use crate::transfer::{Download, Late, Pace, Upload};
+use crate::upload::{Late, RequestBody, Upload};
+use crate::{breaker, budget};
 
 /// What hyper buffers of an upstream's connection, in each direction. A reply's head that needs more than twice as much is
 /// refused.
@@ -53,20 +60,66 @@ pub struct Timeouts {
     pub max_age: Option<Duration>,
 }
 
+/// What is done about failures of an upstream.
+#[derive(Debug, Clone, Copy)]
+pub struct Resilience {
+    /// Retries of one request, at most [`MOST_RETRIES`].
+    pub retries: u32,
+    /// Retries of all requests together.
+    pub budget: budget::Terms,
+    /// When it is no longer asked; without terms it always is.
+    pub breaker: Option<breaker::Terms>,
+}
+
+impl Default for Resilience {
+    fn default() -> Self {
+        Self { retries: MOST_RETRIES, budget: budget::Terms::default(), breaker: Some(breaker::Terms::default()) }
+    }
+}
+
 /// An upstream.
 pub struct Upstream {
     origin: Origin,
     authority: HeaderValue,
     timeouts: Timeouts,
+    resilience: Resilience,
     resolver: Arc<Resolver>,
     pool: Arc<Pool>,
+    /// What the clock of the budget and the breaker counts from.
+    epoch: Instant,
+    budget: Mutex<Budget>,
+    breaker: Option<Mutex<Breaker>>,
+    random: Random,
     connections: Counter,
-    failures: Family<FailureLabels, Counter>,
+    failures: Family<Reason, Counter>,
+    retries: Family<Decision, Counter>,
 }
 
+/// Label of failures: why there is no reply.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FailureLabels {
+struct Reason {
     reason: &'static str,
+}
+
+/// Label of retries: what was decided about one that would have been safe.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Decision {
+    decision: &'static str,
+}
+
+/// A request that the breaker let through, until its outcome is told.
+struct Admitted<'a> {
+    upstream: &'a Upstream,
+    pass: Pass,
+    outcome: Outcome,
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        if let Some(mut breaker) = self.upstream.breaker() {
+            breaker.record(self.pass, self.outcome, self.upstream.epoch.elapsed());
+        }
+    }
 }
 
 impl Origin {
@@ -98,14 +151,20 @@ impl Upstream {
     /// # Panics
     /// Never: an authority that was parsed from a URI is visible ASCII.
     #[must_use]
-    pub fn new(origin: Origin, timeouts: Timeouts, metrics: &mut Metrics) -> Self {
+    pub fn new(origin: Origin, timeouts: Timeouts, resilience: Resilience, metrics: &mut Metrics) -> Self {
         let connections = Counter::default();
         let failures = Family::default();
+        let retries = Family::default();
         metrics.registry().register("upstream_connections", "Connections opened to the upstream", connections.clone());
         metrics.registry().register(
             "upstream_failures",
             "Requests that the upstream gave no reply to, by reason",
             failures.clone(),
+        );
+        metrics.registry().register(
+            "upstream_retries",
+            "Retries that would have been safe: made, or not within the budget",
+            retries.clone(),
         );
         Self {
             authority: HeaderValue::try_from(&origin.authority).expect("an authority is ASCII"),
@@ -113,8 +172,14 @@ impl Upstream {
             pool: Pool::new(timeouts.idle),
             origin,
             timeouts,
+            epoch: Instant::now(),
+            budget: Mutex::new(Budget::new(resilience.budget)),
+            breaker: resilience.breaker.map(|terms| Mutex::new(Breaker::new(terms))),
+            resilience,
+            random: Random::seeded(),
             connections,
             failures,
+            retries,
         }
     }
 
@@ -130,25 +195,72 @@ impl Upstream {
         &self.authority
     }
 
-    /// Has `request`, whose target is in origin form, answered within the timeouts.
+    /// Has the request of `head`, whose target is in origin form, answered within the timeouts; tries again where that is
+    /// safe and may help.
     ///
     /// # Errors
-    /// Why there is no reply.
-    pub async fn send(&self, request: Request<Upload>, pace: &Pace) -> Result<Response<Download>, Failure> {
-        let attempt = pace.within(self.timeouts.attempt, self.attempt(request));
-        let overall = pace.within(self.timeouts.overall, attempt).await;
-        let outcome = match overall {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(late)) | Err(late) => Err(match late {
-                Late::Upstream => Failure::Timeout,
-                Late::Client => Failure::ClientStalled,
-            }),
+    /// Why there is no reply: of several tries, what became of the last.
+    pub async fn send(&self, head: Parts, body: &Arc<RequestBody>) -> Result<Response<Download>, Failure> {
+        let outcome = match self.admit() {
+            Err(failure) => Err(failure),
+            Ok(mut admitted) => {
+                let overall = body.within(self.timeouts.overall, self.tries(head, body)).await;
+                let outcome = overall.unwrap_or_else(|late| Err(late.into()));
+                admitted.outcome = match &outcome {
+                    Ok(_) => Outcome::Success,
+                    Err(Failure::ClientStalled) => Outcome::Unknown,
+                    Err(_) => Outcome::Failure,
+                };
+                outcome
+            }
         };
         if let Err(failure) = &outcome {
             let reason = failure.label();
-            self.failures.get_or_create(&FailureLabels { reason }).inc();
+            self.failures.get_or_create(&Reason { reason }).inc();
         }
         outcome
+    }
+
+    fn admit(&self) -> Result<Admitted<'_>, Failure> {
+        let admission = self.breaker().map(|mut breaker| breaker.admit(self.epoch.elapsed()));
+        match admission.unwrap_or(Admission::Admitted(Pass::Usual)) {
+            // Unknown unless it is told: the client may go away meanwhile.
+            Admission::Admitted(pass) => Ok(Admitted { upstream: self, pass, outcome: Outcome::Unknown }),
+            Admission::Refused(retry_after) => Err(Failure::Open(retry_after)),
+        }
+    }
+
+    async fn tries(&self, head: Parts, body: &Arc<RequestBody>) -> Result<Response<Download>, Failure> {
+        self.budget().request(self.epoch.elapsed());
+        let mut retry = 0;
+        loop {
+            let request = Request::from_parts(head.clone(), body.upload());
+            let attempt = body.within(self.timeouts.attempt, self.attempt(request)).await;
+            let failure = match attempt.unwrap_or_else(|late| Err(late.into())) {
+                Ok(response) => return Ok(response),
+                Err(failure) => failure,
+            };
+            if retry == self.resilience.retries || !is_safe(&failure, &head, body) || !self.may_retry() {
+                return Err(failure);
+            }
+            tokio::time::sleep(backoff::wait(retry, self.random.next() as u32)).await;
+            retry += 1;
+        }
+    }
+
+    fn may_retry(&self) -> bool {
+        let granted = self.budget().retry(self.epoch.elapsed());
+        let decision = if granted { "made" } else { "over_budget" };
+        self.retries.get_or_create(&Decision { decision }).inc();
+        granted
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn breaker(&self) -> Option<MutexGuard<'_, Breaker>> {
+        self.breaker.as_ref().map(|breaker| breaker.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// One try. A pooled connection that turns out closed before anything was written costs no try: the request comes back
@@ -207,6 +319,26 @@ impl Upstream {
             let _ = driver.await;
         });
         Ok(Connection { sender, expires: self.timeouts.max_age.map(|age| Instant::now() + age) })
+    }
+}
+
+/// Whether another try can do no harm: nothing of the first reached the upstream, or doing it twice is as good as once; and
+/// its body is still there.
+fn is_safe(failure: &Failure, head: &Parts, body: &RequestBody) -> bool {
+    let harmless = match failure {
+        Failure::Resolve(_) | Failure::Connect(_) | Failure::ConnectTimeout | Failure::Unsent(_) => true,
+        Failure::Broken(_) | Failure::Timeout => head.method.is_idempotent(),
+        Failure::Switched | Failure::ClientStalled | Failure::Open(_) => false,
+    };
+    harmless && body.can_be_sent_again()
+}
+
+impl From<Late> for Failure {
+    fn from(late: Late) -> Self {
+        match late {
+            Late::Upstream => Self::Timeout,
+            Late::Client => Self::ClientStalled,
+        }
     }
 }
 

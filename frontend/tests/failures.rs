@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use frontend::upstream::{Origin, Timeouts};
 use frontend::{Config, Frontend};
 use running::{BRIEF, Running, WIDE, start};
-use scripted::{HASTY, OK, PATIENT, Scripted, gateway_to};
+use scripted::{HASTY, OK, PATIENT, PLAIN, Scripted, gateway_to};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use wire::{Reply, Wire, get, until};
@@ -36,7 +36,7 @@ async fn readiness_follows_the_upstream_only_where_that_fault_is_on() {
     })
     .await;
     let backend = Origin::parse(&format!("http://{}", upstream.address)).unwrap();
-    let config = Config { backend, timeouts: HASTY, ready_needs_upstream: true };
+    let config = Config { backend, timeouts: HASTY, resilience: PLAIN, ready_needs_upstream: true };
     let gateway = start::<Frontend>(config, BRIEF, WIDE);
     let unready = get(gateway.address, "/ready").await;
     assert_eq!(unready.status, 503);

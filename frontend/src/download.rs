@@ -1,9 +1,8 @@
-//! Bodies on their way through the gateway, frame by frame: nothing is collected, and each side is held to a pace.
+//! A reply's body on its way through the gateway, frame by frame: nothing is collected, and the upstream is held to a pace.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -11,95 +10,6 @@ use service::body::BodyError;
 use tokio::time::{Instant, Sleep};
 
 use crate::pool::{Connection, Pool};
-
-/// A request's body on its way from the client to the upstream.
-pub struct Upload {
-    body: Incoming,
-    pace: Arc<Pace>,
-}
-
-/// How a request's body advances, seen by who waits for the reply.
-#[derive(Debug)]
-pub struct Pace {
-    /// When the upstream last got something to work on.
-    advanced: Mutex<Instant>,
-    /// The next part of the body is the client's to send.
-    starved: AtomicBool,
-}
-
-/// What ran out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Late {
-    /// The upstream's time.
-    Upstream,
-    /// The client's.
-    Client,
-}
-
-impl Upload {
-    /// Wraps `body`, and gives the view of its pace.
-    #[must_use]
-    pub fn new(body: Incoming) -> (Self, Arc<Pace>) {
-        let pace = Arc::new(Pace { advanced: Mutex::new(Instant::now()), starved: AtomicBool::new(false) });
-        let upload = Self { body, pace: Arc::clone(&pace) };
-        (upload, pace)
-    }
-}
-
-impl Pace {
-    /// Runs `work` until `limit` has passed since the request's body last advanced: a long upload is no slow upstream.
-    ///
-    /// # Errors
-    /// Which side was waited for when the time ran out.
-    pub async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, Late> {
-        let mut work = std::pin::pin!(work);
-        loop {
-            let from = self.advanced();
-            let late = tokio::time::sleep_until(from + limit);
-            tokio::select! {
-                biased;
-                done = work.as_mut() => return Ok(done),
-                () = late => {}
-            }
-            if self.advanced() == from {
-                let starved = self.starved.load(Ordering::Relaxed);
-                return Err(if starved { Late::Client } else { Late::Upstream });
-            }
-        }
-    }
-
-    fn advanced(&self) -> Instant {
-        *self.advanced.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn advance(&self) {
-        *self.advanced.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-}
-
-impl Body for Upload {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        self.pace.starved.store(frame.is_pending(), Ordering::Relaxed);
-        let frame = ready!(frame);
-        self.pace.advance();
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
 
 /// A reply's body on its way from the upstream to the client. Gives the connection back to the pool when it has ended; a
 /// body that is given up takes its connection with it.
