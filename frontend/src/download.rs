@@ -1,21 +1,22 @@
 //! A reply's body on its way through the gateway, frame by frame: nothing is collected, and the upstream is held to a pace.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use service::body::BodyError;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
-use crate::pool::{Connection, Pool};
+use crate::endpoint::Try;
+use crate::pool::Connection;
 
-/// A reply's body on its way from the upstream to the client. Gives the connection back to the pool when it has ended; a
+/// A reply's body on its way from the upstream to the client. Gives the connection back to its endpoint when it has ended; a
 /// body that is given up takes its connection with it.
 pub struct Download {
     body: Incoming,
-    connection: Option<(Connection, Arc<Pool>)>,
+    /// The connection it comes over, and the try that it ends.
+    connection: Option<(Connection, Try)>,
     /// How long the upstream may send nothing.
     patience: Duration,
     /// Runs only while the upstream is waited for: a client that reads slowly does not count against it.
@@ -25,8 +26,8 @@ pub struct Download {
 impl Download {
     /// Wraps the body of a reply that came over `connection`.
     #[must_use]
-    pub fn new(body: Incoming, connection: Connection, pool: Arc<Pool>, patience: Duration) -> Self {
-        let mut download = Self { body, connection: Some((connection, pool)), patience, silence: None };
+    pub fn new(body: Incoming, connection: Connection, this: Try, patience: Duration) -> Self {
+        let mut download = Self { body, connection: Some((connection, this)), patience, silence: None };
         if download.body.is_end_stream() {
             download.give_back();
         }
@@ -34,18 +35,18 @@ impl Download {
     }
 
     fn give_back(&mut self) {
-        let Some((mut connection, pool)) = self.connection.take() else {
+        let Some((mut connection, this)) = self.connection.take() else {
             return;
         };
         if connection.sender.is_ready() {
-            pool.put(connection, Instant::now());
+            this.give_back(connection);
             return;
         }
         // The connection's task has yet to see the end of the exchange: the request's body may still be on its way, or the
         // upstream has said that it closes. Only then is it known whether there will be a next request.
         tokio::spawn(async move {
             if connection.sender.ready().await.is_ok() {
-                pool.put(connection, Instant::now());
+                this.give_back(connection);
             }
         });
     }

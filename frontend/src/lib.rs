@@ -5,6 +5,7 @@ pub mod balance;
 pub mod breaker;
 pub mod budget;
 pub mod download;
+pub mod endpoint;
 pub mod failure;
 mod headers;
 mod page;

@@ -1,38 +1,31 @@
 //! One upstream: where it is, its connections, and the tries to have a request answered.
 
-use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, Response, Uri};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use service::metrics::Metrics;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::backoff::{self, MOST_RETRIES};
 use crate::breaker::{Admission, Breaker, Outcome, Pass};
 use crate::budget::Budget;
 use crate::download::Download;
+use crate::endpoint::{self, Connecting, Endpoints, Refusal};
 use crate::failure::Failure;
-use crate::pool::{Connection, Pool};
 use crate::random::Random;
 use crate::resolve::Resolver;
 use crate::upload::{Late, RequestBody, Upload};
 use crate::{breaker, budget};
 
-/// What hyper buffers of an upstream's connection, in each direction. A reply's head that needs more than twice as much is
-/// refused.
-const BUFFER_BYTES: usize = 64 * 1024;
-/// The most header fields of a reply.
-const HEADERS: usize = 100;
+/// Endpoints that one try may find to take no connection before it has failed.
+const MOST_ENDPOINTS_OF_A_TRY: usize = 3;
 
 /// Where an upstream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,13 +77,12 @@ pub struct Upstream {
     timeouts: Timeouts,
     resilience: Resilience,
     resolver: Arc<Resolver>,
-    pool: Arc<Pool>,
+    endpoints: Endpoints,
     /// What the clock of the budget and the breaker counts from.
     epoch: Instant,
     budget: Mutex<Budget>,
     breaker: Option<Mutex<Breaker>>,
     random: Random,
-    connections: Counter,
     failures: Family<Reason, Counter>,
     retries: Family<Decision, Counter>,
 }
@@ -169,7 +161,13 @@ impl Upstream {
         Self {
             authority: HeaderValue::try_from(&origin.authority).expect("an authority is ASCII"),
             resolver: Arc::new(Resolver::new(origin.host.clone(), origin.port)),
-            pool: Pool::new(timeouts.idle),
+            endpoints: Endpoints::new(Connecting {
+                idle: timeouts.idle,
+                max_age: timeouts.max_age,
+                patience: timeouts.attempt,
+                breaker: resilience.breaker,
+                connections,
+            }),
             origin,
             timeouts,
             epoch: Instant::now(),
@@ -177,7 +175,6 @@ impl Upstream {
             breaker: resilience.breaker.map(|terms| Mutex::new(Breaker::new(terms))),
             resilience,
             random: Random::seeded(),
-            connections,
             failures,
             retries,
         }
@@ -232,11 +229,11 @@ impl Upstream {
 
     async fn tries(&self, head: Parts, body: &Arc<RequestBody>) -> Result<Response<Download>, Failure> {
         self.budget().request(self.epoch.elapsed());
+        let mut tried = Vec::new();
         let mut retry = 0;
         loop {
             let request = Request::from_parts(head.clone(), body.upload());
-            let attempt = body.within(self.timeouts.attempt, self.attempt(request)).await;
-            let failure = match attempt.unwrap_or_else(|late| Err(late.into())) {
+            let failure = match self.attempt(request, body, &mut tried).await {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
@@ -263,62 +260,36 @@ impl Upstream {
         self.breaker.as_ref().map(|breaker| breaker.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// One try. A pooled connection that turns out closed before anything was written costs no try: the request comes back
-    /// whole and goes to the next connection, in the end to a new one. That is what happens while an upstream drains.
-    async fn attempt(&self, mut request: Request<Upload>) -> Result<Response<Download>, Failure> {
-        while let Some(mut connection) = self.pool.take(Instant::now()) {
-            match connection.sender.try_send_request(request).await {
-                Ok(response) => return self.receive(response, connection),
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(Failure::Broken(error.into_error())),
-                },
+    /// One try: at an endpoint that none of this request's tries was at before, if there is one. An endpoint that takes no
+    /// connection got nothing of the request, so the next one is asked at once.
+    async fn attempt(
+        &self,
+        mut request: Request<Upload>,
+        body: &RequestBody,
+        tried: &mut Vec<SocketAddr>,
+    ) -> Result<Response<Download>, Failure> {
+        let connect_until = Instant::now() + self.timeouts.connect;
+        let resolved = tokio::time::timeout_at(connect_until, self.resolver.addresses()).await;
+        let addresses = resolved.map_err(|_| Failure::ConnectTimeout)?.map_err(Failure::Resolve)?;
+        let endpoints = self.endpoints.at(&addresses);
+        let mut asked = 0;
+        loop {
+            let chosen = endpoint::choose(&endpoints, tried, self.random.next(), self.epoch);
+            let Some(this) = chosen else {
+                tried.clear();
+                continue;
+            };
+            tried.push(this.address());
+            asked += 1;
+            match this.send(request, body, connect_until).await {
+                Ok(response) => return Ok(response),
+                Err(Refusal::Sent(failure)) => return Err(failure),
+                Err(Refusal::Unsent(failure, _)) if asked >= endpoints.len().min(MOST_ENDPOINTS_OF_A_TRY) => {
+                    return Err(failure);
+                }
+                Err(Refusal::Unsent(_, unsent)) => request = *unsent,
             }
         }
-        let connecting = tokio::time::timeout(self.timeouts.connect, self.connect());
-        let mut connection = connecting.await.map_err(|_| Failure::ConnectTimeout)??;
-        match connection.sender.try_send_request(request).await {
-            Ok(response) => self.receive(response, connection),
-            Err(error) if error.message().is_some() => Err(Failure::Unsent(error.into_error())),
-            Err(error) => Err(Failure::Broken(error.into_error())),
-        }
-    }
-
-    fn receive(&self, response: Response<Incoming>, connection: Connection) -> Result<Response<Download>, Failure> {
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Failure::Switched);
-        }
-        let (pool, patience) = (Arc::clone(&self.pool), self.timeouts.attempt);
-        Ok(response.map(|body| Download::new(body, connection, pool, patience)))
-    }
-
-    async fn connect(&self) -> Result<Connection, Failure> {
-        let addresses = self.resolver.addresses().await.map_err(Failure::Resolve)?;
-        let mut refused = io::Error::from(io::ErrorKind::NotFound);
-        for address in addresses.iter() {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return self.handshake(stream).await,
-                Err(error) => refused = error,
-            }
-        }
-        Err(Failure::Connect(refused))
-    }
-
-    async fn handshake(&self, stream: TcpStream) -> Result<Connection, Failure> {
-        // A head and a small body are two writes; Nagle's algorithm would hold the second back.
-        stream.set_nodelay(true).map_err(Failure::Connect)?;
-        self.connections.inc();
-        let (sender, driver) = http1::Builder::new()
-            .max_buf_size(BUFFER_BYTES)
-            .max_headers(HEADERS)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(Failure::Unsent)?;
-        tokio::spawn(async move {
-            // Whoever waits for a reply gets the error; between exchanges nobody needs it.
-            let _ = driver.await;
-        });
-        Ok(Connection { sender, expires: self.timeouts.max_age.map(|age| Instant::now() + age) })
     }
 }
 
