@@ -15,6 +15,7 @@ pub mod proxy;
 pub mod random;
 pub mod rate_limit;
 pub mod resolve;
+pub mod table;
 pub mod upload;
 pub mod upstream;
 

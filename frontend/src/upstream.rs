@@ -39,7 +39,7 @@ pub struct Origin {
 }
 
 /// How long to wait for an upstream.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// To resolve and connect.
     pub connect: Duration,
@@ -54,7 +54,7 @@ pub struct Timeouts {
 }
 
 /// What is done about failures of an upstream.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Resilience {
     /// Retries of one request, at most [`MOST_RETRIES`].
     pub retries: u32,
