@@ -10,6 +10,7 @@ use std::time::Duration;
 use hyper::Method;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
+use service::route::Label;
 
 use crate::backoff::MOST_RETRIES;
 use crate::upstream::{Origin, Resilience, Timeouts};
@@ -25,7 +26,7 @@ const MOST_LISTED: usize = 32;
 const MOST_SECONDS: f64 = 3600.0;
 
 /// A table that was checked.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Table {
     /// Where requests can go, by name.
     pub upstreams: BTreeMap<String, Target>,
@@ -226,6 +227,12 @@ impl Table {
 }
 
 impl Route {
+    /// Its label in metrics: its path, with `{*rest}` for what may follow.
+    #[must_use]
+    pub fn label(&self) -> Label {
+        if self.exact { self.path.clone().into() } else { format!("{}/{{*rest}}", self.path).into() }
+    }
+
     /// The path at the upstream of a request for `path`, which this route takes.
     #[must_use]
     pub fn target(&self, path: &str) -> String {

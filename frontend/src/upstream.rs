@@ -10,7 +10,6 @@ use hyper::{Request, Response, Uri};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use service::metrics::Metrics;
 use tokio::time::Instant;
 
 use crate::backoff::{self, MOST_RETRIES};
@@ -21,6 +20,7 @@ use crate::endpoint::{self, Connecting, Endpoints, Refusal};
 use crate::failure::Failure;
 use crate::random::Random;
 use crate::resolve::Resolver;
+use crate::table::Target;
 use crate::upload::{Late, RequestBody, Upload};
 use crate::{breaker, budget};
 
@@ -83,20 +83,57 @@ pub struct Upstream {
     budget: Mutex<Budget>,
     breaker: Option<Mutex<Breaker>>,
     random: Random,
+    /// Its name in metrics.
+    label: String,
+    metrics: Metrics,
+}
+
+/// What is counted of all upstreams.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    connections: Family<UpstreamLabel, Counter>,
     failures: Family<Reason, Counter>,
     retries: Family<Decision, Counter>,
 }
 
-/// Label of failures: why there is no reply.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UpstreamLabel {
+    upstream: String,
+}
+
+/// Labels of failures: why there is no reply.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
+    upstream: String,
     reason: &'static str,
 }
 
-/// Label of retries: what was decided about one that would have been safe.
+/// Labels of retries: what was decided about one that would have been safe.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Decision {
+    upstream: String,
     decision: &'static str,
+}
+
+impl Metrics {
+    /// Registers them.
+    #[must_use]
+    pub fn register(metrics: &mut service::metrics::Metrics) -> Self {
+        let own = Self { connections: Family::default(), failures: Family::default(), retries: Family::default() };
+        let registry = metrics.registry();
+        registry.register("upstream_connections", "Connections opened to upstreams", own.connections.clone());
+        registry.register(
+            "upstream_failures",
+            "Requests that an upstream gave no reply to, by reason",
+            own.failures.clone(),
+        );
+        registry.register(
+            "upstream_retries",
+            "Retries that would have been safe: made, or not within the budget",
+            own.retries.clone(),
+        );
+        own
+    }
 }
 
 /// A request that the breaker let through, until its outcome is told.
@@ -138,26 +175,14 @@ impl Origin {
 }
 
 impl Upstream {
-    /// An upstream without connections. Needs a runtime.
+    /// An upstream without connections, called `name` in metrics. Needs a runtime.
     ///
     /// # Panics
     /// Never: an authority that was parsed from a URI is visible ASCII.
     #[must_use]
-    pub fn new(origin: Origin, timeouts: Timeouts, resilience: Resilience, metrics: &mut Metrics) -> Self {
-        let connections = Counter::default();
-        let failures = Family::default();
-        let retries = Family::default();
-        metrics.registry().register("upstream_connections", "Connections opened to the upstream", connections.clone());
-        metrics.registry().register(
-            "upstream_failures",
-            "Requests that the upstream gave no reply to, by reason",
-            failures.clone(),
-        );
-        metrics.registry().register(
-            "upstream_retries",
-            "Retries that would have been safe: made, or not within the budget",
-            retries.clone(),
-        );
+    pub fn new(name: &str, target: Target, metrics: &Metrics) -> Self {
+        let Target { origin, timeouts, resilience } = target;
+        let upstream = UpstreamLabel { upstream: name.to_owned() };
         Self {
             authority: HeaderValue::try_from(&origin.authority).expect("an authority is ASCII"),
             resolver: Arc::new(Resolver::new(origin.host.clone(), origin.port)),
@@ -166,8 +191,9 @@ impl Upstream {
                 max_age: timeouts.max_age,
                 patience: timeouts.attempt,
                 breaker: resilience.breaker,
-                connections,
+                connections: metrics.connections.get_or_create(&upstream).clone(),
             }),
+            label: upstream.upstream,
             origin,
             timeouts,
             epoch: Instant::now(),
@@ -175,8 +201,7 @@ impl Upstream {
             breaker: resilience.breaker.map(|terms| Mutex::new(Breaker::new(terms))),
             resilience,
             random: Random::seeded(),
-            failures,
-            retries,
+            metrics: metrics.clone(),
         }
     }
 
@@ -213,7 +238,7 @@ impl Upstream {
         };
         if let Err(failure) = &outcome {
             let reason = failure.label();
-            self.failures.get_or_create(&Reason { reason }).inc();
+            self.metrics.failures.get_or_create(&Reason { upstream: self.label.clone(), reason }).inc();
         }
         outcome
     }
@@ -248,7 +273,7 @@ impl Upstream {
     fn may_retry(&self) -> bool {
         let granted = self.budget().retry(self.epoch.elapsed());
         let decision = if granted { "made" } else { "over_budget" };
-        self.retries.get_or_create(&Decision { decision }).inc();
+        self.metrics.retries.get_or_create(&Decision { upstream: self.label.clone(), decision }).inc();
         granted
     }
 

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use frontend::router::Source;
+use frontend::table::{Defaults, Table, Target};
 use frontend::upstream::{Origin, Resilience, Timeouts};
 use frontend::{Config, Frontend, budget};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -106,6 +108,13 @@ pub fn gateway_to(upstream: SocketAddr, timeouts: Timeouts) -> Running {
 }
 
 pub fn gateway_with(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Running {
-    let backend = Origin::parse(&format!("http://{upstream}")).unwrap();
-    start::<Frontend>(Config { backend, timeouts, resilience, ready_needs_upstream: false }, BRIEF, WIDE)
+    start::<Frontend>(config_of(upstream, timeouts, resilience), BRIEF, WIDE)
+}
+
+/// `/proxy/...` leads to `/api/...` of `upstream`.
+pub fn config_of(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Config {
+    let origin = Origin::parse(&format!("http://{upstream}")).unwrap();
+    let table = Table::of_one(Target { origin, timeouts, resilience });
+    let routes = Source { file: None, defaults: Defaults { timeouts, resilience }, table };
+    Config { routes, ready_needs_upstream: false }
 }
