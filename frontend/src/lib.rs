@@ -136,6 +136,11 @@ impl App for Frontend {
         }
     }
 
+    /// `/routes` has the route table in force.
+    fn inspect(&self, path: &str) -> Option<String> {
+        (path == "/routes").then(|| self.proxy.live().table.document().to_string())
+    }
+
     async fn answer(&self, server: &Server, request: Request<Incoming>, context: &Context) -> Reply {
         let path = request.uri().path().to_owned();
         let own = resolve(TABLE, request.method(), &path);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use hyper::Method;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use service::route::Label;
 
 use crate::backoff::MOST_RETRIES;
@@ -207,6 +208,15 @@ impl Table {
         Self { upstreams: BTreeMap::from([(name.into(), target)]), routes: vec![route] }
     }
 
+    /// The table as a document: of the form that [`Table::parse`] reads, with nothing left to defaults.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        let upstreams: Map<String, Value> =
+            self.upstreams.iter().map(|(name, target)| (name.clone(), target.document())).collect();
+        let routes: Vec<Value> = self.routes.iter().map(Route::document).collect();
+        json!({"upstreams": upstreams, "routes": routes})
+    }
+
     /// What is done with a request of `method` for `path` (still percent-encoded, without its query) at `host` (with or
     /// without a port).
     #[must_use]
@@ -226,7 +236,53 @@ impl Table {
     }
 }
 
+impl Target {
+    fn document(&self) -> Value {
+        let Timeouts { connect, attempt, overall, idle, max_age } = self.timeouts;
+        let Resilience { retries, budget, breaker } = self.resilience;
+        let open = breaker.unwrap_or_default().open;
+        json!({
+            "url": format!("http://{}", self.origin.authority),
+            "connectTimeoutSeconds": connect.as_secs_f64(),
+            "tryTimeoutSeconds": attempt.as_secs_f64(),
+            "timeoutSeconds": overall.as_secs_f64(),
+            "idleSeconds": idle.as_secs_f64(),
+            "maxAgeSeconds": max_age.unwrap_or_default().as_secs_f64(),
+            "retries": retries,
+            "retryBudgetPercent": budget.percent,
+            "breakerFailures": breaker.map_or(0, |terms| terms.failures),
+            "breakerOpenSeconds": open.as_secs_f64(),
+        })
+    }
+}
+
 impl Route {
+    fn document(&self) -> Value {
+        // Of `/` nothing is left without its last slash.
+        let whole = |path: &str| if path.is_empty() { "/".to_owned() } else { path.to_owned() };
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = |headers: &[(HeaderName, HeaderValue)]| -> Map<String, Value> {
+            headers.iter().map(|(name, value)| (name.to_string(), text(value).into())).collect()
+        };
+        let split = |share: &Share| json!({"upstream": share.upstream, "weight": share.weight});
+        let pin =
+            |pin: &Pin| json!({"header": pin.header.as_str(), "value": text(&pin.value), "upstream": pin.upstream});
+        let mut document = json!({
+            "path": whole(&self.path),
+            "exact": self.exact,
+            "hosts": self.hosts,
+            "methods": self.methods.iter().map(Method::as_str).collect::<Vec<_>>(),
+            "split": self.shares.iter().map(split).collect::<Vec<_>>(),
+            "pins": self.pins.iter().map(pin).collect::<Vec<_>>(),
+            "requestHeaders": headers(&self.request_headers),
+            "responseHeaders": headers(&self.response_headers),
+        });
+        if let Some(rewrite) = &self.rewrite {
+            document["rewrite"] = whole(rewrite).into();
+        }
+        document
+    }
+
     /// Its label in metrics: its path, with `{*rest}` for what may follow.
     #[must_use]
     pub fn label(&self) -> Label {
@@ -496,7 +552,6 @@ fn name_of(host: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::{Value, json};
 
     use super::*;
 
@@ -656,6 +711,23 @@ mod tests {
             route.upstream(&headers, 0).to_owned()
         };
         assert_eq!((pinned("always").as_str(), pinned("never").as_str()), ("orders", "users"));
+    }
+
+    #[test]
+    fn its_document_is_the_table_again() {
+        let split = json!([{
+            "path": "/", "hosts": ["a.example", "b.example"],
+            "split": [{"upstream": "users", "weight": 9}, {"upstream": "orders", "weight": 0}],
+            "pins": [{"header": "x-canary", "value": "a b", "upstream": "orders"}],
+            "requestHeaders": {"x-a": "1"}, "responseHeaders": {"x-b": "2"},
+        }]);
+        let never = json!({
+            "upstreams": {"a": {"url": "http://[::1]:8000", "breakerFailures": 0, "maxAgeSeconds": 0, "retries": 0}},
+            "routes": [{"path": "/x/", "exact": true, "upstream": "a", "rewrite": "/"}],
+        });
+        for table in [shop(), parsed(&with_routes(&split)).unwrap(), parsed(&never).unwrap()] {
+            assert_eq!(parsed(&table.document()).unwrap(), table);
+        }
     }
 
     #[test]
