@@ -150,14 +150,14 @@ impl App for Frontend {
         let live = self.proxy.live();
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         match live.table.find(request.method(), host, &path) {
-            Match::Route(route) if route.exact || matches!(own, Resolution::Unrouted(Unrouted::NotFound)) => {
-                let result = self.proxy.answer(request, &live, route, context).await;
+            Match::Route(place, route) if route.exact || matches!(own, Resolution::Unrouted(Unrouted::NotFound)) => {
+                let result = self.proxy.answer(request, &live, place, context).await;
                 Reply { route: route.label(), result }
             }
             Match::OtherMethods(methods) if matches!(own, Resolution::Unrouted(Unrouted::NotFound)) => {
                 not_allowed(methods)
             }
-            Match::Route(_) | Match::OtherMethods(_) | Match::None => self.answer_own(server, request, own).await,
+            Match::Route(..) | Match::OtherMethods(_) | Match::None => self.answer_own(server, request, own).await,
         }
     }
 }

@@ -1,23 +1,28 @@
 //! The gateway: from a client's request to the upstream's and back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{HOST, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use service::body::Body;
 use service::exchange::Context;
 use service::problem::Problem;
+use tokio::time::Instant;
 
+use crate::rate_limit::Verdict;
 use crate::router::{Live, Router};
-use crate::table::Route;
+use crate::table::{ClientKey, Route};
 use crate::upload::RequestBody;
 use crate::{headers, path};
 
 /// Forwards requests as the route table says.
 pub struct Proxy {
     router: Arc<Router>,
+    /// What the clock of rate limits counts from.
+    epoch: Instant,
     /// This hop in the Via header of requests.
     via: HeaderValue,
 }
@@ -28,7 +33,7 @@ impl Proxy {
     pub fn new(router: Arc<Router>, name: &str) -> Self {
         // A name that the configuration let through is visible ASCII.
         let via = HeaderValue::try_from(format!("1.1 {name}"));
-        Self { router, via: via.unwrap_or(HeaderValue::from_static("1.1 gateway")) }
+        Self { router, epoch: Instant::now(), via: via.unwrap_or(HeaderValue::from_static("1.1 gateway")) }
     }
 
     /// The table in force now.
@@ -37,7 +42,7 @@ impl Proxy {
         self.router.live()
     }
 
-    /// Answers a request that `route`, of the table `live`, takes.
+    /// Answers a request that the route at `place` of the table `live` takes.
     ///
     /// # Errors
     /// The problem to report: what was refused, or that the upstream gave no reply.
@@ -45,9 +50,19 @@ impl Proxy {
         &self,
         request: Request<Incoming>,
         live: &Live,
-        route: &Route,
+        place: usize,
         context: &Context,
     ) -> Result<Response<Body>, Problem> {
+        let route = &live.table.routes[place];
+        let verdict = self.judge(&request, live, place, context);
+        if let Some(refused) = verdict.filter(|verdict| !verdict.admitted) {
+            let detail = "this client has made as many requests as it may for now";
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
+            let problem = problem.header(RETRY_AFTER, seconds(refused.retry_after));
+            return Err(allowance(route, refused)
+                .into_iter()
+                .fold(problem, |problem, (name, value)| problem.header(name, value)));
+        }
         if request.method() == Method::TRACE {
             // It would show the client what the gateway adds (RFC 9110, section 9.3.8).
             let detail = "TRACE is not forwarded";
@@ -66,8 +81,9 @@ impl Proxy {
         match upstream.send(head, &RequestBody::new(body)).await {
             Ok(mut response) => {
                 headers::strip_hop_by_hop(response.headers_mut());
-                for (name, value) in &route.response_headers {
-                    response.headers_mut().insert(name, value.clone());
+                let allowance = verdict.into_iter().flat_map(|verdict| allowance(route, verdict));
+                for (name, value) in route.response_headers.iter().cloned().chain(allowance) {
+                    response.headers_mut().insert(name, value);
                 }
                 *response.version_mut() = Version::HTTP_11;
                 Ok(response.map(Body::stream))
@@ -85,6 +101,16 @@ impl Proxy {
         }
     }
 
+    fn judge<B>(&self, request: &Request<B>, live: &Live, place: usize, context: &Context) -> Option<Verdict> {
+        let limit = live.table.routes[place].rate_limit.as_ref()?;
+        let named = match &limit.client {
+            ClientKey::Address => None,
+            ClientKey::Header(name) => request.headers().get(name).map(|value| value.as_bytes().to_vec()),
+        };
+        let client = named.unwrap_or_else(|| context.peer.ip().to_canonical().to_string().into_bytes());
+        live.judge(place, &client, self.epoch.elapsed())
+    }
+
     /// Whether all upstreams answer `/ready` with 200. `body` is that of the request that asks.
     pub async fn upstreams_are_ready(&self, body: Incoming) -> bool {
         let body = RequestBody::new(body);
@@ -98,6 +124,21 @@ impl Proxy {
         }
         true
     }
+}
+
+/// What a client may still do, as headers (draft-ietf-httpapi-ratelimit-headers-03, the form that clients know).
+fn allowance(route: &Route, verdict: Verdict) -> [(HeaderName, HeaderValue); 3] {
+    let limit = route.rate_limit.as_ref().map_or(0, |limit| limit.terms.limit);
+    [
+        (HeaderName::from_static("ratelimit-limit"), limit.into()),
+        (HeaderName::from_static("ratelimit-remaining"), verdict.remaining.into()),
+        (HeaderName::from_static("ratelimit-reset"), seconds(verdict.reset)),
+    ]
+}
+
+/// Whole seconds, rounded up: who comes back a moment too early is refused again.
+fn seconds(time: Duration) -> HeaderValue {
+    HeaderValue::from(time.as_millis().div_ceil(1000) as u64)
 }
 
 /// The target at the upstream, in origin form.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use hyper::HeaderMap;
@@ -13,6 +13,7 @@ use prometheus_client::metrics::family::Family;
 use service::metrics::Metrics;
 
 use crate::random::Random;
+use crate::rate_limit::{RateLimit, Verdict};
 use crate::table::{Defaults, MOST_BYTES, Refused, Route, Table};
 use crate::upstream::{self, Upstream};
 
@@ -24,7 +25,12 @@ pub struct Live {
     /// The table.
     pub table: Table,
     upstreams: BTreeMap<String, Arc<Upstream>>,
+    /// The allowances of each route's clients, where it limits them; in the order of the routes.
+    rate_limits: Vec<Option<Allowances>>,
 }
+
+/// What is left to the clients of a route.
+type Allowances = Arc<Mutex<RateLimit<Vec<u8>>>>;
 
 /// Holds the table in force.
 pub struct Router {
@@ -58,6 +64,13 @@ impl Live {
         self.upstreams.get(route.upstream(headers, random))
     }
 
+    /// Counts a request of `client` on the route at `place`, if that limits its clients.
+    #[must_use]
+    pub fn judge(&self, place: usize, client: &[u8], now: Duration) -> Option<Verdict> {
+        let limit = self.rate_limits.get(place)?.as_ref()?;
+        Some(limit.lock().unwrap_or_else(PoisonError::into_inner).judge(client, now))
+    }
+
     /// All of them.
     pub fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
         self.upstreams.values()
@@ -71,7 +84,7 @@ impl Router {
         let reloads = Family::default();
         let upstream_metrics = upstream::Metrics::register(metrics);
         metrics.registry().register("route_table_reloads", "Changes of the route table's file", reloads.clone());
-        let none = Live { table: Table::default(), upstreams: BTreeMap::new() };
+        let none = Live { table: Table::default(), upstreams: BTreeMap::new(), rate_limits: Vec::new() };
         let router = Arc::new(Self {
             live: RwLock::new(Arc::new(none)),
             metrics: upstream_metrics,
@@ -107,7 +120,15 @@ impl Router {
             (name.clone(), upstream)
         };
         let upstreams = table.upstreams.iter().map(upstream).collect();
-        let live = Arc::new(Live { table, upstreams });
+        let rate_limit = |route: &Route| {
+            let terms = route.rate_limit.as_ref()?.terms;
+            // The same route goes on counting: or whoever can change another one could make all allowances whole.
+            let same = before.table.routes.iter().position(|other| other == route);
+            let kept = same.and_then(|place| before.rate_limits[place].clone());
+            Some(kept.unwrap_or_else(|| Arc::new(Mutex::new(RateLimit::new(terms)))))
+        };
+        let rate_limits = table.routes.iter().map(rate_limit).collect();
+        let live = Arc::new(Live { table, upstreams, rate_limits });
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
     }
 

@@ -15,7 +15,7 @@ use service::route::Label;
 
 use crate::backoff::MOST_RETRIES;
 use crate::upstream::{Origin, Resilience, Timeouts};
-use crate::{breaker, budget, path};
+use crate::{breaker, budget, path, rate_limit};
 
 /// The longest document that is read.
 pub const MOST_BYTES: usize = 256 * 1024;
@@ -23,6 +23,10 @@ pub const MOST_BYTES: usize = 256 * 1024;
 const MOST_ENTRIES: usize = 256;
 /// The most of what one route lists: hosts, methods, shares, headers.
 const MOST_LISTED: usize = 32;
+/// The most requests of a rate limit.
+const MOST_LIMITED: u32 = 1_000_000;
+/// Clients of a rate limit that are told apart at a time: some 1 MB.
+const CLIENTS_TOLD_APART: usize = 10_000;
 /// The longest time that a table can ask for, in seconds.
 const MOST_SECONDS: f64 = 3600.0;
 
@@ -63,10 +67,30 @@ pub struct Route {
     pub shares: Vec<Share>,
     /// Requests that leave the shares aside.
     pub pins: Vec<Pin>,
+    /// How many requests a client may make; any number if none.
+    pub rate_limit: Option<RateLimitTerms>,
     /// Set in requests to the upstream.
     pub request_headers: Vec<(HeaderName, HeaderValue)>,
     /// Set in replies to the client.
     pub response_headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// How many requests a client may make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RateLimitTerms {
+    /// How many.
+    pub terms: rate_limit::Terms,
+    /// Who a client is.
+    pub client: ClientKey,
+}
+
+/// What tells clients apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientKey {
+    /// The address that the connection comes from: behind another proxy, that proxy's.
+    Address,
+    /// The value of this header. Requests without it are told apart by address.
+    Header(HeaderName),
 }
 
 /// A part of a route's requests.
@@ -93,8 +117,8 @@ pub struct Pin {
 /// What a table says to a request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Match<'t> {
-    /// This route.
-    Route(&'t Route),
+    /// This route, and its place among the routes.
+    Route(usize, &'t Route),
     /// There are routes for this host and path, but none for the method; they take these.
     OtherMethods(&'t [Method]),
     /// No route.
@@ -149,6 +173,7 @@ struct RouteEntry {
     split: Vec<Share>,
     #[serde(default)]
     pins: Vec<PinEntry>,
+    rate_limit: Option<RateLimitEntry>,
     #[serde(default)]
     request_headers: BTreeMap<String, String>,
     #[serde(default)]
@@ -161,6 +186,14 @@ struct PinEntry {
     header: String,
     value: String,
     upstream: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct RateLimitEntry {
+    requests: u32,
+    period_seconds: f64,
+    by_header: Option<String>,
 }
 
 /// What an upstream has where the document says nothing.
@@ -202,6 +235,7 @@ impl Table {
             rewrite: Some("/api".into()),
             shares: vec![Share { upstream: name.into(), weight: 1 }],
             pins: Vec::new(),
+            rate_limit: None,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
         };
@@ -223,12 +257,12 @@ impl Table {
     pub fn find(&self, method: &Method, host: &str, path: &str) -> Match<'_> {
         let host = name_of(host);
         let mut others: Option<&[Method]> = None;
-        for route in &self.routes {
+        for (place, route) in self.routes.iter().enumerate() {
             if !route.takes_host(host) || !route.takes_path(path) {
                 continue;
             }
             if route.methods.is_empty() || route.methods.contains(method) {
-                return Match::Route(route);
+                return Match::Route(place, route);
             }
             others = others.or(Some(&route.methods));
         }
@@ -279,6 +313,13 @@ impl Route {
         });
         if let Some(rewrite) = &self.rewrite {
             document["rewrite"] = whole(rewrite).into();
+        }
+        if let Some(limit) = &self.rate_limit {
+            document["rateLimit"] =
+                json!({"requests": limit.terms.limit, "periodSeconds": limit.terms.period.as_secs_f64()});
+            if let ClientKey::Header(name) = &limit.client {
+                document["rateLimit"]["byHeader"] = name.as_str().into();
+            }
         }
         document
     }
@@ -475,6 +516,7 @@ impl RouteEntry {
                 pins.push(Pin { header, value, upstream: pin.upstream });
             }
         }
+        let rate_limit = self.rate_limit.map(|entry| entry.check(place, mistakes));
         let mut headers = |key, entries: BTreeMap<String, String>| {
             entries.iter().filter_map(|(name, value)| header(place, key, name, value, mistakes)).collect()
         };
@@ -486,9 +528,38 @@ impl RouteEntry {
             rewrite,
             shares,
             pins,
+            rate_limit,
             request_headers: headers("requestHeaders", self.request_headers),
             response_headers: headers("responseHeaders", self.response_headers),
         }
+    }
+}
+
+impl RateLimitEntry {
+    fn check(self, place: &str, mistakes: &mut Mistakes) -> RateLimitTerms {
+        if !(1..=MOST_LIMITED).contains(&self.requests) {
+            mistakes
+                .add(place, format!("rateLimit.requests is {}, and 1 to {MOST_LIMITED} is accepted", self.requests));
+        }
+        let accepted = 0.1..=MOST_SECONDS;
+        if !accepted.contains(&self.period_seconds) {
+            let given = self.period_seconds;
+            mistakes.add(place, format!("rateLimit.periodSeconds is {given}, and 0.1 to {MOST_SECONDS} is accepted"));
+        }
+        let client = match self.by_header.as_deref().map(|name| (name, HeaderName::from_bytes(name.as_bytes()))) {
+            None => ClientKey::Address,
+            Some((_, Ok(name))) => ClientKey::Header(name),
+            Some((name, Err(_))) => {
+                mistakes.add(place, format!("rateLimit.byHeader: {name:?} is no name of a header"));
+                ClientKey::Address
+            }
+        };
+        let terms = rate_limit::Terms {
+            limit: self.requests.clamp(1, MOST_LIMITED),
+            period: Duration::from_secs_f64(self.period_seconds.clamp(*accepted.start(), *accepted.end())),
+            clients: CLIENTS_TOLD_APART,
+        };
+        RateLimitTerms { terms, client }
     }
 }
 
@@ -596,7 +667,7 @@ mod tests {
 
     fn found(table: &Table, method: &str, host: &str, path: &str) -> String {
         match table.find(&Method::from_bytes(method.as_bytes()).unwrap(), host, path) {
-            Match::Route(route) => format!("{} {}", route.shares[0].upstream, route.target(path)),
+            Match::Route(_, route) => format!("{} {}", route.shares[0].upstream, route.target(path)),
             Match::OtherMethods(methods) => methods.iter().map(Method::as_str).collect::<Vec<_>>().join(","),
             Match::None => "none".into(),
         }
@@ -651,6 +722,7 @@ mod tests {
                 {"path": "/y"},
                 {"path": "/y", "split": [{"upstream": "orders", "weight": 0}]},
                 {"path": "/z", "upstream": "orders", "requestHeaders": {"Host": "x", "a b": "c"}},
+                {"path": "/l", "upstream": "orders", "rateLimit": {"requests": 0, "periodSeconds": 0, "byHeader": ""}},
             ],
         });
         let Refused(mistakes) = parsed(&document).unwrap_err();
@@ -669,10 +741,13 @@ mod tests {
             "routes[4]: takes requests that routes[3] takes",
             "routes[5]: requestHeaders: Host is the gateway's own",
             "routes[5]: requestHeaders: \"a b\" with \"c\" is no header",
+            "routes[6]: rateLimit.requests is 0, and 1 to 1000000 is accepted",
+            "routes[6]: rateLimit.periodSeconds is 0, and 0.1 to 3600 is accepted",
+            "routes[6]: rateLimit.byHeader: \"\" is no name of a header",
         ] {
             assert!(mistakes.iter().any(|mistake| mistake.starts_with(expected)), "{expected}\nnot in {mistakes:#?}");
         }
-        assert_eq!(mistakes.len(), 14, "{mistakes:#?}");
+        assert_eq!(mistakes.len(), 17, "{mistakes:#?}");
     }
 
     #[test]
@@ -720,6 +795,7 @@ mod tests {
             "split": [{"upstream": "users", "weight": 9}, {"upstream": "orders", "weight": 0}],
             "pins": [{"header": "x-canary", "value": "a b", "upstream": "orders"}],
             "requestHeaders": {"x-a": "1"}, "responseHeaders": {"x-b": "2"},
+            "rateLimit": {"requests": 10, "periodSeconds": 1.5, "byHeader": "x-api-key"},
         }]);
         let never = json!({
             "upstreams": {"a": {"url": "http://[::1]:8000", "breakerFailures": 0, "maxAgeSeconds": 0, "retries": 0}},
@@ -744,7 +820,7 @@ mod tests {
         #[test]
         fn a_target_keeps_what_follows_the_prefix(path in "/[a-z/]{0,12}") {
             let table = shop();
-            if let Match::Route(route) = table.find(&Method::GET, "x", &path) {
+            if let Match::Route(_, route) = table.find(&Method::GET, "x", &path) {
                 prop_assert!(path.starts_with(&route.path));
                 let rest = &path[route.path.len()..];
                 prop_assert!(rest.is_empty() || rest.starts_with('/'));

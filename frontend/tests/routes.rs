@@ -191,3 +191,30 @@ async fn a_request_finishes_with_the_table_that_it_began_with() {
     go_on.notify_one();
     assert_eq!(client.reply("GET").await.unwrap().text(), "ok");
 }
+
+#[tokio::test]
+async fn a_client_that_asks_too_often_is_told_when_to_come_back_and_others_are_not_held_up() {
+    let shop = named("shop").await;
+    let route = json!({
+        "path": "/", "upstream": "shop", "rateLimit": {"requests": 3, "periodSeconds": 60, "byHeader": "X-Api-Key"},
+    });
+    let routed = Routed::start("limited", &table(&[("shop", &shop)], &json!([route])));
+    for remaining in ["2", "1", "0"] {
+        let reply = routed.ask("GET", "/x", "X-Api-Key: a\r\n").await;
+        assert_eq!((reply.status, reply.header("ratelimit-remaining")), (200, Some(remaining)));
+        assert_eq!(reply.header("ratelimit-limit"), Some("3"));
+    }
+    let refused = routed.ask("GET", "/x", "X-Api-Key: a\r\n").await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, Some("20")));
+    assert_eq!((refused.header("ratelimit-remaining"), refused.header("ratelimit-reset")), (Some("0"), Some("60")));
+    assert_eq!(shop.connections(), 1, "what is refused does not reach the upstream");
+
+    assert_eq!(routed.ask("GET", "/x", "X-Api-Key: b\r\n").await.status, 200, "another key");
+    assert_eq!(routed.get("/x").await.status, 200, "no key: told apart by address");
+
+    // Another route changes: this one goes on counting.
+    let other = json!({"path": "/other", "upstream": "shop"});
+    routed.write(&table(&[("shop", &shop)], &json!([route, other])).to_string());
+    until("the new table", async || routed.counts("route_table_reloads_total{outcome=\"in_force\"} 1")).await;
+    assert_eq!(routed.ask("GET", "/x", "X-Api-Key: a\r\n").await.status, 429);
+}
