@@ -31,6 +31,12 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// It is the upstream's, and not the client's.
+    #[must_use]
+    pub fn is_of_the_upstream(&self) -> bool {
+        !matches!(self, Self::ClientStalled)
+    }
+
     /// The reason as a short label of metrics and logs.
     #[must_use]
     pub fn label(&self) -> &'static str {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderName, HeaderValue, RETRY_AFTER};
+use http_body_util::Limited;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use service::body::Body;
@@ -12,9 +13,10 @@ use service::exchange::Context;
 use service::problem::Problem;
 use tokio::time::Instant;
 
+use crate::download::Download;
 use crate::rate_limit::Verdict;
 use crate::router::{Live, Router};
-use crate::table::{ClientKey, Route};
+use crate::table::{ClientKey, Fallback, Route};
 use crate::upload::RequestBody;
 use crate::{headers, path};
 
@@ -69,6 +71,10 @@ impl Proxy {
             return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, detail));
         }
         let (mut head, body) = request.into_parts();
+        let length = body.size_hint().lower();
+        if length > route.most_request_bytes {
+            return Err(too_long(route.most_request_bytes));
+        }
         path::check(head.uri.path().strip_prefix('/').unwrap_or_default())?;
         let upstream = live.upstream(route, &head.headers, self.router.random());
         let upstream = upstream.ok_or_else(|| Problem::new(StatusCode::BAD_GATEWAY, "the route leads nowhere"))?;
@@ -78,16 +84,10 @@ impl Proxy {
         for (name, value) in &route.request_headers {
             head.headers.insert(name, value.clone());
         }
-        match upstream.send(head, &RequestBody::new(body)).await {
-            Ok(mut response) => {
-                headers::strip_hop_by_hop(response.headers_mut());
-                let allowance = verdict.into_iter().flat_map(|verdict| allowance(route, verdict));
-                for (name, value) in route.response_headers.iter().cloned().chain(allowance) {
-                    response.headers_mut().insert(name, value);
-                }
-                *response.version_mut() = Version::HTTP_11;
-                Ok(response.map(Body::stream))
-            }
+        let body = RequestBody::new(body, route.most_request_bytes);
+        let mut response = match upstream.send(head, &body).await {
+            Ok(response) => received(response, route, upstream.name())?,
+            Err(_) if body.is_too_long() => return Err(too_long(route.most_request_bytes)),
             Err(failure) => {
                 tracing::warn!(
                     request_id = context.correlation.request_id(),
@@ -96,9 +96,17 @@ impl Proxy {
                     error = failure.source_text(),
                     "no reply from the upstream"
                 );
-                Err(failure.problem(upstream.name()))
+                match &route.fallback {
+                    Some(fallback) if failure.is_of_the_upstream() => degraded(fallback),
+                    _ => return Err(failure.problem(upstream.name())),
+                }
             }
+        };
+        let allowance = verdict.into_iter().flat_map(|verdict| allowance(route, verdict));
+        for (name, value) in route.response_headers.iter().cloned().chain(allowance) {
+            response.headers_mut().insert(name, value);
         }
+        Ok(response)
     }
 
     fn judge<B>(&self, request: &Request<B>, live: &Live, place: usize, context: &Context) -> Option<Verdict> {
@@ -113,7 +121,7 @@ impl Proxy {
 
     /// Whether all upstreams answer `/ready` with 200. `body` is that of the request that asks.
     pub async fn upstreams_are_ready(&self, body: Incoming) -> bool {
-        let body = RequestBody::new(body);
+        let body = RequestBody::new(body, u64::MAX);
         for upstream in self.live().upstreams() {
             let (mut head, ()) = Request::new(()).into_parts();
             head.uri = Uri::from_static("/ready");
@@ -124,6 +132,35 @@ impl Proxy {
         }
         true
     }
+}
+
+/// The upstream's reply as the client gets it.
+fn received(mut response: Response<Download>, route: &Route, upstream: &str) -> Result<Response<Body>, Problem> {
+    headers::strip_hop_by_hop(response.headers_mut());
+    *response.version_mut() = Version::HTTP_11;
+    if route.most_reply_bytes == u64::MAX {
+        return Ok(response.map(Body::stream));
+    }
+    if response.body().size_hint().lower() > route.most_reply_bytes {
+        let detail = format!("upstream {upstream} sent a reply that is longer than {} bytes", route.most_reply_bytes);
+        return Err(Problem::new(StatusCode::BAD_GATEWAY, detail).upstream(upstream));
+    }
+    // Of a body without a length the end is cut off, and the client can tell.
+    let most = usize::try_from(route.most_reply_bytes).unwrap_or(usize::MAX);
+    Ok(response.map(|body| Body::stream(Limited::new(body, most))))
+}
+
+/// The reply that stands in for the upstream's; `x-degraded` says that it does.
+fn degraded(fallback: &Fallback) -> Response<Body> {
+    let mut response = Response::new(Body::from(fallback.body.clone()));
+    *response.status_mut() = fallback.status;
+    response.headers_mut().insert(CONTENT_TYPE, fallback.content_type.clone());
+    response.headers_mut().insert(HeaderName::from_static("x-degraded"), HeaderValue::from_static("fallback"));
+    response
+}
+
+fn too_long(most: u64) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the request's body is longer than {most} bytes"))
 }
 
 /// What a client may still do, as headers (draft-ietf-httpapi-ratelimit-headers-03, the form that clients know).

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use hyper::Method;
+use hyper::body::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use service::route::Label;
@@ -69,6 +70,12 @@ pub struct Route {
     pub pins: Vec<Pin>,
     /// How many requests a client may make; any number if none.
     pub rate_limit: Option<RateLimitTerms>,
+    /// The longest body of a request, in bytes.
+    pub most_request_bytes: u64,
+    /// The longest body of a reply, in bytes.
+    pub most_reply_bytes: u64,
+    /// What the client gets when the upstream gives no reply; a problem if none.
+    pub fallback: Option<Fallback>,
     /// Set in requests to the upstream.
     pub request_headers: Vec<(HeaderName, HeaderValue)>,
     /// Set in replies to the client.
@@ -82,6 +89,17 @@ pub struct RateLimitTerms {
     pub terms: rate_limit::Terms,
     /// Who a client is.
     pub client: ClientKey,
+}
+
+/// A reply that stands in for the upstream's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fallback {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its `Content-Type`.
+    pub content_type: HeaderValue,
+    /// Its body.
+    pub body: Bytes,
 }
 
 /// What tells clients apart.
@@ -174,6 +192,9 @@ struct RouteEntry {
     #[serde(default)]
     pins: Vec<PinEntry>,
     rate_limit: Option<RateLimitEntry>,
+    max_request_bytes: Option<u64>,
+    max_reply_bytes: Option<u64>,
+    fallback: Option<FallbackEntry>,
     #[serde(default)]
     request_headers: BTreeMap<String, String>,
     #[serde(default)]
@@ -186,6 +207,14 @@ struct PinEntry {
     header: String,
     value: String,
     upstream: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct FallbackEntry {
+    status: u16,
+    content_type: String,
+    body: String,
 }
 
 #[derive(Deserialize)]
@@ -236,6 +265,9 @@ impl Table {
             shares: vec![Share { upstream: name.into(), weight: 1 }],
             pins: Vec::new(),
             rate_limit: None,
+            most_request_bytes: u64::MAX,
+            most_reply_bytes: u64::MAX,
+            fallback: None,
             request_headers: Vec::new(),
             response_headers: Vec::new(),
         };
@@ -313,6 +345,18 @@ impl Route {
         });
         if let Some(rewrite) = &self.rewrite {
             document["rewrite"] = whole(rewrite).into();
+        }
+        for (key, most) in [("maxRequestBytes", self.most_request_bytes), ("maxReplyBytes", self.most_reply_bytes)] {
+            if most < u64::MAX {
+                document[key] = most.into();
+            }
+        }
+        if let Some(fallback) = &self.fallback {
+            document["fallback"] = json!({
+                "status": fallback.status.as_u16(),
+                "contentType": text(&fallback.content_type),
+                "body": String::from_utf8_lossy(&fallback.body),
+            });
         }
         if let Some(limit) = &self.rate_limit {
             document["rateLimit"] =
@@ -517,6 +561,7 @@ impl RouteEntry {
             }
         }
         let rate_limit = self.rate_limit.map(|entry| entry.check(place, mistakes));
+        let fallback = self.fallback.and_then(|entry| entry.check(place, mistakes));
         let mut headers = |key, entries: BTreeMap<String, String>| {
             entries.iter().filter_map(|(name, value)| header(place, key, name, value, mistakes)).collect()
         };
@@ -529,9 +574,26 @@ impl RouteEntry {
             shares,
             pins,
             rate_limit,
+            most_request_bytes: self.max_request_bytes.unwrap_or(u64::MAX),
+            most_reply_bytes: self.max_reply_bytes.unwrap_or(u64::MAX),
+            fallback,
             request_headers: headers("requestHeaders", self.request_headers),
             response_headers: headers("responseHeaders", self.response_headers),
         }
+    }
+}
+
+impl FallbackEntry {
+    fn check(self, place: &str, mistakes: &mut Mistakes) -> Option<Fallback> {
+        let status = StatusCode::from_u16(self.status).ok().filter(|_| (200..=599).contains(&self.status));
+        if status.is_none() {
+            mistakes.add(place, format!("fallback.status is {}, and 200 to 599 is accepted", self.status));
+        }
+        let content_type = HeaderValue::from_str(&self.content_type).ok();
+        if content_type.is_none() {
+            mistakes.add(place, format!("fallback.contentType: {:?} is no content type", self.content_type));
+        }
+        Some(Fallback { status: status?, content_type: content_type?, body: self.body.into() })
     }
 }
 
@@ -722,6 +784,7 @@ mod tests {
                 {"path": "/y"},
                 {"path": "/y", "split": [{"upstream": "orders", "weight": 0}]},
                 {"path": "/z", "upstream": "orders", "requestHeaders": {"Host": "x", "a b": "c"}},
+                {"path": "/f", "upstream": "orders", "fallback": {"status": 100, "contentType": "\n", "body": ""}},
                 {"path": "/l", "upstream": "orders", "rateLimit": {"requests": 0, "periodSeconds": 0, "byHeader": ""}},
             ],
         });
@@ -741,13 +804,15 @@ mod tests {
             "routes[4]: takes requests that routes[3] takes",
             "routes[5]: requestHeaders: Host is the gateway's own",
             "routes[5]: requestHeaders: \"a b\" with \"c\" is no header",
-            "routes[6]: rateLimit.requests is 0, and 1 to 1000000 is accepted",
-            "routes[6]: rateLimit.periodSeconds is 0, and 0.1 to 3600 is accepted",
-            "routes[6]: rateLimit.byHeader: \"\" is no name of a header",
+            "routes[6]: fallback.status is 100, and 200 to 599 is accepted",
+            "routes[6]: fallback.contentType: \"\\n\" is no content type",
+            "routes[7]: rateLimit.requests is 0, and 1 to 1000000 is accepted",
+            "routes[7]: rateLimit.periodSeconds is 0, and 0.1 to 3600 is accepted",
+            "routes[7]: rateLimit.byHeader: \"\" is no name of a header",
         ] {
             assert!(mistakes.iter().any(|mistake| mistake.starts_with(expected)), "{expected}\nnot in {mistakes:#?}");
         }
-        assert_eq!(mistakes.len(), 17, "{mistakes:#?}");
+        assert_eq!(mistakes.len(), 19, "{mistakes:#?}");
     }
 
     #[test]
@@ -796,6 +861,8 @@ mod tests {
             "pins": [{"header": "x-canary", "value": "a b", "upstream": "orders"}],
             "requestHeaders": {"x-a": "1"}, "responseHeaders": {"x-b": "2"},
             "rateLimit": {"requests": 10, "periodSeconds": 1.5, "byHeader": "x-api-key"},
+            "maxRequestBytes": 1000, "maxReplyBytes": 0,
+            "fallback": {"status": 200, "contentType": "application/json", "body": "{\"orders\":[]}"},
         }]);
         let never = json!({
             "upstreams": {"a": {"url": "http://[::1]:8000", "breakerFailures": 0, "maxAgeSeconds": 0, "retries": 0}},

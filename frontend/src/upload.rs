@@ -28,6 +28,10 @@ struct Source<B> {
     kept_bytes: usize,
     /// The body ended with an error, so that no try can send it whole.
     broken: bool,
+    /// How much of it may still come.
+    allowed: u64,
+    /// More came.
+    too_long: bool,
     /// The try that may read; earlier ones are over.
     attempt: u32,
     /// When the upstream last got something to work on.
@@ -54,14 +58,16 @@ pub enum Late {
 }
 
 impl<B> RequestBody<B> {
-    /// A body of which nothing has been sent.
+    /// A body of which nothing has been sent, and of which at most `longest` bytes are accepted.
     #[must_use]
-    pub fn new(body: B) -> Arc<Self> {
+    pub fn new(body: B, longest: u64) -> Arc<Self> {
         let source = Source {
             body,
             kept: Some(Vec::new()),
             kept_bytes: 0,
             broken: false,
+            allowed: longest,
+            too_long: false,
             attempt: 0,
             advanced: Instant::now(),
             starved: false,
@@ -82,6 +88,12 @@ impl<B> RequestBody<B> {
     pub fn can_be_sent_again(&self) -> bool {
         let source = self.lock();
         source.kept.is_some() && !source.broken
+    }
+
+    /// Whether more of it came than is accepted, so that no try could be completed.
+    #[must_use]
+    pub fn is_too_long(&self) -> bool {
+        self.lock().too_long
     }
 
     /// Runs `work` until `limit` has passed since it began and since the body last advanced: a long upload is no slow upstream.
@@ -151,6 +163,12 @@ where
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
+                    let Some(allowed) = source.allowed.checked_sub(data.len() as u64) else {
+                        source.too_long = true;
+                        source.broken = true;
+                        return Poll::Ready(Some(Err("the request's body is too long".into())));
+                    };
+                    source.allowed = allowed;
                     source.keep(data);
                     upload.sent += 1;
                 }
@@ -210,7 +228,7 @@ mod tests {
     }
 
     fn body<const N: usize>(parts: [&[u8]; N]) -> Arc<RequestBody<Parts>> {
-        RequestBody::new(Parts(parts.into_iter().map(|part| Ok(Bytes::copy_from_slice(part))).collect()))
+        RequestBody::new(Parts(parts.into_iter().map(|part| Ok(Bytes::copy_from_slice(part))).collect()), u64::MAX)
     }
 
     async fn next(upload: &mut Upload<Parts>) -> Option<Bytes> {
@@ -251,11 +269,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_that_broke_is_not_sent_again() {
-        let body = RequestBody::new(Parts(VecDeque::from([Ok(Bytes::from("one")), Err("gone".into())])));
+        let body = RequestBody::new(Parts(VecDeque::from([Ok(Bytes::from("one")), Err("gone".into())])), u64::MAX);
         let upload = body.upload();
         assert!(body.can_be_sent_again());
         assert!(upload.collect().await.is_err());
         assert!(!body.can_be_sent_again());
+    }
+
+    #[tokio::test]
+    async fn more_than_is_accepted_ends_the_body() {
+        for (longest, fits) in [(5, false), (6, true)] {
+            let parts = [Ok(Bytes::from("one")), Ok(Bytes::from("two"))];
+            let body = RequestBody::new(Parts(VecDeque::from(parts)), longest);
+            assert_eq!(body.upload().collect().await.is_ok(), fits, "{longest}");
+            assert_eq!((body.is_too_long(), body.can_be_sent_again()), (!fits, fits), "{longest}");
+        }
     }
 
     #[tokio::test]

@@ -218,3 +218,52 @@ async fn a_client_that_asks_too_often_is_told_when_to_come_back_and_others_are_n
     until("the new table", async || routed.counts("route_table_reloads_total{outcome=\"in_force\"} 1")).await;
     assert_eq!(routed.ask("GET", "/x", "X-Api-Key: a\r\n").await.status, 429);
 }
+
+#[tokio::test]
+async fn bodies_are_as_long_as_their_route_allows() {
+    let long = Scripted::answering("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world").await;
+    let chunked = Scripted::answering(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello \r\n5\r\nworld\r\n0\r\n\r\n",
+    )
+    .await;
+    let entries = json!([
+        {"path": "/in", "upstream": "long", "maxRequestBytes": 4},
+        {"path": "/fits", "upstream": "long", "maxReplyBytes": 11},
+        {"path": "/long", "upstream": "long", "maxReplyBytes": 10},
+        {"path": "/chunked", "upstream": "chunked", "maxReplyBytes": 10},
+    ]);
+    let routed = Routed::start("bytes", &table(&[("long", &long), ("chunked", &chunked)], &entries));
+    let post = async |framing: &str, body: &str| {
+        let mut client = Wire::connect(routed.gateway.address).await.unwrap();
+        client.send(format!("POST /in HTTP/1.1\r\nHost: test\r\n{framing}\r\n\r\n{body}")).await.unwrap();
+        client.reply("POST").await.unwrap().status
+    };
+    assert_eq!(post("Content-Length: 5", "hello").await, 413);
+    assert_eq!(long.connections(), 0, "what its length gives away is not sent at all");
+    assert_eq!(post("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n").await, 413);
+
+    assert_eq!(routed.get("/fits").await.text(), "hello world");
+    assert_eq!(routed.get("/long").await.status, 502);
+    let mut client = Wire::connect(routed.gateway.address).await.unwrap();
+    client.send("GET /chunked HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+    assert!(client.reply("GET").await.is_err(), "it is cut off, so that nobody takes it for whole");
+}
+
+#[tokio::test]
+async fn a_fallback_stands_in_for_an_upstream_that_is_down_and_says_so() {
+    let up = named("up").await;
+    let down = Scripted::answering("").await;
+    let fallback = json!({"status": 200, "contentType": "application/json", "body": "[]"});
+    let entries = json!([
+        {"path": "/up", "upstream": "up", "fallback": fallback},
+        {"path": "/down", "upstream": "down", "fallback": fallback},
+    ]);
+    let mut table = table(&[("up", &up), ("down", &down)], &entries);
+    table["upstreams"]["down"]["url"] = "http://127.0.0.1:1".into();
+    let routed = Routed::start("fallback", &table);
+    let reply = routed.get("/up").await;
+    assert!(reply.text().starts_with("up") && reply.header("x-degraded").is_none());
+    let reply = routed.get("/down").await;
+    assert_eq!((reply.status, reply.text(), reply.header("x-degraded")), (200, "[]", Some("fallback")));
+    assert_eq!(reply.header("content-type"), Some("application/json"));
+}
