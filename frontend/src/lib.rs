@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod balance;
 pub mod breaker;
 pub mod budget;
+pub mod cors;
 pub mod download;
 pub mod endpoint;
 pub mod failure;
@@ -25,7 +26,8 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HOST, HeaderValue};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
+use service::body::Body;
 use service::environment::{Environment, Variable};
 use service::exchange::{Context, Reply};
 use service::identity::Identity;
@@ -38,7 +40,7 @@ use service::server::{App, Server};
 use backoff::MOST_RETRIES;
 use page::Page;
 use proxy::Proxy;
-use router::{Router, Source};
+use router::{Live, Router, Source};
 use table::{Defaults, Match, Table, Target};
 use upstream::{Origin, Resilience, Timeouts};
 
@@ -149,6 +151,9 @@ impl App for Frontend {
         }
         let live = self.proxy.live();
         let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if let Some(reply) = preflight(&live, &request, host, &path) {
+            return reply;
+        }
         match live.table.find(request.method(), host, &path) {
             Match::Route(place, route) if route.exact || matches!(own, Resolution::Unrouted(Unrouted::NotFound)) => {
                 let result = self.proxy.answer(request, &live, place, context).await;
@@ -184,6 +189,16 @@ impl Frontend {
         };
         Reply { route: route.path.into(), result }
     }
+}
+
+/// The answer to a browser that asks what it may do, where the route of what it wants to do has one.
+fn preflight<B>(live: &Live, request: &Request<B>, host: &str, path: &str) -> Option<Reply> {
+    let method = cors::preflight_for(request.method(), request.headers())?;
+    let Match::Route(_, route) = live.table.find(&method, host, path) else { return None };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    *response.headers_mut() = route.cors.as_ref()?.preflight(&method, request.headers());
+    Some(Reply { route: route.label(), result: Ok(response) })
 }
 
 /// The routes of this path take other methods: these.

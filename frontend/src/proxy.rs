@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http_body_util::Limited;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use service::body::Body;
@@ -49,6 +49,31 @@ impl Proxy {
     /// # Errors
     /// The problem to report: what was refused, or that the upstream gave no reply.
     pub async fn answer(
+        &self,
+        request: Request<Incoming>,
+        live: &Live,
+        place: usize,
+        context: &Context,
+    ) -> Result<Response<Body>, Problem> {
+        let Some(cors) = &live.table.routes[place].cors else {
+            return self.forward(request, live, place, context).await;
+        };
+        let origin = request.headers().get(ORIGIN).cloned();
+        match self.forward(request, live, place, context).await {
+            Ok(mut response) => {
+                cors.complete(origin.as_ref(), response.headers_mut());
+                Ok(response)
+            }
+            // Without these the page could not even read what went wrong.
+            Err(problem) => {
+                let mut headers = HeaderMap::new();
+                cors.complete(origin.as_ref(), &mut headers);
+                Err(headers.iter().fold(problem, |problem, (name, value)| problem.header(name.clone(), value.clone())))
+            }
+        }
+    }
+
+    async fn forward(
         &self,
         request: Request<Incoming>,
         live: &Live,

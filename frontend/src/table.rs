@@ -16,6 +16,7 @@ use service::route::Label;
 
 use crate::backoff::MOST_RETRIES;
 use crate::upstream::{Origin, Resilience, Timeouts};
+use crate::cors::Cors;
 use crate::{breaker, budget, path, rate_limit};
 
 /// The longest document that is read.
@@ -70,6 +71,8 @@ pub struct Route {
     pub pins: Vec<Pin>,
     /// How many requests a client may make; any number if none.
     pub rate_limit: Option<RateLimitTerms>,
+    /// What pages of other origins may do; nothing if none.
+    pub cors: Option<Cors>,
     /// The longest body of a request, in bytes.
     pub most_request_bytes: u64,
     /// The longest body of a reply, in bytes.
@@ -192,6 +195,7 @@ struct RouteEntry {
     #[serde(default)]
     pins: Vec<PinEntry>,
     rate_limit: Option<RateLimitEntry>,
+    cors: Option<CorsEntry>,
     max_request_bytes: Option<u64>,
     max_reply_bytes: Option<u64>,
     fallback: Option<FallbackEntry>,
@@ -207,6 +211,21 @@ struct PinEntry {
     header: String,
     value: String,
     upstream: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct CorsEntry {
+    origins: Vec<String>,
+    #[serde(default)]
+    methods: Vec<String>,
+    #[serde(default)]
+    headers: Vec<String>,
+    #[serde(default)]
+    expose_headers: Vec<String>,
+    #[serde(default)]
+    credentials: bool,
+    max_age_seconds: Option<f64>,
 }
 
 #[derive(Deserialize)]
@@ -265,6 +284,7 @@ impl Table {
             shares: vec![Share { upstream: name.into(), weight: 1 }],
             pins: Vec::new(),
             rate_limit: None,
+            cors: None,
             most_request_bytes: u64::MAX,
             most_reply_bytes: u64::MAX,
             fallback: None,
@@ -350,6 +370,18 @@ impl Route {
             if most < u64::MAX {
                 document[key] = most.into();
             }
+        }
+        if let Some(cors) = &self.cors {
+            let names = |names: &[HeaderName]| names.iter().map(HeaderName::to_string).collect::<Vec<_>>();
+            let origins: Vec<String> = cors.origins.iter().map(text).collect();
+            document["cors"] = json!({
+                "origins": if origins.is_empty() { vec!["*".to_owned()] } else { origins },
+                "methods": cors.methods.iter().map(Method::as_str).collect::<Vec<_>>(),
+                "headers": names(&cors.headers),
+                "exposeHeaders": names(&cors.expose),
+                "credentials": cors.credentials,
+                "maxAgeSeconds": cors.max_age.as_secs_f64(),
+            });
         }
         if let Some(fallback) = &self.fallback {
             document["fallback"] = json!({
@@ -535,13 +567,8 @@ impl RouteEntry {
                 mistakes.add(place, format!("host {host:?}: accepted is a name without a port, such as shop.example"));
             }
         }
-        let mut methods = Vec::new();
-        for text in &self.methods {
-            match Method::from_bytes(text.as_bytes()) {
-                Ok(method) if text.bytes().all(|b| b.is_ascii_uppercase()) => methods.push(method),
-                _ => mistakes.add(place, format!("method {text:?}: accepted is a name in upper case, such as GET")),
-            }
-        }
+        let methods = methods(place, &self.methods, mistakes);
+        let cors = self.cors.map(|entry| entry.check(place, mistakes));
         let shares = match (self.upstream, self.split) {
             (Some(upstream), split) if split.is_empty() => vec![Share { upstream, weight: 1 }],
             (None, split) if split.iter().any(|share| share.weight > 0) => split,
@@ -574,11 +601,64 @@ impl RouteEntry {
             shares,
             pins,
             rate_limit,
+            cors,
             most_request_bytes: self.max_request_bytes.unwrap_or(u64::MAX),
             most_reply_bytes: self.max_reply_bytes.unwrap_or(u64::MAX),
             fallback,
             request_headers: headers("requestHeaders", self.request_headers),
             response_headers: headers("responseHeaders", self.response_headers),
+        }
+    }
+}
+
+impl CorsEntry {
+    fn check(self, place: &str, mistakes: &mut Mistakes) -> Cors {
+        for (key, count) in [
+            ("origins", self.origins.len()),
+            ("methods", self.methods.len()),
+            ("headers", self.headers.len()),
+            ("exposeHeaders", self.expose_headers.len()),
+        ] {
+            mistakes.count(&format!("{place}.cors.{key}"), count, MOST_LISTED);
+        }
+        let any = self.origins == ["*"];
+        let mut origins = Vec::new();
+        for text in self.origins.iter().filter(|_| !any) {
+            // As browsers send it: a scheme and a host, without a path.
+            let bare = text.split_once("://").is_some_and(|(scheme, host)| !scheme.is_empty() && is_host(host));
+            match HeaderValue::from_str(text) {
+                Ok(origin) if bare => origins.push(origin),
+                _ => mistakes.add(place, format!("cors.origins: {text:?}: accepted is https://HOST or https://HOST:PORT, or * alone")),
+            }
+        }
+        if self.origins.is_empty() {
+            mistakes.add(place, "cors.origins is empty: name one, or leave cors out");
+        }
+        if any && self.credentials {
+            mistakes.add(place, "cors.credentials: browsers refuse it with any origin (*): name the origins");
+        }
+        let mut names = |key: &str, texts: &[String]| {
+            let mut names = Vec::new();
+            for text in texts {
+                match HeaderName::from_bytes(text.as_bytes()) {
+                    Ok(name) => names.push(name),
+                    Err(_) => mistakes.add(place, format!("cors.{key}: {text:?} is no name of a header")),
+                }
+            }
+            names
+        };
+        let (headers, expose) = (names("headers", &self.headers), names("exposeHeaders", &self.expose_headers));
+        let max_age = self.max_age_seconds.unwrap_or(5.0);
+        if !(0.0..=86_400.0).contains(&max_age) {
+            mistakes.add(place, format!("cors.maxAgeSeconds is {max_age}, and 0 to 86400 is accepted"));
+        }
+        Cors {
+            origins,
+            methods: methods(place, &self.methods, mistakes),
+            headers,
+            expose,
+            credentials: self.credentials,
+            max_age: Duration::from_secs_f64(max_age.clamp(0.0, 86_400.0)),
         }
     }
 }
@@ -639,6 +719,22 @@ impl Mistakes {
             self.add(place, format!("{count} entries, and {most} are accepted"));
         }
     }
+}
+
+fn methods(place: &str, texts: &[String], mistakes: &mut Mistakes) -> Vec<Method> {
+    let mut methods = Vec::new();
+    for text in texts {
+        match Method::from_bytes(text.as_bytes()) {
+            Ok(method) if text.bytes().all(|b| b.is_ascii_uppercase()) => methods.push(method),
+            _ => mistakes.add(place, format!("method {text:?}: accepted is a name in upper case, such as GET")),
+        }
+    }
+    methods
+}
+
+/// A name or address, with or without a port.
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
 }
 
 /// A path that the gateway would forward, less its last slash if it stands for all below it; `/` is all paths.
@@ -784,6 +880,9 @@ mod tests {
                 {"path": "/y"},
                 {"path": "/y", "split": [{"upstream": "orders", "weight": 0}]},
                 {"path": "/z", "upstream": "orders", "requestHeaders": {"Host": "x", "a b": "c"}},
+                {"path": "/c", "upstream": "orders", "cors": {"origins": ["*"], "credentials": true, "headers": [""]}},
+                {"path": "/d", "upstream": "orders", "cors": {"origins": ["shop.example", "https://a/b"], "maxAgeSeconds": -1}},
+                {"path": "/e", "upstream": "orders", "cors": {"origins": []}},
                 {"path": "/f", "upstream": "orders", "fallback": {"status": 100, "contentType": "\n", "body": ""}},
                 {"path": "/l", "upstream": "orders", "rateLimit": {"requests": 0, "periodSeconds": 0, "byHeader": ""}},
             ],
@@ -804,15 +903,21 @@ mod tests {
             "routes[4]: takes requests that routes[3] takes",
             "routes[5]: requestHeaders: Host is the gateway's own",
             "routes[5]: requestHeaders: \"a b\" with \"c\" is no header",
-            "routes[6]: fallback.status is 100, and 200 to 599 is accepted",
-            "routes[6]: fallback.contentType: \"\\n\" is no content type",
-            "routes[7]: rateLimit.requests is 0, and 1 to 1000000 is accepted",
-            "routes[7]: rateLimit.periodSeconds is 0, and 0.1 to 3600 is accepted",
-            "routes[7]: rateLimit.byHeader: \"\" is no name of a header",
+            "routes[6]: cors.credentials: browsers refuse it with any origin",
+            "routes[6]: cors.headers: \"\" is no name of a header",
+            "routes[7]: cors.origins: \"shop.example\": accepted is https://HOST",
+            "routes[7]: cors.origins: \"https://a/b\"",
+            "routes[7]: cors.maxAgeSeconds is -1, and 0 to 86400 is accepted",
+            "routes[8]: cors.origins is empty",
+            "routes[9]: fallback.status is 100, and 200 to 599 is accepted",
+            "routes[9]: fallback.contentType: \"\\n\" is no content type",
+            "routes[10]: rateLimit.requests is 0, and 1 to 1000000 is accepted",
+            "routes[10]: rateLimit.periodSeconds is 0, and 0.1 to 3600 is accepted",
+            "routes[10]: rateLimit.byHeader: \"\" is no name of a header",
         ] {
             assert!(mistakes.iter().any(|mistake| mistake.starts_with(expected)), "{expected}\nnot in {mistakes:#?}");
         }
-        assert_eq!(mistakes.len(), 19, "{mistakes:#?}");
+        assert_eq!(mistakes.len(), 25, "{mistakes:#?}");
     }
 
     #[test]
@@ -861,6 +966,8 @@ mod tests {
             "pins": [{"header": "x-canary", "value": "a b", "upstream": "orders"}],
             "requestHeaders": {"x-a": "1"}, "responseHeaders": {"x-b": "2"},
             "rateLimit": {"requests": 10, "periodSeconds": 1.5, "byHeader": "x-api-key"},
+            "cors": {"origins": ["https://a.example:8443"], "methods": ["PUT"], "headers": ["x-a"], "exposeHeaders": ["x-b"],
+                     "credentials": true, "maxAgeSeconds": 60},
             "maxRequestBytes": 1000, "maxReplyBytes": 0,
             "fallback": {"status": 200, "contentType": "application/json", "body": "{\"orders\":[]}"},
         }]);

@@ -267,3 +267,25 @@ async fn a_fallback_stands_in_for_an_upstream_that_is_down_and_says_so() {
     assert_eq!((reply.status, reply.text(), reply.header("x-degraded")), (200, "[]", Some("fallback")));
     assert_eq!(reply.header("content-type"), Some("application/json"));
 }
+
+#[tokio::test]
+async fn pages_of_named_origins_may_ask_and_their_questions_do_not_reach_the_upstream() {
+    let shop = named("shop").await;
+    let cors = json!({"origins": ["https://shop.example"], "methods": ["PUT"], "headers": ["content-type"]});
+    let entries = json!([{"path": "/", "upstream": "shop", "cors": cors}]);
+    let routed = Routed::start("cors", &table(&[("shop", &shop)], &entries));
+    let asked = "Origin: https://shop.example\r\nAccess-Control-Request-Method: PUT\r\n";
+    let answer = routed.ask("OPTIONS", "/cart", asked).await;
+    assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some("https://shop.example")));
+    assert_eq!(answer.header("access-control-allow-headers"), Some("content-type"));
+    assert_eq!(shop.connections(), 0);
+
+    let reply = routed.ask("PUT", "/cart", "Origin: https://shop.example\r\nContent-Length: 0\r\n").await;
+    assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, Some("https://shop.example")));
+    let reply = routed.ask("GET", "/cart", "Origin: https://evil.example\r\n").await;
+    assert_eq!((reply.status, reply.header("access-control-allow-origin"), reply.header("vary")), (200, None, Some("origin")));
+    let refused = routed.ask("GET", "/a//b", "Origin: https://shop.example\r\n").await;
+    assert_eq!((refused.status, refused.header("access-control-allow-origin")), (400, Some("https://shop.example")));
+    // No question of a browser: the upstream's to answer.
+    assert!(routed.ask("OPTIONS", "/cart", "").await.text().starts_with("shop"));
+}
