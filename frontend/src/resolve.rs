@@ -4,12 +4,16 @@
 //! search path one lookup is up to ten queries. So an answer is used for a second; then the next connection starts a
 //! lookup in the background and takes the old answer meanwhile, so that a slow name service delays no request that has
 //! somewhere to go. After half a minute the old answer is no longer used.
+//!
+//! A lookup goes on when whoever asked has given up. Else a name service that takes longer than a connect may take would
+//! never be heard, and each request would ask it anew.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 /// How long an answer is used as it is.
@@ -54,19 +58,29 @@ impl Resolver {
         match self.recent(STALE) {
             Some(answer) if answer.at.elapsed() < FRESH => Ok(answer.addresses),
             Some(answer) => {
-                let resolver = Arc::clone(self);
-                tokio::spawn(async move {
-                    if let Err(error) = resolver.refresh().await {
-                        tracing::warn!(host = resolver.host, %error, "the name does not resolve, keeping the last answer");
-                    }
-                });
+                self.look_up();
                 Ok(answer.addresses)
             }
-            None => self.refresh().await,
+            None => self.look_up().await.unwrap_or_else(|error| Err(io::Error::other(error))),
         }
     }
 
+    /// Looks the name up in the background, where that is needed.
+    pub fn look_up(self: &Arc<Self>) -> JoinHandle<io::Result<Arc<[SocketAddr]>>> {
+        let resolver = Arc::clone(self);
+        tokio::spawn(async move {
+            let found = resolver.refresh().await;
+            if let Err(error) = &found {
+                tracing::warn!(host = resolver.host, %error, "the name does not resolve");
+            }
+            found
+        })
+    }
+
     async fn refresh(&self) -> io::Result<Arc<[SocketAddr]>> {
+        if let Some(address) = self.literal {
+            return Ok(Arc::new([address]));
+        }
         let _alone = self.lookup.lock().await;
         if let Some(answer) = self.recent(FRESH) {
             return Ok(answer.addresses);
@@ -99,6 +113,21 @@ mod tests {
         assert_eq!(*literal.addresses().await.unwrap(), ["[::1]:80".parse().unwrap()]);
         let name = Arc::new(Resolver::new("localhost".into(), 80));
         assert!(name.addresses().await.unwrap().iter().all(|address| address.ip().is_loopback()));
+    }
+
+    #[tokio::test]
+    async fn a_lookup_goes_on_when_whoever_asked_has_given_up() {
+        let resolver = Arc::new(Resolver::new("localhost".into(), 80));
+        // The name service takes longer than the asker has.
+        let slow = resolver.lookup.lock().await;
+        assert!(tokio::time::timeout(Duration::from_millis(20), resolver.addresses()).await.is_err());
+        drop(slow);
+        let heard = async {
+            while resolver.recent(STALE).is_none() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(20), heard).await.is_ok(), "its answer was thrown away");
     }
 
     #[tokio::test(start_paused = true)]

@@ -183,9 +183,12 @@ impl Upstream {
     pub fn new(name: &str, target: Target, metrics: &Metrics) -> Self {
         let Target { origin, timeouts, resilience } = target;
         let upstream = UpstreamLabel { upstream: name.to_owned() };
+        let resolver = Arc::new(Resolver::new(origin.host.clone(), origin.port));
+        // Before the first request needs it: a new pod gets its share of the traffic at once.
+        drop(resolver.look_up());
         Self {
             authority: HeaderValue::try_from(&origin.authority).expect("an authority is ASCII"),
-            resolver: Arc::new(Resolver::new(origin.host.clone(), origin.port)),
+            resolver,
             endpoints: Endpoints::new(Connecting {
                 idle: timeouts.idle,
                 max_age: timeouts.max_age,
