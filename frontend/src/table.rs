@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 use service::route::Label;
 
 use crate::backoff::MOST_RETRIES;
-use crate::upstream::{Origin, Resilience, Timeouts};
 use crate::cors::Cors;
+use crate::upstream::{Origin, Resilience, Timeouts};
 use crate::{breaker, budget, path, rate_limit};
 
 /// The longest document that is read.
@@ -628,7 +628,10 @@ impl CorsEntry {
             let bare = text.split_once("://").is_some_and(|(scheme, host)| !scheme.is_empty() && is_host(host));
             match HeaderValue::from_str(text) {
                 Ok(origin) if bare => origins.push(origin),
-                _ => mistakes.add(place, format!("cors.origins: {text:?}: accepted is https://HOST or https://HOST:PORT, or * alone")),
+                _ => mistakes.add(
+                    place,
+                    format!("cors.origins: {text:?}: accepted is https://HOST or https://HOST:PORT, or * alone"),
+                ),
             }
         }
         if self.origins.is_empty() {

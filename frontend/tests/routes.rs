@@ -283,7 +283,10 @@ async fn pages_of_named_origins_may_ask_and_their_questions_do_not_reach_the_ups
     let reply = routed.ask("PUT", "/cart", "Origin: https://shop.example\r\nContent-Length: 0\r\n").await;
     assert_eq!((reply.status, reply.header("access-control-allow-origin")), (200, Some("https://shop.example")));
     let reply = routed.ask("GET", "/cart", "Origin: https://evil.example\r\n").await;
-    assert_eq!((reply.status, reply.header("access-control-allow-origin"), reply.header("vary")), (200, None, Some("origin")));
+    assert_eq!(
+        (reply.status, reply.header("access-control-allow-origin"), reply.header("vary")),
+        (200, None, Some("origin"))
+    );
     let refused = routed.ask("GET", "/a//b", "Origin: https://shop.example\r\n").await;
     assert_eq!((refused.status, refused.header("access-control-allow-origin")), (400, Some("https://shop.example")));
     // No question of a browser: the upstream's to answer.
