@@ -137,7 +137,7 @@ impl App for Backend {
             Resolution::Unrouted(unrouted) => return unrouted.reply(),
         };
         let result = self.respond(route.endpoint, id, &head, body, server).await;
-        Reply { route: route.path, result }
+        Reply { route: route.path.into(), result }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The real program: arguments, settings, signals, exit codes.
 
+#[path = "../../service/tests/program/mod.rs"]
+mod program;
 #[path = "../../service/tests/wire/mod.rs"]
 mod wire;
 
-use std::io::{BufRead, BufReader, Lines};
-use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Command, Output};
 
+use program::{Program, address};
 use serde_json::Value;
 use wire::{Wire, get};
 
@@ -58,66 +59,13 @@ fn a_taken_port_is_one_clear_message() {
     assert!(text.contains(&format!("cannot listen on 127.0.0.1:{port}")) && text.contains("PORT"), "{text}");
 }
 
-/// A running program, killed if the test fails before it has ended.
-struct Program {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Program {
-    fn start(environment: &[(&str, &str)]) -> Self {
-        Self::spawn(&mut Command::new(PROGRAM), environment)
-    }
-
-    /// Starts with at most `files` open files.
-    fn start_with_files(files: u32) -> Self {
-        let script = format!("ulimit -n {files} && exec {PROGRAM}");
-        Self::spawn(Command::new("/bin/sh").args(["-c", &script]), &[])
-    }
-
-    fn spawn(command: &mut Command, environment: &[(&str, &str)]) -> Self {
-        let mut child = command
-            .env_clear()
-            .envs([("BIND_ADDRESS", "127.0.0.1"), ("PORT", "0"), ("METRICS_PORT", "0"), ("POD_NAME", "backend-7")])
-            .envs(environment.iter().copied())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines }
-    }
-
-    /// Reads log lines up to the one with `message`.
-    fn line(&mut self, message: &str) -> Value {
-        for line in self.lines.by_ref() {
-            let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
-            if line["message"].as_str().unwrap().starts_with(message) {
-                return line;
-            }
-        }
-        panic!("the program ended without the line {message:?}");
-    }
-
-    fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn address(line: &Value, key: &str) -> SocketAddr {
-    line[key].as_str().unwrap().parse().unwrap()
+fn start(environment: &[(&str, &str)]) -> Program {
+    Program::spawn(&mut Command::new(PROGRAM), environment)
 }
 
 #[tokio::test]
 async fn sigterm_drains_and_exits_0_with_every_step_logged() {
-    let mut program = Program::start(&[("DRAIN_SECONDS", "0.2")]);
+    let mut program = start(&[("DRAIN_SECONDS", "0.2"), ("POD_NAME", "backend-7")]);
     assert_eq!(program.line("starting")["pod"], "backend-7");
     let listening = program.line("listening");
     let service = address(&listening, "address");
@@ -146,7 +94,7 @@ async fn sigterm_drains_and_exits_0_with_every_step_logged() {
 
 #[tokio::test]
 async fn a_request_that_outlives_the_deadline_is_reported_by_the_exit_code() {
-    let mut program = Program::start(&[("DRAIN_SECONDS", "0"), ("LONGEST_REQUEST_SECONDS", "0.05")]);
+    let mut program = start(&[("DRAIN_SECONDS", "0"), ("LONGEST_REQUEST_SECONDS", "0.05")]);
     let service = address(&program.line("listening"), "address");
     let mut slow = Wire::connect(service).await.unwrap();
     slow.send("GET /api/cpu-burn?ms=10000 HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
@@ -159,7 +107,7 @@ async fn a_request_that_outlives_the_deadline_is_reported_by_the_exit_code() {
 
 #[tokio::test]
 async fn metrics_have_a_port_of_their_own() {
-    let mut program = Program::start(&[]);
+    let mut program = start(&[]);
     let listening = program.line("listening");
     let (service, metrics) = (address(&listening, "address"), address(&listening, "metrics_address"));
     program.line("ready");
@@ -183,7 +131,7 @@ async fn metrics_have_a_port_of_their_own() {
 
 #[tokio::test]
 async fn faults_are_announced_at_the_start_and_in_replies() {
-    let mut program = Program::start(&[("FAULT_NEVER_READY", "true"), ("FAULT_HEALTH_BEHIND_BURN", "true")]);
+    let mut program = start(&[("FAULT_NEVER_READY", "true"), ("FAULT_HEALTH_BEHIND_BURN", "true")]);
     for name in ["never-ready", "health-behind-burn"] {
         let line = program.line("fault");
         assert_eq!((&line["name"], &line["level"]), (&name.into(), &"WARN".into()), "{line}");
@@ -195,9 +143,9 @@ async fn faults_are_announced_at_the_start_and_in_replies() {
 
 #[tokio::test]
 async fn a_crash_on_purpose_exits_1_when_it_is_due() {
-    let mut at_once = Program::start(&[("FAULT_CRASH_AFTER_SECONDS", "0")]);
+    let mut at_once = start(&[("FAULT_CRASH_AFTER_SECONDS", "0")]);
     assert_eq!(at_once.child.wait().unwrap().code(), Some(1));
-    let mut later = Program::start(&[("FAULT_CRASH_AFTER_SECONDS", "0.5")]);
+    let mut later = start(&[("FAULT_CRASH_AFTER_SECONDS", "0.5")]);
     let service = address(&later.line("listening"), "address");
     assert_eq!(get(service, "/ready").await.status, 200);
     assert_eq!(later.line("the process ends")["fault"], "crash");
@@ -206,7 +154,7 @@ async fn a_crash_on_purpose_exits_1_when_it_is_due() {
 
 #[tokio::test]
 async fn a_program_that_ignores_sigterm_serves_on() {
-    let mut program = Program::start(&[("FAULT_IGNORE_TERM", "true"), ("DRAIN_SECONDS", "0")]);
+    let mut program = start(&[("FAULT_IGNORE_TERM", "true"), ("DRAIN_SECONDS", "0")]);
     let service = address(&program.line("listening"), "address");
     program.line("ready");
     program.signal("-TERM");
@@ -217,7 +165,7 @@ async fn a_program_that_ignores_sigterm_serves_on() {
 
 #[tokio::test]
 async fn allocated_memory_is_resident() {
-    let mut program = Program::start(&[("FAULT_MEMORY_MIB_PER_SECOND", "200")]);
+    let mut program = start(&[("FAULT_MEMORY_MIB_PER_SECOND", "200")]);
     let metrics = address(&program.line("listening"), "metrics_address");
     wire::until("60 MiB", async || {
         let text = get(metrics, "/metrics").await.text().to_owned();
@@ -230,7 +178,8 @@ async fn allocated_memory_is_resident() {
 /// With every file descriptor in use, the program waits without spinning, and goes on when one is free.
 #[tokio::test]
 async fn running_out_of_file_descriptors_is_survived() {
-    let mut program = Program::start_with_files(40);
+    let script = format!("ulimit -n 40 && exec {PROGRAM}");
+    let mut program = Program::spawn(Command::new("/bin/sh").args(["-c", &script]), &[]);
     let service = address(&program.line("listening"), "address");
     let mut clients = Vec::new();
     for _ in 0..60 {

@@ -37,6 +37,8 @@ load.service: there is no service {{ $root.Values.load.service | quote }}, and t
 services.{{ $name }}.upstream.service: there is no service {{ $service.upstream.service | quote }}, and there are: {{ $names }}. Correct the name, or give upstream.url.
 {{- else if eq $name $service.upstream.service }}
 services.{{ $name }}.upstream.service: {{ $name }} would send every request to itself. Name another service, or give upstream.url.
+{{- else if and $service.upstream.headless (not (index $services $service.upstream.service).service.headless) }}
+services.{{ $name }}.upstream.headless: {{ $service.upstream.service }} has no headless Service. Set services.{{ $service.upstream.service }}.service.headless to true.
 {{- end -}}
 {{- end -}}
 {{- end -}}

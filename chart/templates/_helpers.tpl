@@ -92,6 +92,11 @@ app.kubernetes.io/component: {{ .name }}
 {{- .Values.client.image.tag | default .Chart.AppVersion -}}
 {{- end -}}
 
+{{/* Takes root and name: the name that has the addresses of a service's pods. */}}
+{{- define "practice.headlessName" -}}
+{{- include "practice.name" (dict "root" .root "name" (print .name .root.Values.names.serviceSuffix "-headless")) -}}
+{{- end -}}
+
 {{/* Takes root and name: the address at which pods of the same namespace reach a service. */}}
 {{- define "practice.url" -}}
 {{- $service := index (include "practice.services" .root | fromYaml) .name -}}

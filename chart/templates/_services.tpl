@@ -66,7 +66,11 @@ Numbers go through toJson because a template prints 1000000 as 1e+06.
   "UPSTREAM_TRY_TIMEOUT_SECONDS" $service.upstream.tryTimeoutSeconds
   "UPSTREAM_TIMEOUT_SECONDS" $service.upstream.timeoutSeconds
   "UPSTREAM_IDLE_SECONDS" $service.upstream.idleSeconds
-  "UPSTREAM_MAX_AGE_SECONDS" $service.upstream.maxAgeSeconds) -}}
+  "UPSTREAM_MAX_AGE_SECONDS" $service.upstream.maxAgeSeconds
+  "UPSTREAM_RETRIES" $service.upstream.retries
+  "UPSTREAM_RETRY_BUDGET_PERCENT" $service.upstream.retryBudgetPercent
+  "UPSTREAM_BREAKER_FAILURES" $service.upstream.breakerFailures
+  "UPSTREAM_BREAKER_OPEN_SECONDS" $service.upstream.breakerOpenSeconds) -}}
 {{- end -}}
 {{- $settings = merge $settings (include "practice.faults" $service | fromYaml) -}}
 {{- range $variable, $value := $service.env -}}
@@ -105,7 +109,13 @@ Numbers go through toJson because a template prints 1000000 as 1e+06.
 
 {{/* Takes root and service. */}}
 {{- define "practice.upstreamUrl" -}}
-{{- include "practice.url" (dict "root" .root "name" .service.upstream.service) -}}
+{{- $name := .service.upstream.service -}}
+{{- if .service.upstream.headless -}}
+{{- $upstream := index (include "practice.services" .root | fromYaml) $name -}}
+http://{{ include "practice.headlessName" (dict "root" .root "name" $name) }}:{{ int $upstream.service.targetPort }}
+{{- else -}}
+{{- include "practice.url" (dict "root" .root "name" $name) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* Takes a service: the pods that are always wanted. */}}

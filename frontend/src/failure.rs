@@ -1,8 +1,10 @@
 //! Why an upstream gave no reply.
 
 use std::io;
+use std::time::Duration;
 
 use hyper::StatusCode;
+use hyper::header::{HeaderValue, RETRY_AFTER};
 use service::problem::Problem;
 
 /// A try that brought no reply.
@@ -24,16 +26,15 @@ pub enum Failure {
     Timeout,
     /// The client stopped sending its request's body.
     ClientStalled,
+    /// Too many have failed; the breaker is open, at least for so long.
+    Open(Duration),
 }
 
 impl Failure {
-    /// Nothing of the request can have reached the upstream, so that another try is safe whatever the method.
+    /// It is the upstream's, and not the client's.
     #[must_use]
-    pub fn never_written(&self) -> bool {
-        match self {
-            Self::Resolve(_) | Self::Connect(_) | Self::ConnectTimeout | Self::Unsent(_) => true,
-            Self::Broken(_) | Self::Switched | Self::Timeout | Self::ClientStalled => false,
-        }
+    pub fn is_of_the_upstream(&self) -> bool {
+        !matches!(self, Self::ClientStalled)
     }
 
     /// The reason as a short label of metrics and logs.
@@ -48,6 +49,7 @@ impl Failure {
             Self::Switched => "switched",
             Self::Timeout => "timeout",
             Self::ClientStalled => "client_stalled",
+            Self::Open(_) => "open",
         }
     }
 
@@ -60,7 +62,9 @@ impl Failure {
                 Some(source) => format!("{error}: {source}"),
                 None => error.to_string(),
             },
-            Self::ConnectTimeout | Self::Switched | Self::Timeout | Self::ClientStalled => String::new(),
+            Self::ConnectTimeout | Self::Switched | Self::Timeout | Self::ClientStalled | Self::Open(_) => {
+                String::new()
+            }
         }
     }
 
@@ -77,6 +81,14 @@ impl Failure {
             Self::ClientStalled => {
                 let detail = "the request's body stopped before its end";
                 return Problem::new(StatusCode::REQUEST_TIMEOUT, detail);
+            }
+            Self::Open(retry_after) => {
+                let detail = format!("upstream {upstream} is not asked: its last requests failed");
+                // Rounded up: who comes back a moment too early is refused again.
+                let seconds = retry_after.as_millis().div_ceil(1000) as u64;
+                return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+                    .upstream(upstream)
+                    .header(RETRY_AFTER, HeaderValue::from(seconds));
             }
         };
         Problem::new(status, format!("upstream {upstream} {what}")).upstream(upstream)

@@ -1,30 +1,48 @@
 //! The frontend: a streaming gateway to the backend, and the dashboard page.
 
+pub mod backoff;
+pub mod balance;
+pub mod breaker;
+pub mod budget;
+pub mod cors;
+pub mod download;
+pub mod endpoint;
 pub mod failure;
 mod headers;
 mod page;
 pub mod path;
 pub mod pool;
 pub mod proxy;
+pub mod random;
+pub mod rate_limit;
 pub mod resolve;
-pub mod transfer;
+pub mod router;
+pub mod table;
+pub mod upload;
 pub mod upstream;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::{ALLOW, HOST, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use service::body::Body;
 use service::environment::{Environment, Variable};
 use service::exchange::{Context, Reply};
 use service::identity::Identity;
 use service::metrics::Metrics;
 use service::probe::Probe;
-use service::route::{Methods, Resolution, Route, resolve};
+use service::problem::Problem;
+use service::route::{Methods, Resolution, UNKNOWN, Unrouted, resolve};
 use service::server::{App, Server};
 
+use backoff::MOST_RETRIES;
 use page::Page;
 use proxy::Proxy;
-use upstream::{Origin, Timeouts, Upstream};
+use router::{Live, Router, Source};
+use table::{Defaults, Match, Table, Target};
+use upstream::{Origin, Resilience, Timeouts};
 
 /// The frontend.
 pub struct Frontend {
@@ -36,25 +54,23 @@ pub struct Frontend {
 /// The frontend's own settings.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the backend is.
-    pub backend: Origin,
-    /// How long to wait for it.
-    pub timeouts: Timeouts,
-    /// Fault: `/ready` asks the upstream's `/ready`, so that one dead service takes down all in front of it.
+    /// Which requests go where.
+    pub routes: Source,
+    /// Fault: `/ready` asks the upstreams' `/ready`, so that one dead service takes down all in front of it.
     pub ready_needs_upstream: bool,
 }
 
-/// What answers a route.
+/// What answers a path that is the frontend's own.
 #[derive(Debug, Clone, Copy)]
 enum Endpoint {
     Probe(Probe),
     Index,
     Asset,
-    Proxy,
 }
 
-const TABLE: &[Route<Endpoint>] = &[
-    Route { path: "/proxy/{*rest}", methods: Methods::Any, endpoint: Endpoint::Proxy },
+/// The paths of the frontend itself. No route can take a probe's, or the table could make the pod unready; the page's gives
+/// way to a route for exactly that path.
+const TABLE: &[service::route::Route<Endpoint>] = &[
     get("/health", Endpoint::Probe(Probe::Health)),
     // A dead backend must not take the gateway out of its Service, so readiness is the gateway's own.
     get("/ready", Endpoint::Probe(Probe::Ready)),
@@ -63,8 +79,8 @@ const TABLE: &[Route<Endpoint>] = &[
     get("/ui/{file}", Endpoint::Asset),
 ];
 
-const fn get(path: &'static str, endpoint: Endpoint) -> Route<Endpoint> {
-    Route { path, methods: Methods::Get, endpoint }
+const fn get(path: &'static str, endpoint: Endpoint) -> service::route::Route<Endpoint> {
+    service::route::Route { path, methods: Methods::Get, endpoint }
 }
 
 impl App for Frontend {
@@ -77,17 +93,34 @@ impl App for Frontend {
             Variable {
                 name: "BACKEND_URL",
                 default: "http://127.0.0.1:8000",
-                about: "where /proxy/... leads: /proxy/items is /api/items there",
+                about: "where /proxy/... leads without ROUTES_FILE: /proxy/items is /api/items there",
             },
             "http://HOST or http://HOST:PORT without a path, such as http://backend:8000",
             Origin::parse,
         );
+        let defaults = Defaults { timeouts: timeouts(environment), resilience: resilience(environment) };
+        let Defaults { timeouts, resilience } = defaults;
+        let one = Table::of_one(Target { origin: backend, timeouts, resilience });
+        let file = environment.optional_text(
+            "ROUTES_FILE",
+            "route table, JSON, read again when its content changes; it replaces BACKEND_URL",
+        );
+        let file = file.map(PathBuf::from);
+        let table = file.as_ref().map_or(Ok(one), |file| router::read(file, defaults));
+        let table = table.unwrap_or_else(|refused| {
+            let value = file.as_ref().map_or_else(String::new, |file| file.display().to_string());
+            environment.refuse(
+                "ROUTES_FILE",
+                &value,
+                &format!("a file with a route table, and this one is none: {refused}"),
+            );
+            Table::default()
+        });
         Config {
-            backend,
-            timeouts: timeouts(environment),
+            routes: Source { file, defaults, table },
             ready_needs_upstream: environment.switch(
                 "FAULT_READY_NEEDS_UPSTREAM",
-                "fault: /ready asks the upstream's /ready, and answers 503 without it",
+                "fault: /ready asks the upstreams' /ready, and answers 503 without them",
             ),
         }
     }
@@ -97,32 +130,86 @@ impl App for Frontend {
     }
 
     fn new(config: Config, identity: &Identity, metrics: &mut Metrics) -> Self {
-        let upstream = Upstream::new(config.backend, config.timeouts, metrics);
+        let router = Router::start(config.routes, metrics);
         Self {
             page: Page::new(),
-            proxy: Proxy::new(upstream, &identity.service),
+            proxy: Proxy::new(router, &identity.service),
             ready_needs_upstream: config.ready_needs_upstream,
         }
     }
 
+    /// `/routes` has the route table in force.
+    fn inspect(&self, path: &str) -> Option<String> {
+        (path == "/routes").then(|| self.proxy.live().table.document().to_string())
+    }
+
     async fn answer(&self, server: &Server, request: Request<Incoming>, context: &Context) -> Reply {
         let path = request.uri().path().to_owned();
-        let (route, rest) = match resolve(TABLE, request.method(), &path) {
+        let own = resolve(TABLE, request.method(), &path);
+        if Probe::is_at(&path) {
+            return self.answer_own(server, request, own).await;
+        }
+        let live = self.proxy.live();
+        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if let Some(reply) = preflight(&live, &request, host, &path) {
+            return reply;
+        }
+        match live.table.find(request.method(), host, &path) {
+            Match::Route(place, route) if route.exact || matches!(own, Resolution::Unrouted(Unrouted::NotFound)) => {
+                let result = self.proxy.answer(request, &live, place, context).await;
+                Reply { route: route.label(), result }
+            }
+            Match::OtherMethods(methods) if matches!(own, Resolution::Unrouted(Unrouted::NotFound)) => {
+                not_allowed(methods)
+            }
+            Match::Route(..) | Match::OtherMethods(_) | Match::None => self.answer_own(server, request, own).await,
+        }
+    }
+}
+
+impl Frontend {
+    async fn answer_own(
+        &self,
+        server: &Server,
+        request: Request<Incoming>,
+        own: Resolution<'_, '_, Endpoint>,
+    ) -> Reply {
+        let (route, rest) = match own {
             Resolution::Found(route, rest) => (route, rest),
             Resolution::Unrouted(unrouted) => return unrouted.reply(),
         };
         let result = match route.endpoint {
             Endpoint::Probe(Probe::Ready) if self.ready_needs_upstream => {
-                let upstream = self.proxy.upstream_is_ready(request.into_body()).await;
-                Ok(Probe::Ready.answer_if(upstream, server))
+                let upstreams = self.proxy.upstreams_are_ready(request.into_body()).await;
+                Ok(Probe::Ready.answer_if(upstreams, server))
             }
             Endpoint::Probe(probe) => Ok(probe.answer(server)),
             Endpoint::Index => self.page.answer("index.html", request.headers()),
             Endpoint::Asset => self.page.answer(rest, request.headers()),
-            Endpoint::Proxy => self.proxy.answer(request, rest, context).await,
         };
-        Reply { route: route.path, result }
+        Reply { route: route.path.into(), result }
     }
+}
+
+/// The answer to a browser that asks what it may do, where the route of what it wants to do has one.
+fn preflight<B>(live: &Live, request: &Request<B>, host: &str, path: &str) -> Option<Reply> {
+    let method = cors::preflight_for(request.method(), request.headers())?;
+    let Match::Route(_, route) = live.table.find(&method, host, path) else { return None };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    *response.headers_mut() = route.cors.as_ref()?.preflight(&method, request.headers());
+    Some(Reply { route: route.label(), result: Ok(response) })
+}
+
+/// The routes of this path take other methods: these.
+fn not_allowed(methods: &[Method]) -> Reply {
+    let methods = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("this path takes {methods}"));
+    let problem = match HeaderValue::try_from(methods) {
+        Ok(methods) => problem.header(ALLOW, methods),
+        Err(_) => problem,
+    };
+    Reply { route: UNKNOWN.into(), result: Err(problem) }
 }
 
 fn timeouts(environment: &mut Environment) -> Timeouts {
@@ -161,4 +248,37 @@ fn timeouts(environment: &mut Environment) -> Timeouts {
         environment.refuse("UPSTREAM_TRY_TIMEOUT_SECONDS", &value, &accepted);
     }
     timeouts
+}
+
+fn resilience(environment: &mut Environment) -> Resilience {
+    let mut number = |name, default, most, about| environment.number(Variable { name, default, about }, 0, most) as u32;
+    let retries = number(
+        "UPSTREAM_RETRIES",
+        "3",
+        u64::from(MOST_RETRIES),
+        "tries after the first, where they are safe: nothing was sent, or the method is idempotent and the body was kept",
+    );
+    let percent = number(
+        "UPSTREAM_RETRY_BUDGET_PERCENT",
+        "20",
+        100,
+        "retries of all requests together, in percent of those of the last 10 s; 10 a second besides are always free",
+    );
+    let failures = number(
+        "UPSTREAM_BREAKER_FAILURES",
+        "5",
+        1_000_000,
+        "requests in a row without a reply, retries included, after which the upstream is not asked for a while; 0 is never",
+    );
+    let open = Variable {
+        name: "UPSTREAM_BREAKER_OPEN_SECONDS",
+        default: "30",
+        about: "how long it is not asked, until one request finds out whether it is back",
+    };
+    Resilience {
+        retries,
+        budget: budget::Terms { percent, ..budget::Terms::default() },
+        breaker: (failures > 0)
+            .then(|| breaker::Terms { failures, open: environment.seconds(open, Duration::from_millis(10)) }),
+    }
 }

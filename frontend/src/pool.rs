@@ -11,7 +11,7 @@ use std::time::Duration;
 use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
-use crate::transfer::Upload;
+use crate::upload::Upload;
 
 /// The most idle connections kept. A burst that needed more is over when that many are idle.
 const MOST_IDLE: usize = 512;

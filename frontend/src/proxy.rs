@@ -1,92 +1,213 @@
 //! The gateway: from a client's request to the upstream's and back.
 
-use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderValue};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Limited;
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use service::body::Body;
 use service::exchange::Context;
 use service::problem::Problem;
+use tokio::time::Instant;
 
-use crate::transfer::Upload;
-use crate::upstream::Upstream;
+use crate::download::Download;
+use crate::rate_limit::Verdict;
+use crate::router::{Live, Router};
+use crate::table::{ClientKey, Fallback, Route};
+use crate::upload::RequestBody;
 use crate::{headers, path};
 
-/// What the prefix of the gateway stands for at the upstream.
-const PREFIX: &str = "/api/";
-
-/// Forwards requests to an upstream.
+/// Forwards requests as the route table says.
 pub struct Proxy {
-    upstream: Upstream,
+    router: Arc<Router>,
+    /// What the clock of rate limits counts from.
+    epoch: Instant,
     /// This hop in the Via header of requests.
     via: HeaderValue,
 }
 
 impl Proxy {
-    /// Forwards to `upstream`; `name` stands for this gateway in the Via header.
+    /// Forwards by the tables of `router`; `name` stands for this gateway in the Via header.
     #[must_use]
-    pub fn new(upstream: Upstream, name: &str) -> Self {
+    pub fn new(router: Arc<Router>, name: &str) -> Self {
         // A name that the configuration let through is visible ASCII.
         let via = HeaderValue::try_from(format!("1.1 {name}"));
-        Self { upstream, via: via.unwrap_or(HeaderValue::from_static("1.1 gateway")) }
+        Self { router, epoch: Instant::now(), via: via.unwrap_or(HeaderValue::from_static("1.1 gateway")) }
     }
 
-    /// Answers a request for `rest`, the path below the gateway's prefix.
+    /// The table in force now.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        self.router.live()
+    }
+
+    /// Answers a request that the route at `place` of the table `live` takes.
     ///
     /// # Errors
     /// The problem to report: what was refused, or that the upstream gave no reply.
     pub async fn answer(
         &self,
         request: Request<Incoming>,
-        rest: &str,
+        live: &Live,
+        place: usize,
         context: &Context,
     ) -> Result<Response<Body>, Problem> {
+        let Some(cors) = &live.table.routes[place].cors else {
+            return self.forward(request, live, place, context).await;
+        };
+        let origin = request.headers().get(ORIGIN).cloned();
+        match self.forward(request, live, place, context).await {
+            Ok(mut response) => {
+                cors.complete(origin.as_ref(), response.headers_mut());
+                Ok(response)
+            }
+            // Without these the page could not even read what went wrong.
+            Err(problem) => {
+                let mut headers = HeaderMap::new();
+                cors.complete(origin.as_ref(), &mut headers);
+                Err(headers.iter().fold(problem, |problem, (name, value)| problem.header(name.clone(), value.clone())))
+            }
+        }
+    }
+
+    async fn forward(
+        &self,
+        request: Request<Incoming>,
+        live: &Live,
+        place: usize,
+        context: &Context,
+    ) -> Result<Response<Body>, Problem> {
+        let route = &live.table.routes[place];
+        let verdict = self.judge(&request, live, place, context);
+        if let Some(refused) = verdict.filter(|verdict| !verdict.admitted) {
+            let detail = "this client has made as many requests as it may for now";
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
+            let problem = problem.header(RETRY_AFTER, seconds(refused.retry_after));
+            return Err(allowance(route, refused)
+                .into_iter()
+                .fold(problem, |problem, (name, value)| problem.header(name, value)));
+        }
         if request.method() == Method::TRACE {
             // It would show the client what the gateway adds (RFC 9110, section 9.3.8).
             let detail = "TRACE is not forwarded";
             return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, detail));
         }
-        path::check(rest)?;
         let (mut head, body) = request.into_parts();
-        head.uri = target(rest, head.uri.query())?;
+        let length = body.size_hint().lower();
+        if length > route.most_request_bytes {
+            return Err(too_long(route.most_request_bytes));
+        }
+        path::check(head.uri.path().strip_prefix('/').unwrap_or_default())?;
+        let upstream = live.upstream(route, &head.headers, self.router.random());
+        let upstream = upstream.ok_or_else(|| Problem::new(StatusCode::BAD_GATEWAY, "the route leads nowhere"))?;
+        head.uri = target(&route.target(head.uri.path()), head.uri.query())?;
         head.version = Version::HTTP_11;
-        headers::to_upstream(&mut head.headers, self.upstream.authority(), &self.via, context);
-        let (upload, pace) = Upload::new(body);
-        match self.upstream.send(Request::from_parts(head, upload), &pace).await {
-            Ok(mut response) => {
-                headers::strip_hop_by_hop(response.headers_mut());
-                *response.version_mut() = Version::HTTP_11;
-                Ok(response.map(Body::stream))
-            }
+        headers::to_upstream(&mut head.headers, upstream.authority(), &self.via, context);
+        for (name, value) in &route.request_headers {
+            head.headers.insert(name, value.clone());
+        }
+        let body = RequestBody::new(body, route.most_request_bytes);
+        let mut response = match upstream.send(head, &body).await {
+            Ok(response) => received(response, route, upstream.name())?,
+            Err(_) if body.is_too_long() => return Err(too_long(route.most_request_bytes)),
             Err(failure) => {
                 tracing::warn!(
                     request_id = context.correlation.request_id(),
-                    upstream = self.upstream.name(),
+                    upstream = upstream.name(),
                     reason = failure.label(),
-                    never_written = failure.never_written(),
                     error = failure.source_text(),
                     "no reply from the upstream"
                 );
-                Err(failure.problem(self.upstream.name()))
+                match &route.fallback {
+                    Some(fallback) if failure.is_of_the_upstream() => degraded(fallback),
+                    _ => return Err(failure.problem(upstream.name())),
+                }
             }
+        };
+        let allowance = verdict.into_iter().flat_map(|verdict| allowance(route, verdict));
+        for (name, value) in route.response_headers.iter().cloned().chain(allowance) {
+            response.headers_mut().insert(name, value);
         }
+        Ok(response)
     }
 
-    /// Whether the upstream answers `/ready` with 200. `body` is that of the request that asks.
-    pub async fn upstream_is_ready(&self, body: Incoming) -> bool {
-        let (upload, pace) = Upload::new(body);
-        let mut request = Request::new(upload);
-        *request.uri_mut() = Uri::from_static("/ready");
-        request.headers_mut().insert(HOST, self.upstream.authority().clone());
-        self.upstream.send(request, &pace).await.is_ok_and(|reply| reply.status() == StatusCode::OK)
+    fn judge<B>(&self, request: &Request<B>, live: &Live, place: usize, context: &Context) -> Option<Verdict> {
+        let limit = live.table.routes[place].rate_limit.as_ref()?;
+        let named = match &limit.client {
+            ClientKey::Address => None,
+            ClientKey::Header(name) => request.headers().get(name).map(|value| value.as_bytes().to_vec()),
+        };
+        let client = named.unwrap_or_else(|| context.peer.ip().to_canonical().to_string().into_bytes());
+        live.judge(place, &client, self.epoch.elapsed())
+    }
+
+    /// Whether all upstreams answer `/ready` with 200. `body` is that of the request that asks.
+    pub async fn upstreams_are_ready(&self, body: Incoming) -> bool {
+        let body = RequestBody::new(body, u64::MAX);
+        for upstream in self.live().upstreams() {
+            let (mut head, ()) = Request::new(()).into_parts();
+            head.uri = Uri::from_static("/ready");
+            head.headers.insert(HOST, upstream.authority().clone());
+            if !upstream.send(head, &body).await.is_ok_and(|reply| reply.status() == StatusCode::OK) {
+                return false;
+            }
+        }
+        true
     }
 }
 
+/// The upstream's reply as the client gets it.
+fn received(mut response: Response<Download>, route: &Route, upstream: &str) -> Result<Response<Body>, Problem> {
+    headers::strip_hop_by_hop(response.headers_mut());
+    *response.version_mut() = Version::HTTP_11;
+    if route.most_reply_bytes == u64::MAX {
+        return Ok(response.map(Body::stream));
+    }
+    if response.body().size_hint().lower() > route.most_reply_bytes {
+        let detail = format!("upstream {upstream} sent a reply that is longer than {} bytes", route.most_reply_bytes);
+        return Err(Problem::new(StatusCode::BAD_GATEWAY, detail).upstream(upstream));
+    }
+    // Of a body without a length the end is cut off, and the client can tell.
+    let most = usize::try_from(route.most_reply_bytes).unwrap_or(usize::MAX);
+    Ok(response.map(|body| Body::stream(Limited::new(body, most))))
+}
+
+/// The reply that stands in for the upstream's; `x-degraded` says that it does.
+fn degraded(fallback: &Fallback) -> Response<Body> {
+    let mut response = Response::new(Body::from(fallback.body.clone()));
+    *response.status_mut() = fallback.status;
+    response.headers_mut().insert(CONTENT_TYPE, fallback.content_type.clone());
+    response.headers_mut().insert(HeaderName::from_static("x-degraded"), HeaderValue::from_static("fallback"));
+    response
+}
+
+fn too_long(most: u64) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("the request's body is longer than {most} bytes"))
+}
+
+/// What a client may still do, as headers (draft-ietf-httpapi-ratelimit-headers-03, the form that clients know).
+fn allowance(route: &Route, verdict: Verdict) -> [(HeaderName, HeaderValue); 3] {
+    let limit = route.rate_limit.as_ref().map_or(0, |limit| limit.terms.limit);
+    [
+        (HeaderName::from_static("ratelimit-limit"), limit.into()),
+        (HeaderName::from_static("ratelimit-remaining"), verdict.remaining.into()),
+        (HeaderName::from_static("ratelimit-reset"), seconds(verdict.reset)),
+    ]
+}
+
+/// Whole seconds, rounded up: who comes back a moment too early is refused again.
+fn seconds(time: Duration) -> HeaderValue {
+    HeaderValue::from(time.as_millis().div_ceil(1000) as u64)
+}
+
 /// The target at the upstream, in origin form.
-fn target(rest: &str, query: Option<&str>) -> Result<Uri, Problem> {
+fn target(path: &str, query: Option<&str>) -> Result<Uri, Problem> {
     let text = match query {
-        Some(query) => format!("{PREFIX}{rest}?{query}"),
-        None => format!("{PREFIX}{rest}"),
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
     };
     PathAndQuery::try_from(text)
         .map(Uri::from)

@@ -1,31 +1,31 @@
-//! One upstream: where it is, its connections, and one try to have a request answered.
+//! One upstream: where it is, its connections, and the tries to have a request answered.
 
-use std::io;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use hyper::header::HeaderValue;
-use hyper::{Request, Response, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
+use hyper::http::request::Parts;
+use hyper::{Request, Response, Uri};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use service::metrics::Metrics;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::backoff::{self, MOST_RETRIES};
+use crate::breaker::{Admission, Breaker, Outcome, Pass};
+use crate::budget::Budget;
+use crate::download::Download;
+use crate::endpoint::{self, Connecting, Endpoints, Refusal};
 use crate::failure::Failure;
-use crate::pool::{Connection, Pool};
+use crate::random::Random;
 use crate::resolve::Resolver;
-use crate::transfer::{Download, Late, Pace, Upload};
+use crate::table::Target;
+use crate::upload::{Late, RequestBody, Upload};
+use crate::{breaker, budget};
 
-/// What hyper buffers of an upstream's connection, in each direction. A reply's head that needs more than twice as much is
-/// refused.
-const BUFFER_BYTES: usize = 64 * 1024;
-/// The most header fields of a reply.
-const HEADERS: usize = 100;
+/// Endpoints that one try may find to take no connection before it has failed.
+const MOST_ENDPOINTS_OF_A_TRY: usize = 3;
 
 /// Where an upstream is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Origin {
 }
 
 /// How long to wait for an upstream.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
     /// To resolve and connect.
     pub connect: Duration,
@@ -53,20 +53,102 @@ pub struct Timeouts {
     pub max_age: Option<Duration>,
 }
 
+/// What is done about failures of an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resilience {
+    /// Retries of one request, at most [`MOST_RETRIES`].
+    pub retries: u32,
+    /// Retries of all requests together.
+    pub budget: budget::Terms,
+    /// When it is no longer asked; without terms it always is.
+    pub breaker: Option<breaker::Terms>,
+}
+
+impl Default for Resilience {
+    fn default() -> Self {
+        Self { retries: MOST_RETRIES, budget: budget::Terms::default(), breaker: Some(breaker::Terms::default()) }
+    }
+}
+
 /// An upstream.
 pub struct Upstream {
     origin: Origin,
     authority: HeaderValue,
     timeouts: Timeouts,
+    resilience: Resilience,
     resolver: Arc<Resolver>,
-    pool: Arc<Pool>,
-    connections: Counter,
-    failures: Family<FailureLabels, Counter>,
+    endpoints: Endpoints,
+    /// What the clock of the budget and the breaker counts from.
+    epoch: Instant,
+    budget: Mutex<Budget>,
+    breaker: Option<Mutex<Breaker>>,
+    random: Random,
+    /// Its name in metrics.
+    label: String,
+    metrics: Metrics,
+}
+
+/// What is counted of all upstreams.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    connections: Family<UpstreamLabel, Counter>,
+    failures: Family<Reason, Counter>,
+    retries: Family<Decision, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FailureLabels {
+struct UpstreamLabel {
+    upstream: String,
+}
+
+/// Labels of failures: why there is no reply.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    upstream: String,
     reason: &'static str,
+}
+
+/// Labels of retries: what was decided about one that would have been safe.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Decision {
+    upstream: String,
+    decision: &'static str,
+}
+
+impl Metrics {
+    /// Registers them.
+    #[must_use]
+    pub fn register(metrics: &mut service::metrics::Metrics) -> Self {
+        let own = Self { connections: Family::default(), failures: Family::default(), retries: Family::default() };
+        let registry = metrics.registry();
+        registry.register("upstream_connections", "Connections opened to upstreams", own.connections.clone());
+        registry.register(
+            "upstream_failures",
+            "Requests that an upstream gave no reply to, by reason",
+            own.failures.clone(),
+        );
+        registry.register(
+            "upstream_retries",
+            "Retries that would have been safe: made, or not within the budget",
+            own.retries.clone(),
+        );
+        own
+    }
+}
+
+/// A request that the breaker let through, until its outcome is told.
+struct Admitted<'a> {
+    upstream: &'a Upstream,
+    pass: Pass,
+    outcome: Outcome,
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        if let Some(mut breaker) = self.upstream.breaker() {
+            breaker.record(self.pass, self.outcome, self.upstream.epoch.elapsed());
+        }
+    }
 }
 
 impl Origin {
@@ -93,31 +175,36 @@ impl Origin {
 }
 
 impl Upstream {
-    /// An upstream without connections. Needs a runtime.
+    /// An upstream without connections, called `name` in metrics. Needs a runtime.
     ///
     /// # Panics
     /// Never: an authority that was parsed from a URI is visible ASCII.
     #[must_use]
-    pub fn new(origin: Origin, timeouts: Timeouts, metrics: &mut Metrics) -> Self {
-        let connections = Counter::default();
-        let failures = Family::default();
-        metrics.registry().register("upstream_connections", "Connections opened to the upstream", connections.clone());
-        metrics.registry().register(
-            "upstream_failures",
-            "Requests that the upstream gave no reply to, by reason",
-            failures.clone(),
-        );
+    pub fn new(name: &str, target: Target, metrics: &Metrics) -> Self {
+        let Target { origin, timeouts, resilience } = target;
+        let upstream = UpstreamLabel { upstream: name.to_owned() };
         let resolver = Arc::new(Resolver::new(origin.host.clone(), origin.port));
         // Before the first request needs it: a new pod gets its share of the traffic at once.
         resolver.look_up();
         Self {
             authority: HeaderValue::try_from(&origin.authority).expect("an authority is ASCII"),
             resolver,
-            pool: Pool::new(timeouts.idle),
+            endpoints: Endpoints::new(Connecting {
+                idle: timeouts.idle,
+                max_age: timeouts.max_age,
+                patience: timeouts.attempt,
+                breaker: resilience.breaker,
+                connections: metrics.connections.get_or_create(&upstream).clone(),
+            }),
+            label: upstream.upstream,
             origin,
             timeouts,
-            connections,
-            failures,
+            epoch: Instant::now(),
+            budget: Mutex::new(Budget::new(resilience.budget)),
+            breaker: resilience.breaker.map(|terms| Mutex::new(Breaker::new(terms))),
+            resilience,
+            random: Random::seeded(),
+            metrics: metrics.clone(),
         }
     }
 
@@ -133,83 +220,124 @@ impl Upstream {
         &self.authority
     }
 
-    /// Has `request`, whose target is in origin form, answered within the timeouts.
+    /// Has the request of `head`, whose target is in origin form, answered within the timeouts; tries again where that is
+    /// safe and may help.
     ///
     /// # Errors
-    /// Why there is no reply.
-    pub async fn send(&self, request: Request<Upload>, pace: &Pace) -> Result<Response<Download>, Failure> {
-        let attempt = pace.within(self.timeouts.attempt, self.attempt(request));
-        let overall = pace.within(self.timeouts.overall, attempt).await;
-        let outcome = match overall {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(late)) | Err(late) => Err(match late {
-                Late::Upstream => Failure::Timeout,
-                Late::Client => Failure::ClientStalled,
-            }),
+    /// Why there is no reply: of several tries, what became of the last.
+    pub async fn send(&self, head: Parts, body: &Arc<RequestBody>) -> Result<Response<Download>, Failure> {
+        let outcome = match self.admit() {
+            Err(failure) => Err(failure),
+            Ok(mut admitted) => {
+                let overall = body.within(self.timeouts.overall, self.tries(head, body)).await;
+                let outcome = overall.unwrap_or_else(|late| Err(late.into()));
+                admitted.outcome = match &outcome {
+                    Ok(_) => Outcome::Success,
+                    Err(Failure::ClientStalled) => Outcome::Unknown,
+                    Err(_) => Outcome::Failure,
+                };
+                outcome
+            }
         };
         if let Err(failure) = &outcome {
             let reason = failure.label();
-            self.failures.get_or_create(&FailureLabels { reason }).inc();
+            self.metrics.failures.get_or_create(&Reason { upstream: self.label.clone(), reason }).inc();
         }
         outcome
     }
 
-    /// One try. A pooled connection that turns out closed before anything was written costs no try: the request comes back
-    /// whole and goes to the next connection, in the end to a new one. That is what happens while an upstream drains.
-    async fn attempt(&self, mut request: Request<Upload>) -> Result<Response<Download>, Failure> {
-        while let Some(mut connection) = self.pool.take(Instant::now()) {
-            match connection.sender.try_send_request(request).await {
-                Ok(response) => return self.receive(response, connection),
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(Failure::Broken(error.into_error())),
-                },
+    fn admit(&self) -> Result<Admitted<'_>, Failure> {
+        let admission = self.breaker().map(|mut breaker| breaker.admit(self.epoch.elapsed()));
+        match admission.unwrap_or(Admission::Admitted(Pass::Usual)) {
+            // Unknown unless it is told: the client may go away meanwhile.
+            Admission::Admitted(pass) => Ok(Admitted { upstream: self, pass, outcome: Outcome::Unknown }),
+            Admission::Refused(retry_after) => Err(Failure::Open(retry_after)),
+        }
+    }
+
+    async fn tries(&self, head: Parts, body: &Arc<RequestBody>) -> Result<Response<Download>, Failure> {
+        self.budget().request(self.epoch.elapsed());
+        let mut tried = Vec::new();
+        let mut retry = 0;
+        loop {
+            let request = Request::from_parts(head.clone(), body.upload());
+            let failure = match self.attempt(request, body, &mut tried).await {
+                Ok(response) => return Ok(response),
+                Err(failure) => failure,
+            };
+            if retry == self.resilience.retries || !is_safe(&failure, &head, body) || !self.may_retry() {
+                return Err(failure);
+            }
+            tokio::time::sleep(backoff::wait(retry, self.random.next() as u32)).await;
+            retry += 1;
+        }
+    }
+
+    fn may_retry(&self) -> bool {
+        let granted = self.budget().retry(self.epoch.elapsed());
+        let decision = if granted { "made" } else { "over_budget" };
+        self.metrics.retries.get_or_create(&Decision { upstream: self.label.clone(), decision }).inc();
+        granted
+    }
+
+    fn budget(&self) -> MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn breaker(&self) -> Option<MutexGuard<'_, Breaker>> {
+        self.breaker.as_ref().map(|breaker| breaker.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// One try: at an endpoint that none of this request's tries was at before, if there is one. An endpoint that takes no
+    /// connection got nothing of the request, so the next one is asked at once.
+    async fn attempt(
+        &self,
+        mut request: Request<Upload>,
+        body: &RequestBody,
+        tried: &mut Vec<SocketAddr>,
+    ) -> Result<Response<Download>, Failure> {
+        let connect_until = Instant::now() + self.timeouts.connect;
+        let resolved = tokio::time::timeout_at(connect_until, self.resolver.addresses()).await;
+        let addresses = resolved.map_err(|_| Failure::ConnectTimeout)?.map_err(Failure::Resolve)?;
+        let endpoints = self.endpoints.at(&addresses);
+        let mut asked = 0;
+        loop {
+            let chosen = endpoint::choose(&endpoints, tried, self.random.next(), self.epoch);
+            let Some(this) = chosen else {
+                tried.clear();
+                continue;
+            };
+            tried.push(this.address());
+            asked += 1;
+            match this.send(request, body, connect_until).await {
+                Ok(response) => return Ok(response),
+                Err(Refusal::Sent(failure)) => return Err(failure),
+                Err(Refusal::Unsent(failure, _)) if asked >= endpoints.len().min(MOST_ENDPOINTS_OF_A_TRY) => {
+                    return Err(failure);
+                }
+                Err(Refusal::Unsent(_, unsent)) => request = *unsent,
             }
         }
-        let connecting = tokio::time::timeout(self.timeouts.connect, self.connect());
-        let mut connection = connecting.await.map_err(|_| Failure::ConnectTimeout)??;
-        match connection.sender.try_send_request(request).await {
-            Ok(response) => self.receive(response, connection),
-            Err(error) if error.message().is_some() => Err(Failure::Unsent(error.into_error())),
-            Err(error) => Err(Failure::Broken(error.into_error())),
-        }
     }
+}
 
-    fn receive(&self, response: Response<Incoming>, connection: Connection) -> Result<Response<Download>, Failure> {
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(Failure::Switched);
+/// Whether another try can do no harm: nothing of the first reached the upstream, or doing it twice is as good as once; and
+/// its body is still there.
+fn is_safe(failure: &Failure, head: &Parts, body: &RequestBody) -> bool {
+    let harmless = match failure {
+        Failure::Resolve(_) | Failure::Connect(_) | Failure::ConnectTimeout | Failure::Unsent(_) => true,
+        Failure::Broken(_) | Failure::Timeout => head.method.is_idempotent(),
+        Failure::Switched | Failure::ClientStalled | Failure::Open(_) => false,
+    };
+    harmless && body.can_be_sent_again()
+}
+
+impl From<Late> for Failure {
+    fn from(late: Late) -> Self {
+        match late {
+            Late::Upstream => Self::Timeout,
+            Late::Client => Self::ClientStalled,
         }
-        let (pool, patience) = (Arc::clone(&self.pool), self.timeouts.attempt);
-        Ok(response.map(|body| Download::new(body, connection, pool, patience)))
-    }
-
-    async fn connect(&self) -> Result<Connection, Failure> {
-        let addresses = self.resolver.addresses().await.map_err(Failure::Resolve)?;
-        let mut refused = io::Error::from(io::ErrorKind::NotFound);
-        for address in addresses.iter() {
-            match TcpStream::connect(address).await {
-                Ok(stream) => return self.handshake(stream).await,
-                Err(error) => refused = error,
-            }
-        }
-        Err(Failure::Connect(refused))
-    }
-
-    async fn handshake(&self, stream: TcpStream) -> Result<Connection, Failure> {
-        // A head and a small body are two writes; Nagle's algorithm would hold the second back.
-        stream.set_nodelay(true).map_err(Failure::Connect)?;
-        self.connections.inc();
-        let (sender, driver) = http1::Builder::new()
-            .max_buf_size(BUFFER_BYTES)
-            .max_headers(HEADERS)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(Failure::Unsent)?;
-        tokio::spawn(async move {
-            // Whoever waits for a reply gets the error; between exchanges nobody needs it.
-            let _ = driver.await;
-        });
-        Ok(Connection { sender, expires: self.timeouts.max_age.map(|age| Instant::now() + age) })
     }
 }
 

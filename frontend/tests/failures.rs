@@ -8,10 +8,10 @@ mod wire;
 
 use std::time::{Duration, Instant};
 
-use frontend::upstream::{Origin, Timeouts};
+use frontend::upstream::Timeouts;
 use frontend::{Config, Frontend};
 use running::{BRIEF, Running, WIDE, start};
-use scripted::{HASTY, OK, PATIENT, Scripted, gateway_to};
+use scripted::{HASTY, OK, PATIENT, PLAIN, Scripted, config_of, gateway_to};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use wire::{Reply, Wire, get, until};
@@ -35,8 +35,7 @@ async fn readiness_follows_the_upstream_only_where_that_fault_is_on() {
         upstream.send(["HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", OK][number.min(1)]).await;
     })
     .await;
-    let backend = Origin::parse(&format!("http://{}", upstream.address)).unwrap();
-    let config = Config { backend, timeouts: HASTY, ready_needs_upstream: true };
+    let config = Config { ready_needs_upstream: true, ..config_of(upstream.address, HASTY, PLAIN) };
     let gateway = start::<Frontend>(config, BRIEF, WIDE);
     let unready = get(gateway.address, "/ready").await;
     assert_eq!(unready.status, 503);
@@ -55,7 +54,7 @@ async fn refused() {
     let reply = get(gateway.address, "/proxy/items").await;
     assert_problem(&gateway, upstream, &reply, 502).await;
     let metrics = gateway.server.metrics.render().unwrap();
-    assert!(metrics.contains("upstream_failures_total{reason=\"connect\"} 1"), "{metrics}");
+    assert!(metrics.contains("upstream_failures_total{upstream=\"backend\",reason=\"connect\"} 1"), "{metrics}");
 }
 
 #[tokio::test]

@@ -116,7 +116,7 @@ async fn what_could_be_read_differently_does_not_reach_the_upstream() {
         ("CONNECT test:80 HTTP/1.1\r\nHost: test:80\r\n", 501),
         ("TRACE /proxy/items HTTP/1.1\r\nHost: test\r\n", 501),
         ("POST /proxy/items HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: gzip, chunked\r\n", 501),
-        ("GET /proxy/ HTTP/1.1\r\nHost: test\r\n", 404),
+        ("GET /proxyitems HTTP/1.1\r\nHost: test\r\n", 404),
         ("GET /PROXY/items HTTP/1.1\r\nHost: test\r\n", 404),
     ] {
         let mut client = Wire::connect(gateway.address).await.unwrap();

@@ -86,6 +86,13 @@ impl<'a> Environment<'a> {
         })
     }
 
+    /// Any text, where the variable may be unset.
+    pub fn optional_text(&mut self, name: &'static str, about: &'static str) -> Option<String> {
+        self.parse(Variable { name, default: "", about }, "text", |text| {
+            Some(if text.is_empty() { None } else { Some(text.to_owned()) })
+        })
+    }
+
     /// A whole number from `least` to `most`.
     pub fn number(&mut self, variable: Variable, least: u64, most: u64) -> u64 {
         let accepted = format!("a whole number from {least} to {most}");

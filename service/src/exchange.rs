@@ -14,7 +14,7 @@ use crate::correlation::{Correlation, REQUEST_ID};
 use crate::identity::SERVED_BY;
 use crate::probe::Probe;
 use crate::problem::Problem;
-use crate::route;
+use crate::route::{self, Label};
 use crate::server::{App, Server};
 
 /// What an app may know of a request besides the request.
@@ -28,8 +28,8 @@ pub struct Context {
 
 /// What an app answers.
 pub struct Reply {
-    /// Label in metrics: a route's template, never a path that a client chose.
-    pub route: &'static str,
+    /// Label in metrics.
+    pub route: Label,
     /// The response, or the problem to report.
     pub result: Result<Response<Body>, Problem>,
 }
@@ -41,7 +41,7 @@ pub(crate) struct Exchange {
     method: Method,
     uri: Uri,
     correlation: Correlation,
-    outcome: Option<(&'static str, StatusCode)>,
+    outcome: Option<(Label, StatusCode)>,
 }
 
 /// Has `app` answer `request`, and completes the reply. With `close`, the reply says that the connection ends.
@@ -56,7 +56,7 @@ pub(crate) async fn answer<A: App>(
     let context = Context { correlation: exchange.correlation.clone(), peer };
     let reply = match admission::check(&request).and_then(|()| started(&exchange.server, request.uri().path())) {
         Ok(()) => app.answer(&exchange.server, request, &context).await,
-        Err(problem) => Reply { route: route::UNKNOWN, result: Err(problem) },
+        Err(problem) => Reply { route: route::UNKNOWN.into(), result: Err(problem) },
     };
     // Asked only now: a drain that began meanwhile must reach this reply.
     exchange.complete(reply, close())
@@ -107,12 +107,12 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let metrics = &self.server.metrics;
         metrics.in_flight.dec();
-        let Some((route, status)) = self.outcome else {
+        let Some((route, status)) = self.outcome.take() else {
             metrics.abandoned.inc();
             return;
         };
         let took = self.started.elapsed();
-        metrics.ended(&self.method, route, status, took);
+        metrics.ended(&self.method, &route, status, took);
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(
@@ -120,7 +120,7 @@ impl Drop for Exchange {
                     trace_id = self.correlation.trace_id(),
                     method = %self.method,
                     path = self.uri.path(),
-                    route,
+                    route = &*route,
                     status = status.as_u16(),
                     took_us = took.as_micros() as u64,
                     "request"

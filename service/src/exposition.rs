@@ -1,4 +1,4 @@
-//! `/metrics` on a port of its own, so that no Service or Ingress exposes it.
+//! `/metrics`, and what an app shows of itself, on a port of its own, so that no Service or Ingress exposes it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use crate::body::Body;
 use crate::metrics::CONTENT_TYPE as OPEN_METRICS;
-use crate::server::Server;
+use crate::server::{App, Server};
 use crate::{connection, listener};
 
 /// Scrapers open at once. More than a few is a mistake or an attack.
@@ -21,15 +21,15 @@ const CONNECTIONS: usize = 64;
 /// How long a scraper may wait between requests; above the usual minute between scrapes.
 const IDLE: Duration = Duration::from_secs(75);
 
-/// Serves the metrics of `server` until dropped. It does not drain: a scraper asks again.
-pub async fn serve(listener: TcpListener, server: Arc<Server>) {
+/// Serves the metrics of `server`, and what `app` shows, until dropped. It does not drain: a scraper asks again.
+pub async fn serve<A: App>(listener: TcpListener, server: Arc<Server>, app: Arc<A>) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
         let (stream, _) = listener::accept(&listener).await;
-        let server = Arc::clone(&server);
+        let (server, app) = (Arc::clone(&server), Arc::clone(&app));
         tokio::spawn(async move {
             let service = service_fn(|request: Request<_>| {
-                let response = answer(&server, request.method(), request.uri().path());
+                let response = answer(&server, &*app, request.method(), request.uri().path());
                 async { Ok::<_, Infallible>(response) }
             });
             // A scraper that goes away early is no event.
@@ -39,23 +39,27 @@ pub async fn serve(listener: TcpListener, server: Arc<Server>) {
     }
 }
 
-fn answer(server: &Server, method: &Method, path: &str) -> Response<Body> {
-    let is_get = method == Method::GET || method == Method::HEAD;
-    match (path, server.metrics.render()) {
-        ("/metrics", Ok(text)) if is_get => {
+fn answer<A: App>(server: &Server, app: &A, method: &Method, path: &str) -> Response<Body> {
+    let content = match path {
+        "/metrics" => {
+            server.metrics.render().map(|text| (OPEN_METRICS, text)).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+        }
+        path => app.inspect(path).map(|text| ("application/json", text)).ok_or(StatusCode::NOT_FOUND),
+    };
+    match content {
+        Ok((content_type, text)) if method == Method::GET || method == Method::HEAD => {
             let mut response = Response::new(Body::from(text));
             let headers = response.headers_mut();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
             response
         }
-        ("/metrics", Ok(_)) => {
+        Ok(_) => {
             let mut response = status(StatusCode::METHOD_NOT_ALLOWED);
             let headers = response.headers_mut();
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             response
         }
-        ("/metrics", Err(_)) => status(StatusCode::INTERNAL_SERVER_ERROR),
-        _ => status(StatusCode::NOT_FOUND),
+        Err(code) => status(code),
     }
 }
 

@@ -17,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::cgroup::Cgroup;
 use crate::identity::Identity;
 use crate::process::Process;
+use crate::route::Label;
 
 /// Upper bounds of the latency buckets, in seconds: from a cached reply to the longest request.
 const BUCKETS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
@@ -38,13 +39,13 @@ pub struct Metrics {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
     method: &'static str,
-    route: &'static str,
+    route: Label,
     status: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct LatencyLabels {
-    route: &'static str,
+    route: Label,
 }
 
 impl Metrics {
@@ -111,11 +112,11 @@ impl Metrics {
         self.connections.get()
     }
 
-    pub(crate) fn ended(&self, method: &Method, route: &'static str, status: StatusCode, took: Duration) {
+    pub(crate) fn ended(&self, method: &Method, route: &Label, status: StatusCode, took: Duration) {
         self.requests
-            .get_or_create(&RequestLabels { method: method_label(method), route, status: class(status) })
+            .get_or_create(&RequestLabels { method: method_label(method), route: route.clone(), status: class(status) })
             .inc();
-        self.latency.get_or_create(&LatencyLabels { route }).observe(took.as_secs_f64());
+        self.latency.get_or_create(&LatencyLabels { route: route.clone() }).observe(took.as_secs_f64());
     }
 
     /// The exposition in the `OpenMetrics` text format.

@@ -125,7 +125,7 @@ async fn serve<A: App>(config: Config, own: A::Config) -> io::Result<bool> {
     let app = Arc::new(A::new(own, &config.identity, &mut registry));
     let server = Server::new(config.identity, registry, config.timing, config.limits, config.faults);
     let server = Arc::new(server);
-    tokio::spawn(exposition::serve(metrics, Arc::clone(&server)));
+    tokio::spawn(exposition::serve(metrics, Arc::clone(&server), Arc::clone(&app)));
     config.faults.allocate();
     let clean = tokio::select! {
         clean = Arc::clone(&server).run(main, app, stopping) => clean,

@@ -1,5 +1,7 @@
 //! A table of routes: which paths exist, and which methods each takes.
 
+use std::borrow::Cow;
+
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 
@@ -88,22 +90,28 @@ impl Unrouted {
     pub fn reply(self) -> Reply {
         match self {
             Self::NotFound => {
-                Reply { route: UNKNOWN, result: Err(Problem::new(StatusCode::NOT_FOUND, "no such path")) }
+                Reply { route: UNKNOWN.into(), result: Err(Problem::new(StatusCode::NOT_FOUND, "no such path")) }
             }
             Self::NotAllowed(route, methods) => {
                 let detail = format!("this path takes {}", methods.allow());
                 let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
-                Reply { route, result: Err(problem.header(ALLOW, HeaderValue::from_static(methods.allow()))) }
+                Reply {
+                    route: route.into(),
+                    result: Err(problem.header(ALLOW, HeaderValue::from_static(methods.allow()))),
+                }
             }
             Self::Options(route, methods) => {
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::NO_CONTENT;
                 response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods.allow()));
-                Reply { route, result: Ok(response) }
+                Reply { route: route.into(), result: Ok(response) }
             }
         }
     }
 }
+
+/// A route's label in metrics: its template, never a path that a client chose.
+pub type Label = Cow<'static, str>;
 
 /// Label of requests that no route took.
 pub const UNKNOWN: &str = "unknown";

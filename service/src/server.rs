@@ -41,6 +41,12 @@ pub trait App: Sized + Send + Sync + 'static {
     /// Makes the app, inside the runtime. It may add metrics of its own.
     fn new(config: Self::Config, identity: &Identity, metrics: &mut Metrics) -> Self;
 
+    /// What the app shows of itself at `path` of the metrics port, as JSON, besides its metrics; `None` where there is nothing.
+    #[must_use]
+    fn inspect(&self, _path: &str) -> Option<String> {
+        None
+    }
+
     /// Answers a request whose head has been checked.
     fn answer(
         &self,

@@ -53,6 +53,7 @@ impl Pod {
             .env("METRICS_PORT", "0")
             .env("POD_NAME", name)
             .env("DRAIN_SECONDS", "2")
+            .env("UPSTREAM_BREAKER_OPEN_SECONDS", "1")
             .env("LOG_FORMAT", "json")
             .envs(environment.iter().copied())
             .stdin(Stdio::null())

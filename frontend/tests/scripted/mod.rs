@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use frontend::upstream::{Origin, Timeouts};
-use frontend::{Config, Frontend};
+use frontend::router::Source;
+use frontend::table::{Defaults, Table, Target};
+use frontend::upstream::{Origin, Resilience, Timeouts};
+use frontend::{Config, Frontend, budget};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -86,13 +88,33 @@ impl Upstream {
         Some(String::from_utf8(head).unwrap().to_lowercase())
     }
 
+    /// Closes the connection with RST instead of FIN, once it is dropped.
+    pub fn reset(&self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
     pub async fn send(&mut self, bytes: &str) {
         // A gateway that has given up already is part of some tests.
         let _ = self.stream.write_all(bytes.as_bytes()).await;
     }
 }
 
+/// Shows each failure as it is: no retry, no breaker.
+pub const PLAIN: Resilience =
+    Resilience { retries: 0, budget: budget::Terms { percent: 100, reserve_per_second: 1000 }, breaker: None };
+
 pub fn gateway_to(upstream: SocketAddr, timeouts: Timeouts) -> Running {
-    let backend = Origin::parse(&format!("http://{upstream}")).unwrap();
-    start::<Frontend>(Config { backend, timeouts, ready_needs_upstream: false }, BRIEF, WIDE)
+    gateway_with(upstream, timeouts, PLAIN)
+}
+
+pub fn gateway_with(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Running {
+    start::<Frontend>(config_of(upstream, timeouts, resilience), BRIEF, WIDE)
+}
+
+/// `/proxy/...` leads to `/api/...` of `upstream`.
+pub fn config_of(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Config {
+    let origin = Origin::parse(&format!("http://{upstream}")).unwrap();
+    let table = Table::of_one(Target { origin, timeouts, resilience });
+    let routes = Source { file: None, defaults: Defaults { timeouts, resilience }, table };
+    Config { routes, ready_needs_upstream: false }
 }

@@ -48,7 +48,7 @@ impl App for Sample {
             }
             _ => Response::new(Body::from("hello")),
         };
-        Reply { route: "/sample", result: Ok(response) }
+        Reply { route: "/sample".into(), result: Ok(response) }
     }
 }
 

@@ -1,0 +1,93 @@
+//! A reply's body on its way through the gateway, frame by frame: nothing is collected, and the upstream is held to a pace.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use service::body::BodyError;
+use tokio::time::Sleep;
+
+use crate::endpoint::Try;
+use crate::pool::Connection;
+
+/// A reply's body on its way from the upstream to the client. Gives the connection back to its endpoint when it has ended; a
+/// body that is given up takes its connection with it.
+pub struct Download {
+    body: Incoming,
+    /// The connection it comes over, and the try that it ends.
+    connection: Option<(Connection, Try)>,
+    /// How long the upstream may send nothing.
+    patience: Duration,
+    /// Runs only while the upstream is waited for: a client that reads slowly does not count against it.
+    silence: Option<Pin<Box<Sleep>>>,
+}
+
+impl Download {
+    /// Wraps the body of a reply that came over `connection`.
+    #[must_use]
+    pub fn new(body: Incoming, connection: Connection, this: Try, patience: Duration) -> Self {
+        let mut download = Self { body, connection: Some((connection, this)), patience, silence: None };
+        if download.body.is_end_stream() {
+            download.give_back();
+        }
+        download
+    }
+
+    fn give_back(&mut self) {
+        let Some((mut connection, this)) = self.connection.take() else {
+            return;
+        };
+        if connection.sender.is_ready() {
+            this.give_back(connection);
+            return;
+        }
+        // The connection's task has yet to see the end of the exchange: the request's body may still be on its way, or the
+        // upstream has said that it closes. Only then is it known whether there will be a next request.
+        tokio::spawn(async move {
+            if connection.sender.ready().await.is_ok() {
+                this.give_back(connection);
+            }
+        });
+    }
+
+    fn is_silent(&mut self, context: &mut Context<'_>) -> bool {
+        let patience = self.patience;
+        let silence = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        silence.as_mut().poll(context).is_ready()
+    }
+}
+
+impl Body for Download {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+            return if self.is_silent(context) {
+                let text = "the upstream stopped within the reply's body";
+                tracing::warn!("{text}");
+                Poll::Ready(Some(Err(text.into())))
+            } else {
+                Poll::Pending
+            };
+        };
+        self.silence = None;
+        // A frame with an error ends the connection with it; the end without one sets it free.
+        if !matches!(frame, Some(Err(_))) && self.body.is_end_stream() {
+            self.give_back();
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,373 @@
+//! The endpoints of an upstream: the addresses that its name has. A Service with a cluster IP has one, behind which
+//! kube-proxy chooses; a headless Service has one for each pod that is ready.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use prometheus_client::metrics::counter::Counter;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::balance;
+use crate::breaker::{self, Admission, Breaker, Outcome, Pass, State};
+use crate::download::Download;
+use crate::failure::Failure;
+use crate::pool::{Connection, Pool};
+use crate::upload::{Late, RequestBody, Upload};
+
+/// What hyper buffers of an upstream's connection, in each direction. A reply's head that needs more than twice as much is
+/// refused.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// The most header fields of a reply.
+const HEADERS: usize = 100;
+
+/// One address of an upstream, and the connections to it.
+pub struct Endpoint {
+    /// Where it is.
+    pub address: SocketAddr,
+    connecting: Arc<Connecting>,
+    pool: Arc<Pool>,
+    /// Tries whose reply has not ended.
+    in_flight: AtomicU32,
+    /// Counts tries, as the upstream's own counts requests: it is this endpoint that they failed at.
+    breaker: Option<Mutex<Breaker>>,
+}
+
+/// How endpoints are connected to.
+#[derive(Debug, Clone)]
+pub struct Connecting {
+    /// How long an idle connection is kept.
+    pub idle: Duration,
+    /// Age after which a connection is not used again.
+    pub max_age: Option<Duration>,
+    /// How long an endpoint may be silent: before its reply's head, and between parts of the body.
+    pub patience: Duration,
+    /// When an endpoint leaves the rotation.
+    pub breaker: Option<breaker::Terms>,
+    /// Counts the connections.
+    pub connections: Counter,
+}
+
+/// The endpoints of one upstream as its name had them last.
+pub struct Endpoints {
+    connecting: Arc<Connecting>,
+    current: Mutex<Arc<[Arc<Endpoint>]>>,
+}
+
+/// A try at an endpoint, from its choice to the end of the reply's body. Tells the endpoint how it ended.
+pub struct Try {
+    endpoint: Arc<Endpoint>,
+    pass: Pass,
+    /// Whether the endpoint knows how it ended.
+    told: bool,
+    /// What the clocks of breakers count from.
+    epoch: Instant,
+}
+
+/// Why a try has no reply.
+pub enum Refusal {
+    /// No connection took the request: here it is, for another endpoint.
+    Unsent(Failure, Box<Request<Upload>>),
+    /// Some of the request may have got there.
+    Sent(Failure),
+}
+
+impl Endpoints {
+    /// No endpoints yet.
+    #[must_use]
+    pub fn new(connecting: Connecting) -> Self {
+        Self { connecting: Arc::new(connecting), current: Mutex::new(Arc::new([])) }
+    }
+
+    /// The endpoints of `addresses`. Those that were there before are the same, with their connections; those that are no
+    /// longer are forgotten, and their idle connections closed.
+    #[must_use]
+    pub fn at(&self, addresses: &[SocketAddr]) -> Arc<[Arc<Endpoint>]> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        // Name services change the order from answer to answer.
+        let same = current.len() == addresses.len() && current.iter().all(|known| addresses.contains(&known.address));
+        if !same {
+            let endpoint = |address: &SocketAddr| match current.iter().find(|known| known.address == *address) {
+                Some(known) => Arc::clone(known),
+                None => Arc::new(Endpoint::new(*address, &self.connecting)),
+            };
+            *current = addresses.iter().map(endpoint).collect();
+        }
+        Arc::clone(&current)
+    }
+}
+
+/// Chooses one of `endpoints` for a try, but none of those `tried`; `None` if there is no other.
+#[must_use]
+pub fn choose(endpoints: &[Arc<Endpoint>], tried: &[SocketAddr], random: u64, epoch: Instant) -> Option<Try> {
+    let now = epoch.elapsed();
+    let rotation: Vec<usize> = match endpoints {
+        [_] => vec![0],
+        several => {
+            let failing: Vec<Option<Duration>> = several.iter().map(|endpoint| endpoint.failing_since(now)).collect();
+            balance::in_rotation(&failing)
+        }
+    };
+    let untried: Vec<&Arc<Endpoint>> =
+        rotation.iter().map(|index| &endpoints[*index]).filter(|endpoint| !tried.contains(&endpoint.address)).collect();
+    let in_flight: Vec<u32> = untried.iter().map(|endpoint| endpoint.in_flight.load(Ordering::Relaxed)).collect();
+    let endpoint = untried[balance::choose(&in_flight, random)?];
+    Some(Try::at(endpoint, epoch))
+}
+
+impl Endpoint {
+    fn new(address: SocketAddr, connecting: &Arc<Connecting>) -> Self {
+        Self {
+            address,
+            connecting: Arc::clone(connecting),
+            pool: Pool::new(connecting.idle),
+            in_flight: AtomicU32::new(0),
+            breaker: connecting.breaker.map(|terms| Mutex::new(Breaker::new(terms))),
+        }
+    }
+
+    /// Since when tries have failed here so often that it should be left alone; none if not, or if it is time for a trial.
+    fn failing_since(&self, now: Duration) -> Option<Duration> {
+        let breaker = self.breaker()?;
+        match breaker.state() {
+            _ if breaker.would_admit(now) => None,
+            State::Open { until } => Some(until),
+            // Its trial is on its way. It has been failing for longer than any that has not had one.
+            State::HalfOpen | State::Closed { .. } => Some(Duration::ZERO),
+        }
+    }
+
+    fn breaker(&self) -> Option<MutexGuard<'_, Breaker>> {
+        self.breaker.as_ref().map(|breaker| breaker.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A pooled connection that turns out closed before anything was written costs no try: the request comes back whole and
+    /// goes to the next connection, in the end to a new one. That is what happens while an endpoint drains.
+    async fn exchange(
+        &self,
+        mut request: Request<Upload>,
+        connect_until: Instant,
+    ) -> Result<(Response<Incoming>, Connection), Refusal> {
+        while let Some(mut connection) = self.pool.take(Instant::now()) {
+            match connection.sender.try_send_request(request).await {
+                Ok(response) => return received(response, connection),
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) => request = unsent,
+                    None => return Err(Refusal::Sent(Failure::Broken(error.into_error()))),
+                },
+            }
+        }
+        let connected = tokio::time::timeout_at(connect_until, self.connect()).await;
+        let mut connection = match connected.unwrap_or(Err(Failure::ConnectTimeout)) {
+            Ok(connection) => connection,
+            Err(failure) => return Err(Refusal::Unsent(failure, Box::new(request))),
+        };
+        match connection.sender.try_send_request(request).await {
+            Ok(response) => received(response, connection),
+            Err(mut error) => match error.take_message() {
+                Some(request) => Err(Refusal::Unsent(Failure::Unsent(error.into_error()), Box::new(request))),
+                None => Err(Refusal::Sent(Failure::Broken(error.into_error()))),
+            },
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, Failure> {
+        let stream = TcpStream::connect(self.address).await.map_err(Failure::Connect)?;
+        // A head and a small body are two writes; Nagle's algorithm would hold the second back.
+        stream.set_nodelay(true).map_err(Failure::Connect)?;
+        self.connecting.connections.inc();
+        let (sender, driver) = http1::Builder::new()
+            .max_buf_size(BUFFER_BYTES)
+            .max_headers(HEADERS)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(Failure::Unsent)?;
+        tokio::spawn(async move {
+            // Whoever waits for a reply gets the error; between exchanges nobody needs it.
+            let _ = driver.await;
+        });
+        Ok(Connection { sender, expires: self.connecting.max_age.map(|age| Instant::now() + age) })
+    }
+}
+
+fn received(response: Response<Incoming>, connection: Connection) -> Result<(Response<Incoming>, Connection), Refusal> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Refusal::Sent(Failure::Switched));
+    }
+    Ok((response, connection))
+}
+
+impl Try {
+    fn at(endpoint: &Arc<Endpoint>, epoch: Instant) -> Self {
+        endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
+        let admission = endpoint.breaker().map(|mut breaker| breaker.admit(epoch.elapsed()));
+        let pass = match admission {
+            Some(Admission::Admitted(pass)) => pass,
+            // It stays in rotation because too many others fail as well.
+            Some(Admission::Refused(_)) | None => Pass::Usual,
+        };
+        Self { endpoint: Arc::clone(endpoint), pass, told: false, epoch }
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.endpoint.address
+    }
+
+    /// Gives a connection back, for the next request to this endpoint.
+    pub fn give_back(&self, connection: Connection) {
+        self.endpoint.pool.put(connection, Instant::now());
+    }
+
+    /// Sends `request`, whose body is `body`; connects, where that is needed, until `connect_until`.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub async fn send(
+        mut self,
+        request: Request<Upload>,
+        body: &RequestBody,
+        connect_until: Instant,
+    ) -> Result<Response<Download>, Refusal> {
+        let patience = self.endpoint.connecting.patience;
+        match body.within(patience, self.endpoint.exchange(request, connect_until)).await {
+            Ok(Ok((response, connection))) => {
+                self.tell(Outcome::Success);
+                Ok(response.map(|body| Download::new(body, connection, self, patience)))
+            }
+            Ok(Err(refusal)) => {
+                self.tell(Outcome::Failure);
+                Err(refusal)
+            }
+            Err(Late::Upstream) => {
+                self.tell(Outcome::Failure);
+                Err(Refusal::Sent(Failure::Timeout))
+            }
+            Err(Late::Client) => Err(Refusal::Sent(Failure::ClientStalled)),
+        }
+    }
+
+    fn tell(&mut self, outcome: Outcome) {
+        if self.told {
+            return;
+        }
+        self.told = true;
+        if let Some(mut breaker) = self.endpoint.breaker() {
+            breaker.record(self.pass, outcome, self.epoch.elapsed());
+        }
+    }
+}
+
+impl Drop for Try {
+    fn drop(&mut self) {
+        self.tell(Outcome::Unknown);
+        self.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+
+    const TERMS: breaker::Terms = breaker::Terms { failures: 2, open: Duration::from_secs(30) };
+
+    fn endpoints() -> Endpoints {
+        Endpoints::new(Connecting {
+            idle: Duration::from_secs(30),
+            max_age: None,
+            patience: Duration::from_secs(1),
+            breaker: Some(TERMS),
+            connections: Counter::default(),
+        })
+    }
+
+    fn address(last: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, last], 8000))
+    }
+
+    /// How often each of the endpoints is chosen in a thousand tries that end at once.
+    fn shares(endpoints: &[Arc<Endpoint>], epoch: Instant) -> Vec<usize> {
+        let random = Random::from_seed(7);
+        let mut shares = vec![0; endpoints.len()];
+        for _ in 0..1000 {
+            let chosen = choose(endpoints, &[], random.next(), epoch).unwrap().address();
+            shares[endpoints.iter().position(|endpoint| endpoint.address == chosen).unwrap()] += 1;
+        }
+        shares
+    }
+
+    fn fail(endpoint: &Arc<Endpoint>, times: u32, epoch: Instant) {
+        for _ in 0..times {
+            Try::at(endpoint, epoch).tell(Outcome::Failure);
+        }
+    }
+
+    #[tokio::test]
+    async fn endpoints_come_and_go_with_their_addresses_and_keep_what_they_have() {
+        let endpoints = endpoints();
+        let first = endpoints.at(&[address(1), address(2)]);
+        let turned = endpoints.at(&[address(2), address(1)]);
+        assert!(Arc::ptr_eq(&first, &turned), "the order means nothing");
+        let other = endpoints.at(&[address(2), address(3)]);
+        assert_eq!(other.iter().map(|endpoint| endpoint.address).collect::<Vec<_>>(), [address(2), address(3)]);
+        assert!(Arc::ptr_eq(&first[1], &other[0]), "a new endpoint would have no connections");
+        let gone = Arc::downgrade(&first[0]);
+        drop((first, turned));
+        assert!(gone.upgrade().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_less_busy_and_none_that_was_tried() {
+        let endpoints = endpoints().at(&[address(1), address(2), address(3)]);
+        let epoch = Instant::now();
+        let busy: Vec<Try> = (0..2).map(|_| Try::at(&endpoints[1], epoch)).collect();
+        let shares = shares(&endpoints, epoch);
+        assert_eq!(shares[1], 0, "{shares:?}");
+        drop(busy);
+        let chosen = |tried: &[u8]| {
+            let tried: Vec<SocketAddr> = tried.iter().copied().map(address).collect();
+            choose(&endpoints, &tried, 0, epoch).map(|this| this.address())
+        };
+        assert_eq!(chosen(&[1, 3]), Some(address(2)));
+        assert_eq!(chosen(&[1, 2, 3]), None);
+        assert!(endpoints.iter().all(|endpoint| endpoint.in_flight.load(Ordering::Relaxed) == 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_fails_leaves_and_comes_back_by_a_trial() {
+        let endpoints = endpoints().at(&[address(1), address(2), address(3)]);
+        let epoch = Instant::now();
+        fail(&endpoints[0], 1, epoch);
+        assert!(shares(&endpoints, epoch)[0] > 200, "one failure is none");
+        fail(&endpoints[0], 2, epoch);
+        assert_eq!(shares(&endpoints, epoch)[0], 0);
+        fail(&endpoints[1], 2, epoch);
+        assert!(shares(&endpoints, epoch)[1] > 300, "two of three are more than half");
+
+        tokio::time::advance(TERMS.open).await;
+        let trial = choose(&endpoints, &[address(2), address(3)], 0, epoch).unwrap();
+        assert_eq!(trial.pass, Pass::Trial);
+        let shares_meanwhile = shares(&endpoints, epoch);
+        assert_eq!(shares_meanwhile[0], 0, "{shares_meanwhile:?}");
+        let mut trial = trial;
+        trial.tell(Outcome::Success);
+        drop(trial);
+        assert!(shares(&endpoints, epoch)[0] > 200);
+    }
+
+    #[tokio::test]
+    async fn the_only_one_stays_whatever_it_does() {
+        let endpoints = endpoints().at(&[address(1)]);
+        let epoch = Instant::now();
+        fail(&endpoints[0], 10, epoch);
+        assert_eq!(shares(&endpoints, epoch), [1000]);
+    }
+}

@@ -1,0 +1,190 @@
+//! The route table in force, and its upstreams. A new table takes over between two requests; an upstream that it describes
+//! as before stays the same one, with its connections and its breaker.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use hyper::HeaderMap;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use service::metrics::Metrics;
+
+use crate::random::Random;
+use crate::rate_limit::{RateLimit, Verdict};
+use crate::table::{Defaults, MOST_BYTES, Refused, Route, Table};
+use crate::upstream::{self, Upstream};
+
+/// How often the file is looked at. A mounted `ConfigMap` follows its object with a delay of up to a minute anyway.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A table with its upstreams.
+pub struct Live {
+    /// The table.
+    pub table: Table,
+    upstreams: BTreeMap<String, Arc<Upstream>>,
+    /// The allowances of each route's clients, where it limits them; in the order of the routes.
+    rate_limits: Vec<Option<Allowances>>,
+}
+
+/// What is left to the clients of a route.
+type Allowances = Arc<Mutex<RateLimit<Vec<u8>>>>;
+
+/// Holds the table in force.
+pub struct Router {
+    live: RwLock<Arc<Live>>,
+    metrics: upstream::Metrics,
+    reloads: Family<Reload, Counter>,
+    random: Random,
+}
+
+/// Label of reloads.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reload {
+    outcome: &'static str,
+}
+
+/// Where the table comes from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// A file that holds one, read again when it changes; without one the table never changes.
+    pub file: Option<PathBuf>,
+    /// What upstreams have where the file says nothing.
+    pub defaults: Defaults,
+    /// The table to start with.
+    pub table: Table,
+}
+
+impl Live {
+    /// The upstream of a request that `route`, of this table, takes.
+    #[must_use]
+    pub fn upstream(&self, route: &Route, headers: &HeaderMap, random: u32) -> Option<&Arc<Upstream>> {
+        self.upstreams.get(route.upstream(headers, random))
+    }
+
+    /// Counts a request of `client` on the route at `place`, if that limits its clients.
+    #[must_use]
+    pub fn judge(&self, place: usize, client: &[u8], now: Duration) -> Option<Verdict> {
+        let limit = self.rate_limits.get(place)?.as_ref()?;
+        Some(limit.lock().unwrap_or_else(PoisonError::into_inner).judge(client, now))
+    }
+
+    /// All of them.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.upstreams.values()
+    }
+}
+
+impl Router {
+    /// Puts the table of `source` in force, and follows its file. Needs a runtime.
+    #[must_use]
+    pub fn start(source: Source, metrics: &mut Metrics) -> Arc<Self> {
+        let reloads = Family::default();
+        let upstream_metrics = upstream::Metrics::register(metrics);
+        metrics.registry().register("route_table_reloads", "Changes of the route table's file", reloads.clone());
+        let none = Live { table: Table::default(), upstreams: BTreeMap::new(), rate_limits: Vec::new() };
+        let router = Arc::new(Self {
+            live: RwLock::new(Arc::new(none)),
+            metrics: upstream_metrics,
+            reloads,
+            random: Random::seeded(),
+        });
+        router.put_in_force(source.table);
+        if let Some(file) = source.file {
+            tokio::spawn(follow(Arc::downgrade(&router), file, source.defaults));
+        }
+        router
+    }
+
+    /// The table in force now. Who keeps it finishes with it, whatever comes meanwhile.
+    #[must_use]
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A number to choose an upstream with.
+    #[must_use]
+    pub fn random(&self) -> u32 {
+        self.random.next() as u32
+    }
+
+    /// Replaces the table.
+    pub fn put_in_force(&self, table: Table) {
+        let before = self.live();
+        let upstream = |(name, target): (&String, &crate::table::Target)| {
+            let kept = before.upstreams.get(name).filter(|_| before.table.upstreams.get(name) == Some(target));
+            let upstream =
+                kept.cloned().unwrap_or_else(|| Arc::new(Upstream::new(name, target.clone(), &self.metrics)));
+            (name.clone(), upstream)
+        };
+        let upstreams = table.upstreams.iter().map(upstream).collect();
+        let rate_limit = |route: &Route| {
+            let terms = route.rate_limit.as_ref()?.terms;
+            // The same route goes on counting: or whoever can change another one could make all allowances whole.
+            let same = before.table.routes.iter().position(|other| other == route);
+            let kept = same.and_then(|place| before.rate_limits[place].clone());
+            Some(kept.unwrap_or_else(|| Arc::new(Mutex::new(RateLimit::new(terms)))))
+        };
+        let rate_limits = table.routes.iter().map(rate_limit).collect();
+        let live = Arc::new(Live { table, upstreams, rate_limits });
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
+    }
+
+    fn reload(&self, json: &[u8], defaults: Defaults) {
+        let outcome = match Table::parse(json, defaults) {
+            Ok(table) => {
+                let (routes, upstreams) = (table.routes.len(), table.upstreams.len());
+                self.put_in_force(table);
+                tracing::info!(routes, upstreams, "a new route table is in force");
+                "in_force"
+            }
+            Err(refused) => {
+                tracing::error!(error = %refused, "the new route table is refused, the one before stays in force");
+                "refused"
+            }
+        };
+        self.reloads.get_or_create(&Reload { outcome }).inc();
+    }
+}
+
+/// Reads the table in `file`.
+///
+/// # Errors
+/// That it can't be read, or what is wrong with it.
+pub fn read(file: &std::path::Path, defaults: Defaults) -> Result<Table, Refused> {
+    let json = content(file).map_err(|error| Refused(vec![error.to_string()]))?;
+    Table::parse(&json, defaults)
+}
+
+/// The content of the file, as far as is needed to see that it is too long.
+fn content(file: &std::path::Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut content = Vec::new();
+    std::fs::File::open(file)?.take(MOST_BYTES as u64 + 1).read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// Looks at the file until the router is gone. By content: a mounted `ConfigMap` changes by a symbolic link far above the file.
+async fn follow(router: Weak<Router>, file: PathBuf, defaults: Defaults) {
+    let mut last = content(&file).ok();
+    let mut missing = false;
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let Some(router) = router.upgrade() else { return };
+        match content(&file) {
+            Ok(now) if last.as_ref() != Some(&now) => {
+                router.reload(&now, defaults);
+                last = Some(now);
+                missing = false;
+            }
+            Ok(_) => missing = false,
+            Err(error) if !missing => {
+                tracing::error!(file = %file.display(), %error, "the route table can't be read, the one before stays in force");
+                missing = true;
+            }
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! A request's body on its way to the upstream, frame by frame, with its beginning kept for another try.
+//!
+//! What a client has sent can't be asked for again. So up to 64 KiB are kept as they pass; a body that turns out longer
+//! streams on, and its request can't be tried again any more.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use service::body::BodyError;
+use tokio::time::Instant;
+
+/// The most that is kept of a body.
+pub const MOST_KEPT: usize = 64 * 1024;
+
+/// A request's body, over all tries.
+pub struct RequestBody<B = Incoming> {
+    source: Mutex<Source<B>>,
+}
+
+struct Source<B> {
+    /// What has not come yet.
+    body: B,
+    /// What has come, from the start; none once it was too much.
+    kept: Option<Vec<Bytes>>,
+    kept_bytes: usize,
+    /// The body ended with an error, so that no try can send it whole.
+    broken: bool,
+    /// How much of it may still come.
+    allowed: u64,
+    /// More came.
+    too_long: bool,
+    /// The try that may read; earlier ones are over.
+    attempt: u32,
+    /// When the upstream last got something to work on.
+    advanced: Instant,
+    /// The next part of the body is the client's to send.
+    starved: bool,
+}
+
+/// The body as one try sends it.
+pub struct Upload<B = Incoming> {
+    body: Arc<RequestBody<B>>,
+    attempt: u32,
+    /// How many of the kept frames have been sent.
+    sent: usize,
+}
+
+/// What ran out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// The upstream's time.
+    Upstream,
+    /// The client's.
+    Client,
+}
+
+impl<B> RequestBody<B> {
+    /// A body of which nothing has been sent, and of which at most `longest` bytes are accepted.
+    #[must_use]
+    pub fn new(body: B, longest: u64) -> Arc<Self> {
+        let source = Source {
+            body,
+            kept: Some(Vec::new()),
+            kept_bytes: 0,
+            broken: false,
+            allowed: longest,
+            too_long: false,
+            attempt: 0,
+            advanced: Instant::now(),
+            starved: false,
+        };
+        Arc::new(Self { source: Mutex::new(source) })
+    }
+
+    /// The body for the next try, from its start. An earlier try can't read on.
+    #[must_use]
+    pub fn upload(self: &Arc<Self>) -> Upload<B> {
+        let mut source = self.lock();
+        source.attempt += 1;
+        Upload { body: Arc::clone(self), attempt: source.attempt, sent: 0 }
+    }
+
+    /// Whether another try could send the whole body.
+    #[must_use]
+    pub fn can_be_sent_again(&self) -> bool {
+        let source = self.lock();
+        source.kept.is_some() && !source.broken
+    }
+
+    /// Whether more of it came than is accepted, so that no try could be completed.
+    #[must_use]
+    pub fn is_too_long(&self) -> bool {
+        self.lock().too_long
+    }
+
+    /// Runs `work` until `limit` has passed since it began and since the body last advanced: a long upload is no slow upstream.
+    ///
+    /// # Errors
+    /// Which side was waited for when the time ran out.
+    pub async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, Late> {
+        let mut work = std::pin::pin!(work);
+        let begun = Instant::now();
+        loop {
+            let from = self.lock().advanced.max(begun);
+            let late = tokio::time::sleep_until(from + limit);
+            tokio::select! {
+                biased;
+                done = work.as_mut() => return Ok(done),
+                () = late => {}
+            }
+            let source = self.lock();
+            if source.advanced <= from {
+                return Err(if source.starved { Late::Client } else { Late::Upstream });
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Source<B>> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B> Source<B> {
+    fn keep(&mut self, data: &Bytes) {
+        self.kept_bytes += data.len();
+        if self.kept_bytes > MOST_KEPT {
+            self.kept = None;
+        }
+        if let Some(kept) = &mut self.kept {
+            kept.push(data.clone());
+        }
+    }
+}
+
+impl<B> Body for Upload<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BodyError>,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let upload = &mut *self;
+        let mut source = upload.body.lock();
+        if source.attempt != upload.attempt {
+            return Poll::Ready(Some(Err("this try is over".into())));
+        }
+        if let Some(again) = source.kept.as_ref().and_then(|kept| kept.get(upload.sent)) {
+            upload.sent += 1;
+            return Poll::Ready(Some(Ok(Frame::data(again.clone()))));
+        }
+        let frame = Pin::new(&mut source.body).poll_frame(context);
+        source.starved = frame.is_pending();
+        let frame = ready!(frame);
+        source.advanced = Instant::now();
+        match &frame {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    let Some(allowed) = source.allowed.checked_sub(data.len() as u64) else {
+                        source.too_long = true;
+                        source.broken = true;
+                        return Poll::Ready(Some(Err("the request's body is too long".into())));
+                    };
+                    source.allowed = allowed;
+                    source.keep(data);
+                    upload.sent += 1;
+                }
+            }
+            Some(Err(_)) => source.broken = true,
+            None => {}
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        let source = self.body.lock();
+        let again = source.kept.as_ref().is_some_and(|kept| self.sent < kept.len());
+        !again && source.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let source = self.body.lock();
+        let again = source.kept.as_ref().map_or(&[][..], |kept| &kept[self.sent.min(kept.len())..]);
+        let again: u64 = again.iter().map(|data| data.len() as u64).sum();
+        let rest = source.body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + again);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + again);
+        }
+        hint
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    /// Parts that are there, one after the other, then the end.
+    struct Parts(VecDeque<Result<Bytes, BodyError>>);
+
+    impl Body for Parts {
+        type Data = Bytes;
+        type Error = BodyError;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+            Poll::Ready(self.0.pop_front().map(|part| part.map(Frame::data)))
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.0.is_empty()
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(self.0.iter().flatten().map(|part| part.len() as u64).sum())
+        }
+    }
+
+    fn body<const N: usize>(parts: [&[u8]; N]) -> Arc<RequestBody<Parts>> {
+        RequestBody::new(Parts(parts.into_iter().map(|part| Ok(Bytes::copy_from_slice(part))).collect()), u64::MAX)
+    }
+
+    async fn next(upload: &mut Upload<Parts>) -> Option<Bytes> {
+        upload.frame().await.map(|frame| frame.unwrap().into_data().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_second_try_sends_what_the_first_did_and_then_the_rest() {
+        let body = body([b"one", b"two", b"three"]);
+        let mut first = body.upload();
+        assert_eq!(next(&mut first).await.unwrap(), "one");
+        assert_eq!(next(&mut first).await.unwrap(), "two");
+        assert!(body.can_be_sent_again());
+        let second = body.upload();
+        assert_eq!(second.size_hint().exact(), Some(11));
+        assert!(!second.is_end_stream());
+        assert!(first.frame().await.unwrap().is_err(), "two tries must not share what comes");
+        assert_eq!(second.collect().await.unwrap().to_bytes(), "onetwothree");
+        let third = body.upload();
+        assert_eq!((third.size_hint().exact(), third.is_end_stream()), (Some(11), false));
+        assert_eq!(third.collect().await.unwrap().to_bytes(), "onetwothree");
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_streams_on_and_is_not_kept() {
+        let half = vec![b'x'; MOST_KEPT / 2];
+        let body = body([&half, &half, b"!", b"end"]);
+        let mut upload = body.upload();
+        next(&mut upload).await;
+        next(&mut upload).await;
+        assert!(body.can_be_sent_again(), "as much as is kept");
+        assert_eq!(next(&mut upload).await.unwrap(), "!");
+        assert!(!body.can_be_sent_again());
+        assert_eq!(upload.size_hint().exact(), Some(3));
+        assert_eq!(next(&mut upload).await.unwrap(), "end");
+        assert!(upload.is_end_stream() && next(&mut upload).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_body_that_broke_is_not_sent_again() {
+        let body = RequestBody::new(Parts(VecDeque::from([Ok(Bytes::from("one")), Err("gone".into())])), u64::MAX);
+        let upload = body.upload();
+        assert!(body.can_be_sent_again());
+        assert!(upload.collect().await.is_err());
+        assert!(!body.can_be_sent_again());
+    }
+
+    #[tokio::test]
+    async fn more_than_is_accepted_ends_the_body() {
+        for (longest, fits) in [(5, false), (6, true)] {
+            let parts = [Ok(Bytes::from("one")), Ok(Bytes::from("two"))];
+            let body = RequestBody::new(Parts(VecDeque::from(parts)), longest);
+            assert_eq!(body.upload().collect().await.is_ok(), fits, "{longest}");
+            assert_eq!((body.is_too_long(), body.can_be_sent_again()), (!fits, fits), "{longest}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_body_ends_at_once_in_every_try() {
+        let body = body([]);
+        for _ in 0..2 {
+            let upload = body.upload();
+            assert!(upload.is_end_stream());
+            assert_eq!(upload.size_hint().exact(), Some(0));
+        }
+    }
+}
