@@ -32,13 +32,33 @@ All take a dict: root and services (by name, resolved); those about one service 
 load.service: there is no service {{ $root.Values.load.service | quote }}, and there are: {{ $names }}. Correct the name.
 {{- end -}}
 {{- range $name, $service := $services -}}
-{{- if and (eq $service.kind "frontend") (not $service.upstream.url) -}}
-{{- if not (hasKey $services $service.upstream.service) }}
-services.{{ $name }}.upstream.service: there is no service {{ $service.upstream.service | quote }}, and there are: {{ $names }}. Correct the name, or give upstream.url.
-{{- else if eq $name $service.upstream.service }}
-services.{{ $name }}.upstream.service: {{ $name }} would send every request to itself. Name another service, or give upstream.url.
-{{- else if and $service.upstream.headless (not (index $services $service.upstream.service).service.headless) }}
-services.{{ $name }}.upstream.headless: {{ $service.upstream.service }} has no headless Service. Set services.{{ $service.upstream.service }}.service.headless to true.
+{{- range $knob, $upstream := include "practice.upstreams" $service | fromYaml -}}
+{{- $knob = print "services." $name "." $knob -}}
+{{- $to := $upstream.service | default "" -}}
+{{- if $upstream.url -}}
+{{- else if not (hasKey $services $to) }}
+{{ $knob }}.service: there is no service {{ $to | quote }}, and there are: {{ $names }}. Correct the name, or give a url.
+{{- else if eq $name $to }}
+{{ $knob }}.service: {{ $name }} would send every request to itself. Name another service, or give a url.
+{{- else if and $upstream.headless (not (index $services $to).service.headless) }}
+{{ $knob }}.headless: {{ $to }} has no headless Service. Set services.{{ $to }}.service.headless to true.
+{{- end -}}
+{{- end -}}
+{{- $table := $service.routeTable -}}
+{{- $known := keys $table.upstreams | sortAlpha | join ", " -}}
+{{- range $route := $table.routes -}}
+{{- $used := compact (list $route.upstream) -}}
+{{- range concat ($route.split | default list) ($route.pins | default list) }}{{ $used = append $used .upstream }}{{ end -}}
+{{- if not $used }}
+services.{{ $name }}.routeTable.routes: {{ $route.path }} leads nowhere. Give it upstream or split.
+{{- end -}}
+{{- range $used -}}
+{{- if not (hasKey $table.upstreams .) }}
+services.{{ $name }}.routeTable.routes: {{ $route.path }} leads to the upstream {{ . | quote }}, and there are: {{ $known }}. Correct the name, or add it to routeTable.upstreams.
+{{- end -}}
+{{- end -}}
+{{- if and $route.auth (not $table.credentials) }}
+services.{{ $name }}.routeTable.credentials: {{ $route.path }} asks for credentials, and no Secret has them. Name one.
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -84,8 +104,10 @@ services.{{ $name }}.upstream.headless: {{ $service.upstream.service }} has no h
 {{- if and (eq .service.kind "backend") (gt (divf .service.burn.maxMs 1000) $longest) }}
 {{ $knob }}.burn.maxMs: a burn of {{ int .service.burn.maxMs }} ms outlasts lifecycle.longestRequestSeconds {{ $longest }}, and a rollout would cut it off. Lower the one or raise the other.
 {{- end -}}
-{{- if and (eq .service.kind "frontend") (gt (float64 .service.upstream.timeoutSeconds) $longest) }}
-{{ $knob }}.upstream.timeoutSeconds: a request of {{ .service.upstream.timeoutSeconds }} s outlasts lifecycle.longestRequestSeconds {{ $longest }}, and a rollout would cut it off. Lower the one or raise the other.
+{{- range $upstream, $knobs := include "practice.upstreams" .service | fromYaml -}}
+{{- if gt (float64 $knobs.timeoutSeconds) $longest }}
+{{ $knob }}.{{ $upstream }}.timeoutSeconds: a request of {{ $knobs.timeoutSeconds }} s outlasts lifecycle.longestRequestSeconds {{ $longest }}, and a rollout would cut it off. Lower the one or raise the other.
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -164,15 +186,14 @@ services.{{ $name }}.probes.{{ $probe }}: a try may take {{ int .timeoutSeconds 
 
 {{- define "practice.brokenTimeouts" -}}
 {{- $knob := print "services." .name -}}
-{{- $upstream := .service.upstream -}}
-{{- if eq .service.kind "frontend" -}}
+{{- range $at, $upstream := include "practice.upstreams" .service | fromYaml -}}
 {{- if gt (float64 $upstream.tryTimeoutSeconds) (float64 $upstream.timeoutSeconds) }}
-{{ $knob }}.upstream: one try may take {{ $upstream.tryTimeoutSeconds }} s (tryTimeoutSeconds), all together {{ $upstream.timeoutSeconds }} s (timeoutSeconds). Set tryTimeoutSeconds to {{ $upstream.timeoutSeconds }} or less.
+{{ $knob }}.{{ $at }}: one try may take {{ $upstream.tryTimeoutSeconds }} s (tryTimeoutSeconds), all together {{ $upstream.timeoutSeconds }} s (timeoutSeconds). Set tryTimeoutSeconds to {{ $upstream.timeoutSeconds }} or less.
 {{- end -}}
-{{- if and (not $upstream.url) (hasKey .services $upstream.service) -}}
-{{- $idle := (index .services $upstream.service).connections.idleTimeoutSeconds -}}
+{{- if and (not $upstream.url) (hasKey $.services ($upstream.service | default "")) -}}
+{{- $idle := (index $.services $upstream.service).connections.idleTimeoutSeconds -}}
 {{- if ge (float64 $upstream.idleSeconds) (float64 $idle) }}
-{{ $knob }}.upstream.idleSeconds: idle connections are kept {{ $upstream.idleSeconds }} s, and {{ $upstream.service }} closes them after {{ $idle }} s (connections.idleTimeoutSeconds), so that requests meet closing connections. Set it below {{ $idle }}.
+{{ $knob }}.{{ $at }}.idleSeconds: idle connections are kept {{ $upstream.idleSeconds }} s, and {{ $upstream.service }} closes them after {{ $idle }} s (connections.idleTimeoutSeconds), so that requests meet closing connections. Set it below {{ $idle }}.
 {{- end -}}
 {{- end -}}
 {{- end -}}

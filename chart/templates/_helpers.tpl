@@ -97,6 +97,11 @@ app.kubernetes.io/component: {{ .name }}
 {{- include "practice.name" (dict "root" .root "name" (print .name .root.Values.names.serviceSuffix "-headless")) -}}
 {{- end -}}
 
+{{/* Takes root and name: the ConfigMap with a gateway's route table. */}}
+{{- define "practice.routesName" -}}
+{{- include "practice.name" (dict "root" .root "name" (print .name "-routes")) -}}
+{{- end -}}
+
 {{/* Takes root and name: the address at which pods of the same namespace reach a service. */}}
 {{- define "practice.url" -}}
 {{- $service := index (include "practice.services" .root | fromYaml) .name -}}

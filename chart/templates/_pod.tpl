@@ -30,7 +30,7 @@ initContainers:
 {{- end }}
 containers:
   - {{ include "practice.container" . | nindent 4 | trim }}
-{{- with $service.volumes }}
+{{- with include "practice.volumes" . | fromYamlArray }}
 volumes:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -72,6 +72,33 @@ proxy does not vanish under a draining service.
 {{- $containers = append $containers (merge (deepCopy .) (deepCopy $securityContext)) -}}
 {{- end -}}
 {{- with $containers }}{{ toYaml . }}{{ end -}}
+{{- end -}}
+
+{{/* Whole volumes, not single files of them: those the kubelet would not bring up to date in a running pod. */}}
+{{- define "practice.volumes" -}}
+{{- $volumes := .service.volumes -}}
+{{- if eq .service.kind "frontend" -}}
+{{- if .service.routeTable.routes -}}
+{{- $volumes = append $volumes (dict "name" "routes" "configMap" (dict "name" (include "practice.routesName" .))) -}}
+{{- end -}}
+{{- with .service.routeTable.credentials -}}
+{{- $volumes = append $volumes (dict "name" "credentials" "secret" (dict "secretName" .)) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $volumes -}}
+{{- end -}}
+
+{{- define "practice.volumeMounts" -}}
+{{- $mounts := .service.volumeMounts -}}
+{{- if eq .service.kind "frontend" -}}
+{{- if .service.routeTable.routes -}}
+{{- $mounts = append $mounts (dict "name" "routes" "mountPath" "/etc/practice/routes" "readOnly" true) -}}
+{{- end -}}
+{{- if .service.routeTable.credentials -}}
+{{- $mounts = append $mounts (dict "name" "credentials" "mountPath" "/etc/practice/credentials" "readOnly" true) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $mounts -}}
 {{- end -}}
 
 {{- define "practice.container" -}}
@@ -141,7 +168,7 @@ resources:
 {{- end }}
 securityContext:
   {{- toYaml $service.securityContext | nindent 2 }}
-{{- with $service.volumeMounts }}
+{{- with include "practice.volumeMounts" . | fromYamlArray }}
 volumeMounts:
   {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -60,8 +60,15 @@ Numbers go through toJson because a template prints 1000000 as 1e+06.
   "BURN_DEFAULT_MS" $service.burn.defaultMs
   "BURN_MAX_MS" $service.burn.maxMs) -}}
 {{- else if eq $service.kind "frontend" -}}
+{{- if $service.routeTable.routes -}}
+{{- $_ := set $settings "ROUTES_FILE" "/etc/practice/routes/routes.json" -}}
+{{- else -}}
+{{- $_ := set $settings "BACKEND_URL" (include "practice.upstreamUrl" (dict "root" .root "upstream" $service.upstream)) -}}
+{{- end -}}
+{{- if $service.routeTable.credentials -}}
+{{- $_ := set $settings "CREDENTIALS_DIR" "/etc/practice/credentials" -}}
+{{- end -}}
 {{- $settings = merge $settings (dict
-  "BACKEND_URL" ($service.upstream.url | default (include "practice.upstreamUrl" .))
   "UPSTREAM_CONNECT_TIMEOUT_SECONDS" $service.upstream.connectTimeoutSeconds
   "UPSTREAM_TRY_TIMEOUT_SECONDS" $service.upstream.tryTimeoutSeconds
   "UPSTREAM_TIMEOUT_SECONDS" $service.upstream.timeoutSeconds
@@ -107,15 +114,44 @@ Numbers go through toJson because a template prints 1000000 as 1e+06.
 {{- end -}}
 {{- end -}}
 
-{{/* Takes root and service. */}}
+{{/* Takes root and upstream (service, url and headless of one). */}}
 {{- define "practice.upstreamUrl" -}}
-{{- $name := .service.upstream.service -}}
-{{- if .service.upstream.headless -}}
+{{- $name := .upstream.service -}}
+{{- if .upstream.url -}}
+{{- .upstream.url -}}
+{{- else if .upstream.headless -}}
 {{- $upstream := index (include "practice.services" .root | fromYaml) $name -}}
 http://{{ include "practice.headlessName" (dict "root" .root "name" $name) }}:{{ int $upstream.service.targetPort }}
 {{- else -}}
 {{- include "practice.url" (dict "root" .root "name" $name) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Takes a service: where it sends requests, by the knob that says so, as YAML. Nowhere unless it is a gateway. */}}
+{{- define "practice.upstreams" -}}
+{{- $upstreams := dict -}}
+{{- if and (eq .kind "frontend") .routeTable.routes -}}
+{{- range $name, $upstream := .routeTable.upstreams -}}
+{{- if not (kindIs "invalid" $upstream) -}}
+{{- $_ := set $upstreams (print "routeTable.upstreams." $name) (merge (dict) $upstream (pick $.upstream "tryTimeoutSeconds" "timeoutSeconds" "idleSeconds")) -}}
+{{- end -}}
+{{- end -}}
+{{- else if eq .kind "frontend" -}}
+{{- $_ := set $upstreams "upstream" .upstream -}}
+{{- end -}}
+{{- toYaml $upstreams -}}
+{{- end -}}
+
+{{/* Takes root and service: the route table as the gateway reads it. */}}
+{{- define "practice.routeTable" -}}
+{{- $upstreams := dict -}}
+{{- range $name, $upstream := .service.routeTable.upstreams -}}
+{{- if not (kindIs "invalid" $upstream) -}}
+{{- $url := include "practice.upstreamUrl" (dict "root" $.root "upstream" $upstream) -}}
+{{- $_ := set $upstreams $name (merge (dict "url" $url) (omit $upstream "service" "url" "headless")) -}}
+{{- end -}}
+{{- end -}}
+{{- dict "upstreams" $upstreams "routes" .service.routeTable.routes | toPrettyJson -}}
 {{- end -}}
 
 {{/* Takes a service: the pods that are always wanted. */}}
