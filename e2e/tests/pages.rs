@@ -116,6 +116,11 @@ fn lab_18_autoscaler() {
     lab("18-autoscaler.md");
 }
 
+#[test]
+fn lab_19_canary() {
+    lab("19-canary.md");
+}
+
 /// The release that `make up` installs into the namespace that a new user is in; it goes with the test, whatever its end.
 struct Installed {
     user: Shell,
