@@ -41,7 +41,7 @@ impl Outcome {
     pub(crate) fn forbidden_losses(&self) -> u64 {
         self.ledgers
             .iter()
-            .filter(|(stream, _)| self.row.demand.covers(stream.entry))
+            .filter(|(stream, _)| self.row.demand.covers(*stream))
             .map(|(_, ledger)| ledger.requests.lost)
             .sum()
     }
