@@ -17,7 +17,7 @@ use service::route::Label;
 use crate::backoff::MOST_RETRIES;
 use crate::cors::Cors;
 use crate::upstream::{Origin, Resilience, Timeouts};
-use crate::{breaker, budget, path, rate_limit};
+use crate::{breaker, budget, path, rate_limit, sunset};
 
 /// The longest document that is read.
 pub const MOST_BYTES: usize = 256 * 1024;
@@ -589,9 +589,14 @@ impl RouteEntry {
         }
         let rate_limit = self.rate_limit.map(|entry| entry.check(place, mistakes));
         let fallback = self.fallback.and_then(|entry| entry.check(place, mistakes));
-        let mut headers = |key, entries: BTreeMap<String, String>| {
+        let mut headers = |key, entries: BTreeMap<String, String>| -> Vec<_> {
             entries.iter().filter_map(|(name, value)| header(place, key, name, value, mistakes)).collect()
         };
+        let request_headers = headers("requestHeaders", self.request_headers);
+        let response_headers = headers("responseHeaders", self.response_headers);
+        for mistake in sunset::mistakes(&response_headers) {
+            mistakes.add(place, format!("responseHeaders: {mistake}"));
+        }
         Route {
             path,
             exact: self.exact,
@@ -605,8 +610,8 @@ impl RouteEntry {
             most_request_bytes: self.max_request_bytes.unwrap_or(u64::MAX),
             most_reply_bytes: self.max_reply_bytes.unwrap_or(u64::MAX),
             fallback,
-            request_headers: headers("requestHeaders", self.request_headers),
-            response_headers: headers("responseHeaders", self.response_headers),
+            request_headers,
+            response_headers,
         }
     }
 }
@@ -888,6 +893,7 @@ mod tests {
                 {"path": "/e", "upstream": "orders", "cors": {"origins": []}},
                 {"path": "/f", "upstream": "orders", "fallback": {"status": 100, "contentType": "\n", "body": ""}},
                 {"path": "/l", "upstream": "orders", "rateLimit": {"requests": 0, "periodSeconds": 0, "byHeader": ""}},
+                {"path": "/r", "upstream": "orders", "responseHeaders": {"Deprecation": "true", "Sunset": "2027-01-01"}},
             ],
         });
         let Refused(mistakes) = parsed(&document).unwrap_err();
@@ -917,10 +923,12 @@ mod tests {
             "routes[10]: rateLimit.requests is 0, and 1 to 1000000 is accepted",
             "routes[10]: rateLimit.periodSeconds is 0, and 0.1 to 3600 is accepted",
             "routes[10]: rateLimit.byHeader: \"\" is no name of a header",
+            "routes[11]: responseHeaders: deprecation \"true\": accepted is @ and seconds since 1970",
+            "routes[11]: responseHeaders: sunset \"2027-01-01\": accepted is a date",
         ] {
             assert!(mistakes.iter().any(|mistake| mistake.starts_with(expected)), "{expected}\nnot in {mistakes:#?}");
         }
-        assert_eq!(mistakes.len(), 25, "{mistakes:#?}");
+        assert_eq!(mistakes.len(), 27, "{mistakes:#?}");
     }
 
     #[test]

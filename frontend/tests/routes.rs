@@ -292,3 +292,28 @@ async fn pages_of_named_origins_may_ask_and_their_questions_do_not_reach_the_ups
     // No question of a browser: the upstream's to answer.
     assert!(routed.ask("OPTIONS", "/cart", "").await.text().starts_with("shop"));
 }
+
+#[tokio::test]
+async fn an_old_version_of_an_api_says_when_it_ends_and_what_comes_after_it() {
+    let (old, new) = (named("v1").await, named("v2").await);
+    let end = json!({
+        "Deprecation": "@1767225600",
+        "Sunset": "Fri, 01 Jan 2027 00:00:00 GMT",
+        "Link": "</api/v2>; rel=\"successor-version\"",
+    });
+    let entries = json!([
+        {"path": "/api/v1", "upstream": "old", "responseHeaders": end},
+        {"path": "/api/v2", "upstream": "new"},
+    ]);
+    let routed = Routed::start("versions", &table(&[("old", &old), ("new", &new)], &entries));
+    let reply = routed.get("/api/v1/items").await;
+    assert_eq!(reply.text(), "v1: get /api/v1/items http/1.1");
+    assert_eq!(reply.header("deprecation"), Some("@1767225600"));
+    assert_eq!(reply.header("sunset"), Some("Fri, 01 Jan 2027 00:00:00 GMT"));
+    assert_eq!(reply.header("link"), Some("</api/v2>; rel=\"successor-version\""));
+    let reply = routed.get("/api/v2/items").await;
+    assert_eq!(reply.text(), "v2: get /api/v2/items http/1.1");
+    for name in ["deprecation", "sunset", "link"] {
+        assert_eq!(reply.header(name), None, "{name}");
+    }
+}
