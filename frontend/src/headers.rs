@@ -8,6 +8,8 @@ use hyper::header::{
 };
 use service::exchange::Context;
 
+use crate::auth::claims_client;
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
@@ -52,12 +54,16 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Makes the headers of a request those of the request to the upstream.
 ///
-/// `X-Forwarded-*` are overwritten, not continued: what a client claims about itself is not to be believed.
+/// `X-Forwarded-*` are overwritten, not continued: what a client claims about itself is not to be believed. Nor is who it
+/// claims to be.
 pub(crate) fn to_upstream(headers: &mut HeaderMap, authority: &HeaderValue, via: &HeaderValue, context: &Context) {
     strip_hop_by_hop(headers);
     let host = headers.insert(HOST, authority.clone());
-    let claimed: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-")).cloned().collect();
+    let claimed: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with("x-forwarded-") || claims_client(name))
+        .cloned()
+        .collect();
     for name in claimed.iter().chain([&FORWARDED, &REAL_IP]) {
         headers.remove(name);
     }
@@ -117,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_headers_are_the_gateways_own() {
+    fn forwarded_headers_and_the_clients_name_are_the_gateways_own() {
         let mut map = headers(&[
             ("host", "shop.example"),
             ("x-forwarded-for", "6.6.6.6"),
@@ -125,6 +131,8 @@ mod tests {
             ("x-forwarded-port", "1"),
             ("x-real-ip", "6.6.6.6"),
             ("forwarded", "for=6.6.6.6"),
+            ("x-auth-client", "admin"),
+            ("x_auth_client", "admin"),
             ("via", "1.1 other"),
         ]);
         let context = Context {
