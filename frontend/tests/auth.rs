@@ -267,6 +267,21 @@ async fn a_token_opens_the_route_and_each_that_should_not_is_told_why() {
     assert!(!reply.text().contains("authorization"), "{}", reply.text());
 }
 
+/// What people copy from the documentation works.
+#[tokio::test]
+async fn the_route_table_of_the_documentation_is_one() {
+    let page = include_str!("../../docs/gateway.md");
+    let (_, rest) = page.split_once("```json\n").unwrap();
+    let (example, _) = rest.split_once("\n```").unwrap();
+    let example: Value = serde_json::from_str(example).unwrap();
+    let (issuer, keys) = (Issuer::new("documentation", 2048), format!("shop:{KEPT}"));
+    let secrets = [("orders.pem", issuer.public.as_str()), ("shops", &keys)];
+    let routed = Routed::with_secrets("documentation", &example, &secrets);
+    let reply = routed.get("/products").await;
+    assert_eq!(reply.header("www-authenticate"), Some("ApiKey realm=\"gateway\", header=\"x-api-key\""));
+    assert_eq!(routed.get("/orders").await.status, 404, "it is for another host");
+}
+
 /// RSA keys of an issuer, made by another program than the one that verifies.
 struct Issuer {
     directory: PathBuf,
