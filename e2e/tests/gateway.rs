@@ -124,3 +124,45 @@ fn a_route_table_changes_without_a_restart_and_one_with_a_mistake_is_refused() {
     ns.run(&format!("client wait {url}/x --status 404 --timeout 5s"));
     assert_eq!(gateways(), before, "no pod was restarted");
 }
+
+#[test]
+fn a_secret_says_who_may_ask_and_is_rotated_without_a_restart() {
+    let ns = Namespace::restricted("gateway-keys");
+    let secret = |key: &str| {
+        ns.run(&format!(
+            "kubectl create secret generic gateway-keys --from-literal=shops='shop:{key}' --dry-run=client -o yaml | kubectl apply -f -"
+        ));
+    };
+    let (old, new) = ("the-first-key-of-the-shop", "the-second-key-of-the-shop");
+    secret(old);
+    ns.install(
+        "-f values/quick-probes.yaml --set services.frontend.routeTable.credentials=gateway-keys \
+         --set services.frontend.routeTable.upstreams.backend.service=backend \
+         --set-json 'services.frontend.routeTable.routes=[{\"path\":\"/proxy\",\"rewrite\":\"/api\",\"upstream\":\"backend\"},\
+         {\"path\":\"/shop\",\"rewrite\":\"/api/items\",\"upstream\":\"backend\",\"auth\":{\"apiKey\":{\"secret\":\"shops\"}},\
+         \"rateLimit\":{\"requests\":100000,\"periodSeconds\":60,\"byClient\":true}}]'",
+    );
+    let url = format!("http://{}:30080/shop", ns.node_addresses()[0]);
+    let wait = |key: &str, status: u16| {
+        ns.run(&format!("client wait {url} --header 'x-api-key: {key}' --status {status} --timeout 90s"));
+    };
+    wait(old, 200);
+    ns.run(&format!("client wait {url} --status 401 --timeout 5s"));
+    wait(new, 401);
+
+    let uids = "kubectl get pods -l app.kubernetes.io/component=frontend -o jsonpath='{.items[*].metadata.uid}'";
+    let before = ns.stdout(uids);
+    secret(new);
+    // Each of the gateways reads it when its kubelet has brought it: many requests in a row get to both.
+    for (key, status) in [(new, 200), (old, 401)] {
+        eventually("both gateways know the new key alone", || {
+            let all = ns.attempt(&format!(
+                "client load {url} --rate 50 --duration 1s --new-connections --accept {status} --header 'x-api-key: {key}' -o json"
+            ));
+            let ledger = Ledger::parse(&all.stdout)?;
+            let other = ledger.statuses.iter().find(|other| other.status != status);
+            if other.is_none() { Ok(()) } else { Err(format!("{:?}", ledger.statuses)) }
+        });
+    }
+    assert_eq!(ns.stdout(uids), before, "no pod was restarted");
+}
