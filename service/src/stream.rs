@@ -68,16 +68,23 @@ impl<'a, T: Unpin> Stream<'a, T> {
         }
     }
 
-    fn came(&mut self, bytes: &[u8]) {
+    /// Follows `bytes`.
+    ///
+    /// # Errors
+    /// Where they spoil a body that the app is reading: its end may be among them, and must not look like a good one. A
+    /// request that is refused by its head goes on to hyper, so that it is answered.
+    fn came(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.reading.moved(bytes.len() as u64, now);
-        if let Err(refusal) = self.framing.follow(bytes) {
-            self.verdict.refuse(self.framing.request(), refusal);
+        let followed = self.framing.follow(bytes);
+        let before = self.part;
+        self.part = (self.framing.request(), self.framing.awaited());
+        if before != self.part {
+            self.reading = Pace::new(terms(self.part.1, self.limits));
         }
-        let part = (self.framing.request(), self.framing.awaited());
-        if part != self.part {
-            self.part = part;
-            self.reading = Pace::new(terms(part.1, self.limits));
-        }
+        let Err(refusal) = followed else { return Ok(()) };
+        self.verdict.refuse(self.framing.request(), refusal);
+        let of_the_body = before == (self.framing.request(), Part::Body);
+        if of_the_body { Err(io::Error::new(io::ErrorKind::InvalidData, refusal.detail)) } else { Ok(()) }
     }
 
     /// Ready once the peer has been waited for as long as it may be.
@@ -152,8 +159,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Stream<'_, T> {
         let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
-                self.came(&buffer.filled()[before..]);
-                Poll::Ready(Ok(()))
+                let came = self.came(&buffer.filled()[before..]);
+                if came.is_err() {
+                    buffer.set_filled(before);
+                }
+                Poll::Ready(came)
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => self.poll_slow_sender(context).map(Err),
