@@ -134,7 +134,9 @@ fn hear(stream: &mut TcpStream, patience: Duration) -> Heard {
 fn reply(buffer: &[u8], ended: bool) -> Option<(Reply, usize)> {
     let rest = || ended.then_some(buffer.len()).filter(|length| *length > 0);
     if !buffer.starts_with(b"HTTP/") {
-        return rest().map(|length| (Reply { status: 0, saw: None }, length));
+        // HTTP/0.9: a body alone, and the recorder's says what it saw.
+        let saw = saw(&String::from_utf8_lossy(buffer));
+        return rest().map(|length| (Reply { status: 0, saw }, length));
     }
     let head = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(&buffer[..head]).into_owned();
@@ -151,9 +153,14 @@ fn reply(buffer: &[u8], ended: bool) -> Option<(Reply, usize)> {
         }
         (None, _) => rest()?,
     };
-    let saw = header(SAW).and_then(|saw| saw.split_once(' '));
-    let saw = saw.and_then(|(number, saw)| Some((number.parse().ok()?, saw.to_owned())));
+    let saw = header(SAW).and_then(saw);
     (buffer.len() >= length).then_some((Reply { status, saw }, length))
+}
+
+/// The number of a request and what it was, as the recorder tells them.
+fn saw(text: &str) -> Option<(u64, String)> {
+    let (number, saw) = text.split_once(' ')?;
+    Some((number.parse().ok()?, saw.to_owned()))
 }
 
 #[cfg(test)]

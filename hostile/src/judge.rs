@@ -26,15 +26,22 @@ impl Outcome {
     /// Whether a request of the case reached the upstream; the marker is none of them.
     #[must_use]
     pub fn is_forwarded(&self) -> bool {
-        !self.record.malformed.is_empty() || self.own().next().is_some()
+        let broken = self.record.ambiguous.len() + self.record.malformed.len();
+        broken > 0 || self.own().next().is_some()
+    }
+
+    /// What is against the grammar in a request that reached the upstream, while its end is certain.
+    #[must_use]
+    pub fn malformed(&self) -> Option<&str> {
+        self.record.malformed.first().map(String::as_str)
     }
 
     /// How the proxy and the upstream disagree about what the client sent, if they do: the upstream saw other requests than
-    /// those whose replies the client got, or one that can be read in two ways, or the next client's request went astray.
+    /// those whose replies the client got, or one whose end is uncertain, or the next client's request went astray.
     #[must_use]
     pub fn disagreement(&self) -> Option<String> {
-        if let Some(what) = self.record.malformed.first() {
-            return Some(format!("the upstream got what can be read in two ways: {what}"));
+        if let Some(what) = self.record.ambiguous.first() {
+            return Some(format!("the upstream got {what}"));
         }
         match self.after.as_deref() {
             Some("GET /after") => {}
@@ -44,8 +51,8 @@ impl Outcome {
         let relayed = self.heard.replies.iter().filter_map(|reply| reply.saw.as_ref()).map(|(number, _)| *number);
         let relayed: Vec<u64> = relayed.chain(self.heard.marker).collect();
         let seen: Vec<u64> = self.record.seen.iter().map(|seen| seen.number).collect();
-        // Who goes away hears nothing.
-        if self.heard.end == End::Left || relayed == seen {
+        // Who goes away hears nothing; and a request that is no good gets no reply.
+        if self.heard.end == End::Left || !self.record.malformed.is_empty() || relayed == seen {
             return None;
         }
         let requests: Vec<String> =
@@ -65,6 +72,9 @@ impl Outcome {
         };
         if statuses != self.case.expect.statuses || !ended {
             let _ = write!(surprises, "\n  heard {statuses:?} {:?}, not {:?}", self.heard.end, self.case.expect);
+        }
+        if let Some(what) = self.malformed() {
+            let _ = write!(surprises, "\n  malformed at the upstream: {what}");
         }
         let found: Vec<(&str, &str, &[u8])> =
             self.own().map(|seen| (seen.method.as_str(), seen.target.as_str(), &seen.body[..])).collect();
@@ -116,7 +126,7 @@ mod tests {
         Outcome {
             case: Case::default(),
             heard: Heard { replies: replies.iter().map(reply).collect(), marker, end },
-            record: Record { seen, malformed: Vec::new() },
+            record: Record { seen, ..Record::default() },
             after: Some("GET /after".into()),
         }
     }
@@ -133,7 +143,9 @@ mod tests {
         astray.after = Some("GET /smuggled".into());
         assert!(astray.disagreement().is_some());
         let mut malformed = outcome(both(), &[(200, Some(1))], Some(2));
-        malformed.record.malformed.push("both lengths".into());
+        malformed.record.malformed.push("a control character".into());
+        assert_eq!((malformed.disagreement(), malformed.malformed().is_some()), (None, true));
+        malformed.record.ambiguous.push("both lengths".into());
         assert!(malformed.disagreement().is_some() && malformed.is_forwarded());
     }
 

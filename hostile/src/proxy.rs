@@ -68,9 +68,9 @@ impl Kind {
         let output = self.command()?.arg(argument).output().map_err(|error| self.missing(&error))?;
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8_lossy(&text).into_owned();
-        let version = text.split_whitespace().map(|word| word.trim_start_matches("nginx/"));
-        let version = version.into_iter().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-        Ok(version.map_or_else(|| text.trim().to_owned(), str::to_owned))
+        let words = || text.split_whitespace().map(|word| word.trim_start_matches("nginx/"));
+        let number = words().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+        Ok(number.or(words().last()).unwrap_or_default().to_owned())
     }
 
     /// Its configuration: one that forwards every path to `upstream`, and gives slow clients two seconds.
@@ -98,7 +98,7 @@ impl Kind {
             ),
             Self::Traefik => format!(
                 "# static\nentryPoints:\n  web:\n    address: \"{listen}\"\n    transport:\n      respondingTimeouts:\n        \
-                 readTimeout: 2s\nproviders:\n  file:\n    filename: {folder}/dynamic\n"
+                 readTimeout: 2s\nproviders:\n  file:\n    filename: {folder}/dynamic.yaml\n"
             ),
         }
     }
@@ -223,7 +223,7 @@ fn peer(kind: Kind, upstream: SocketAddr, folder: PathBuf) -> io::Result<Proxy> 
     let file = folder.join("configuration.yaml");
     fs::write(&file, kind.configuration(&listen, &upstream, &folder.display().to_string()))?;
     if let Some(dynamic) = kind.dynamic_configuration(&upstream) {
-        fs::write(folder.join("dynamic"), dynamic)?;
+        fs::write(folder.join("dynamic.yaml"), dynamic)?;
     }
     let mut command = kind.command()?;
     match kind {

@@ -14,6 +14,8 @@ pub const SAW: &str = "x-saw";
 /// A path of which the reply's body is so long that no socket buffer takes it.
 pub const BIG: &str = "/big";
 const BIG_BYTES: usize = 32 << 20;
+/// The most of a request that a reply tells of, in characters.
+const LONGEST_SHOWN: usize = 100;
 /// The longest line that it reads.
 const LONGEST_LINE: u64 = 1 << 20;
 
@@ -37,7 +39,9 @@ pub struct Seen {
 pub struct Record {
     /// Complete requests.
     pub seen: Vec<Seen>,
-    /// What is wrong with the bytes of others.
+    /// What makes the end of others uncertain.
+    pub ambiguous: Vec<String>,
+    /// What else is wrong with others.
     pub malformed: Vec<String>,
 }
 
@@ -102,7 +106,9 @@ impl Shared {
 enum Broken {
     /// The connection ended.
     Cut,
-    /// It is against the grammar.
+    /// Two servers could disagree about where it ends, or what its fields are.
+    Ambiguous(String),
+    /// It is against the grammar otherwise.
     Malformed(String),
 }
 
@@ -114,6 +120,10 @@ impl From<io::Error> for Broken {
 
 fn malformed<T>(what: impl Into<String>) -> Result<T, Broken> {
     Err(Broken::Malformed(what.into()))
+}
+
+fn ambiguous<T>(what: impl Into<String>) -> Result<T, Broken> {
+    Err(Broken::Ambiguous(what.into()))
 }
 
 fn serve(stream: &TcpStream, shared: &Shared) {
@@ -134,6 +144,7 @@ fn serve(stream: &TcpStream, shared: &Shared) {
                     state.record.seen.push(seen);
                     reply
                 }
+                Err(Broken::Ambiguous(what)) => return state.record.ambiguous.push(what),
                 Err(Broken::Malformed(what)) => return state.record.malformed.push(what),
                 Err(Broken::Cut) => return,
             }
@@ -145,7 +156,9 @@ fn serve(stream: &TcpStream, shared: &Shared) {
 }
 
 fn reply(seen: &Seen) -> Vec<u8> {
-    let saw = format!("{} {} {}", seen.number, seen.method, seen.target);
+    // No proxy must find the header too long.
+    let what: String = format!("{} {}", seen.method, seen.target).chars().take(LONGEST_SHOWN).collect();
+    let saw = format!("{} {what}", seen.number);
     let body = match (seen.method.as_str(), seen.target.as_str()) {
         ("HEAD", _) => Vec::new(),
         (_, BIG) => vec![b'x'; BIG_BYTES],
@@ -159,10 +172,13 @@ fn request(reader: &mut impl BufRead) -> Result<Seen, Broken> {
     let line = text(reader)?;
     let parts: Vec<&str> = line.split(' ').collect();
     let [method, target, "HTTP/1.1" | "HTTP/1.0"] = parts[..] else {
-        return malformed(format!("request line {line:?}"));
+        return match parts.len() {
+            3 => malformed(format!("request line {}", shown(&line))),
+            _ => ambiguous(format!("request line {}", shown(&line))),
+        };
     };
     if !is_token(method) || !target.bytes().all(|b| b.is_ascii_graphic()) || target.contains('#') {
-        return malformed(format!("request line {line:?}"));
+        return malformed(format!("request line {}", shown(&line)));
     }
     let mut headers = Vec::new();
     loop {
@@ -174,7 +190,7 @@ fn request(reader: &mut impl BufRead) -> Result<Seen, Broken> {
             Some((name, value)) if is_token(name) => {
                 headers.push((name.to_ascii_lowercase(), value.trim_matches([' ', '\t']).to_owned()));
             }
-            _ => return malformed(format!("field {line:?}")),
+            _ => return ambiguous(format!("field {}", shown(&line))),
         }
     }
     let body = body(reader, &headers)?;
@@ -191,11 +207,11 @@ fn body(reader: &mut impl BufRead, headers: &[(String, String)]) -> Result<Vec<u
     match (&all("content-length")[..], &all("transfer-encoding")[..]) {
         ([], []) => Ok(Vec::new()),
         ([length], []) if !length.is_empty() && length.bytes().all(|b| b.is_ascii_digit()) => {
-            let Ok(length) = length.parse() else { return malformed(format!("Content-Length {length:?}")) };
+            let Ok(length) = length.parse() else { return ambiguous(format!("Content-Length {length}")) };
             exactly(reader, length)
         }
         ([], [coding]) if coding.eq_ignore_ascii_case("chunked") => chunks(reader),
-        (lengths, codings) => malformed(format!("Content-Length {lengths:?} with Transfer-Encoding {codings:?}")),
+        (lengths, codings) => ambiguous(format!("Content-Length {lengths:?} with Transfer-Encoding {codings:?}")),
     }
 }
 
@@ -206,13 +222,13 @@ fn chunks(reader: &mut impl BufRead) -> Result<Vec<u8>, Broken> {
         let digits = line.split(';').next().unwrap_or_default().trim_end_matches([' ', '\t']);
         let hexadecimal = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
         let size = u64::from_str_radix(digits, 16).ok().filter(|_| hexadecimal);
-        let Some(size) = size else { return malformed(format!("chunk size {line:?}")) };
+        let Some(size) = size else { return ambiguous(format!("chunk size {}", shown(&line))) };
         if size == 0 {
             break;
         }
         body.extend(exactly(reader, size)?);
         if !text(reader)?.is_empty() {
-            return malformed("a chunk longer than its size");
+            return ambiguous("a chunk longer than its size");
         }
     }
     loop {
@@ -221,7 +237,7 @@ fn chunks(reader: &mut impl BufRead) -> Result<Vec<u8>, Broken> {
             return Ok(body);
         }
         if !trailer.split_once(':').is_some_and(|(name, _)| is_token(name)) {
-            return malformed(format!("trailer {trailer:?}"));
+            return malformed(format!("trailer {}", shown(&trailer)));
         }
     }
 }
@@ -232,19 +248,30 @@ fn exactly(reader: &mut impl BufRead, length: u64) -> Result<Vec<u8>, Broken> {
     if bytes.len() as u64 == length { Ok(bytes) } else { Err(Broken::Cut) }
 }
 
-/// A line without its CRLF: text, in which no control character is but a tab.
+/// A line without its CRLF, of which no byte is a control character but a tab.
 fn text(reader: &mut impl BufRead) -> Result<String, Broken> {
     let mut line = Vec::new();
     reader.take(LONGEST_LINE).read_until(b'\n', &mut line)?;
     if line.last() != Some(&b'\n') {
         return Err(Broken::Cut);
     }
-    let shown = line.escape_ascii().to_string();
-    let Some(line) = line.strip_suffix(b"\r\n") else { return malformed(format!("bare LF behind {shown:?}")) };
-    if line.iter().any(|b| b.is_ascii_control() && *b != b'\t') {
-        return malformed(format!("a control character in {shown:?}"));
+    let bare = !line.ends_with(b"\r\n");
+    line.truncate(line.len() - if bare { 1 } else { 2 });
+    let is_bad = |b: &u8| b.is_ascii_control() && *b != b'\t';
+    let (bad, cr) = (line.iter().any(is_bad), line.contains(&b'\r'));
+    let line: String = line.into_iter().map(char::from).collect();
+    match (bare, cr, bad) {
+        (true, ..) => ambiguous(format!("bare LF behind {}", shown(&line))),
+        (_, true, _) => ambiguous(format!("bare CR in {}", shown(&line))),
+        (_, _, true) => malformed(format!("a control character in {}", shown(&line))),
+        _ => Ok(line),
     }
-    Ok(line.iter().map(|b| char::from(*b)).collect())
+}
+
+/// The start of a line, for people.
+fn shown(line: &str) -> String {
+    let start: String = line.chars().take(LONGEST_SHOWN).collect();
+    format!("\"{}\"", start.escape_default())
 }
 
 fn is_token(text: &str) -> bool {
@@ -258,7 +285,8 @@ mod tests {
     fn parse(bytes: &str) -> Result<Seen, String> {
         request(&mut bytes.as_bytes()).map_err(|broken| match broken {
             Broken::Cut => "cut".into(),
-            Broken::Malformed(what) => what,
+            Broken::Ambiguous(what) => format!("ambiguous: {what}"),
+            Broken::Malformed(what) => format!("malformed: {what}"),
         })
     }
 
@@ -273,21 +301,26 @@ mod tests {
     #[test]
     fn it_takes_nothing_else() {
         for (bytes, what) in [
-            ("GET  /a HTTP/1.1\r\n", "request line"),
-            ("GET /a HTTP/1.2\r\n", "request line"),
-            ("GET /a HTTP/1.1\n", "bare LF"),
-            ("GET /a HTTP/1.1\r\nHost: a\rb\r\n", "control"),
-            ("GET /a HTTP/1.1\r\nHost : a\r\n", "field"),
-            ("GET /a HTTP/1.1\r\nHost: a\r\n b\r\n", "field"),
-            ("GET /a HTTP/1.1\r\n\r\n", "0 Host"),
-            ("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n", "Content-Length"),
-            ("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "Content-Length"),
-            ("GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", "xchunked"),
-            ("GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n+1\r\n", "chunk size"),
+            ("GET  /a HTTP/1.1\r\n", "ambiguous: request line"),
+            ("GET /a HTTP/1.2\r\n", "malformed: request line"),
+            ("GET /a#b HTTP/1.1\r\n", "malformed: request line"),
+            ("GET /a HTTP/1.1\n", "ambiguous: bare LF"),
+            ("GET /a HTTP/1.1\r\nHost: a\rb\r\n", "ambiguous: bare CR"),
+            ("GET /a HTTP/1.1\r\nHost: a\0b\r\n", "malformed: a control"),
+            ("GET /a HTTP/1.1\r\nHost : a\r\n", "ambiguous: field"),
+            ("GET /a HTTP/1.1\r\nHost: a\r\n b\r\n", "ambiguous: field"),
+            ("GET /a HTTP/1.1\r\n\r\n", "malformed: 0 Host"),
+            ("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n", "ambiguous: Content-Length"),
+            (
+                "GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                "ambiguous: Content",
+            ),
+            ("GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", "ambiguous: "),
+            ("GET /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n+1\r\n", "ambiguous: chunk size"),
             ("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nhi", "cut"),
         ] {
             let found = parse(bytes).unwrap_err();
-            assert!(found.contains(what), "{bytes:?}: {found}");
+            assert!(found.starts_with(what), "{bytes:?}: {found}");
         }
     }
 }

@@ -27,7 +27,7 @@ impl Column {
 pub fn page(columns: &[Column]) -> String {
     let mut page = INTRODUCTION.to_owned();
     page.push_str(&table(columns));
-    page.push_str(&disagreements(columns));
+    page.push_str(&findings(columns));
     let kinds: Vec<Kind> = columns.iter().map(|column| column.kind).collect();
     let _ = write!(page, "\n## Their configurations\n\n{CONFIGURED}\n{}", configurations(&kinds));
     page
@@ -42,11 +42,14 @@ and fails if one is not answered as its case says, or if a single disagreement s
 
 - forwarded: a request of the case reached the upstream, as it was or repaired.
 - refused: none did; the client got an error, or the end of its connection.
-- disagreement: the upstream saw other requests than those whose replies the client got, or got one that can be read in two
-  ways (two lengths, a control character, a folded line …), or the next client's request on the same proxy went astray.
+- malformed: one did, and is against the grammar, though its end is certain: a control character in a value, a target that is
+  not ASCII, no Host.
+- disagreement: the upstream saw other requests than those whose replies the client got, or got one whose end or fields two
+  servers could read differently, or the next client's request through the same proxy went astray.
 
 To forward is not wrong in itself: many cases are odd and harmless, and the RFC lets a recipient repair some of the others. A
-disagreement is what a request can be smuggled through, if the server behind reads it as the sender wants it to.
+disagreement is what a request can be smuggled through, if the server behind reads it as the sender wants it to. What a peer
+forwards and this gateway refuses is often a choice: an empty segment or an encoded slash in a path, for one.
 
 ";
 
@@ -74,7 +77,7 @@ fn table(columns: &[Column]) -> String {
     }
     let cases = columns.first().map_or(0, |column| column.outcomes.len());
     row(&mut table, "**all**", cases, columns, |_| true);
-    table.push_str("\nEach column: forwarded / refused / **disagreements**.\n");
+    table.push_str("\nEach column: forwarded / refused / malformed / **disagreements**.\n");
     table
 }
 
@@ -84,25 +87,29 @@ fn row(table: &mut String, name: &str, cases: usize, columns: &[Column], of: imp
         let outcomes: Vec<&Outcome> = column.outcomes.iter().filter(|outcome| of(outcome)).collect();
         let forwarded = outcomes.iter().filter(|outcome| outcome.is_forwarded()).count();
         let disagreements = outcomes.iter().filter(|outcome| outcome.disagreement().is_some()).count();
-        let _ = write!(table, " {forwarded} / {} / **{disagreements}** |", outcomes.len() - forwarded);
+        let malformed = outcomes.iter().filter(|outcome| outcome.malformed().is_some()).count();
+        let refused = outcomes.len() - forwarded;
+        let _ = write!(table, " {forwarded} / {refused} / {malformed} / **{disagreements}** |");
     }
     table.push('\n');
 }
 
-fn disagreements(columns: &[Column]) -> String {
-    let mut text = String::from("\n## The disagreements\n");
+fn findings(columns: &[Column]) -> String {
+    let mut text = String::from("\n## What was found\n");
     for column in columns {
         let _ = writeln!(text, "\n{}:\n", column.kind.name());
-        let mut none = true;
+        let before = text.len();
         for outcome in &column.outcomes {
-            if let Some(what) = outcome.disagreement() {
-                none = false;
-                let case = &outcome.case;
-                let _ = writeln!(text, "- {}, `{}` (RFC {}): {what}", case.family, case.name, case.rfc);
-            }
+            let (what, kind) = match (outcome.disagreement(), outcome.malformed()) {
+                (Some(what), _) => (what, "**disagreement**"),
+                (None, Some(what)) => (format!("the upstream got {what}"), "malformed"),
+                (None, None) => continue,
+            };
+            let case = &outcome.case;
+            let _ = writeln!(text, "- {kind}: {}, `{}` (RFC {}): {what}", case.family, case.name, case.rfc);
         }
-        if none {
-            text.push_str("none.\n");
+        if text.len() == before {
+            text.push_str("nothing.\n");
         }
     }
     text
