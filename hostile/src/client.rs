@@ -85,15 +85,15 @@ fn drip(stream: &mut TcpStream, bytes: &[u8], pause: Duration, patience: Duratio
     let _ = stream.set_nonblocking(false);
 }
 
-/// Asks for `target` on a connection of its own; what the recorder saw of it, if the reply is the recorder's.
+/// Asks for `target` on a connection of its own; the reply, if there is one.
 ///
 /// # Errors
 /// Where the server takes no connection.
-pub fn ask(target: &str, server: SocketAddr, patience: Duration) -> io::Result<Option<(u64, String)>> {
+pub fn ask(target: &str, server: SocketAddr, patience: Duration) -> io::Result<Option<Reply>> {
     let mut stream = TcpStream::connect(server)?;
     let request = format!("GET {target} HTTP/1.1\r\nHost: proxy.test\r\nConnection: close\r\n\r\n");
     let _ = stream.write_all(request.as_bytes());
-    Ok(hear(&mut stream, patience).replies.pop().and_then(|reply| reply.saw))
+    Ok(hear(&mut stream, patience).replies.pop())
 }
 
 fn hear(stream: &mut TcpStream, patience: Duration) -> Heard {

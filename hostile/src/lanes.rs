@@ -50,7 +50,7 @@ pub fn run(kind: Kind, cases: &[Case]) -> io::Result<Vec<Outcome>> {
 fn play(case: &Case, proxy: SocketAddr, upstream: &Recorder) -> io::Result<Outcome> {
     let _ = upstream.take(PATIENCE);
     let heard = client::play(case, proxy, PATIENCE)?;
-    let after = client::ask(AFTER, proxy, PATIENCE)?;
+    let after = client::ask(AFTER, proxy, PATIENCE)?.and_then(|reply| reply.saw);
     let mut record = upstream.take(PATIENCE);
     record.seen.retain(|seen| after.as_ref().is_none_or(|(number, _)| seen.number != *number));
     Ok(Outcome { case: case.clone(), heard, record, after: after.map(|(_, saw)| saw) })

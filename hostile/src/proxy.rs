@@ -167,8 +167,8 @@ impl Proxy {
     fn answers(mut self, kind: Kind) -> io::Result<Self> {
         let until = Instant::now() + START;
         loop {
-            if let Ok(Some((_, saw))) = client::ask("/start", self.address, START)
-                && saw == "GET /start"
+            if client::ask("/start", self.address, START)
+                .is_ok_and(|reply| reply.is_some_and(|reply| reply.status == 200))
             {
                 return Ok(self);
             }

@@ -13,7 +13,10 @@ use std::time::Duration;
 pub const SAW: &str = "x-saw";
 /// A path of which the reply's body is so long that no socket buffer takes it.
 pub const BIG: &str = "/big";
+/// Its length, a multiple of that of a part.
 const BIG_BYTES: usize = 32 << 20;
+/// What is written of it at once.
+static PART: [u8; 64 << 10] = [b'x'; 64 << 10];
 /// The most of a request that a reply tells of, in characters.
 const LONGEST_SHOWN: usize = 100;
 /// The longest line that it reads.
@@ -132,7 +135,7 @@ fn serve(stream: &TcpStream, shared: &Shared) {
     while reader.fill_buf().is_ok_and(|bytes| !bytes.is_empty()) {
         shared.lock().busy += 1;
         let request = request(&mut reader);
-        let reply = {
+        let (reply, parts, last) = {
             let mut state = shared.lock();
             state.busy -= 1;
             shared.idle.notify_all();
@@ -140,32 +143,35 @@ fn serve(stream: &TcpStream, shared: &Shared) {
                 Ok(mut seen) => {
                     state.requests += 1;
                     seen.number = state.requests;
+                    let parts = if seen.target == BIG { BIG_BYTES / PART.len() } else { 0 };
                     let reply = reply(&seen);
+                    let last = seen.headers.iter().any(|(name, value)| name == "connection" && value == "close");
                     state.record.seen.push(seen);
-                    reply
+                    (reply, parts, last)
                 }
                 Err(Broken::Ambiguous(what)) => return state.record.ambiguous.push(what),
                 Err(Broken::Malformed(what)) => return state.record.malformed.push(what),
                 Err(Broken::Cut) => return,
             }
         };
-        if (&mut &*stream).write_all(&reply).is_err() {
+        let written = std::iter::once(&reply[..]).chain(std::iter::repeat_n(&PART[..], parts));
+        if written.map(|bytes| (&mut &*stream).write_all(bytes)).any(|written| written.is_err()) || last {
             return;
         }
     }
 }
 
+/// The reply, of a long one the head.
 fn reply(seen: &Seen) -> Vec<u8> {
     // No proxy must find the header too long.
     let what: String = format!("{} {}", seen.method, seen.target).chars().take(LONGEST_SHOWN).collect();
     let saw = format!("{} {what}", seen.number);
-    let body = match (seen.method.as_str(), seen.target.as_str()) {
-        ("HEAD", _) => Vec::new(),
-        (_, BIG) => vec![b'x'; BIG_BYTES],
-        _ => saw.clone().into_bytes(),
+    let (length, body) = match (seen.method.as_str(), seen.target.as_str()) {
+        ("HEAD", _) => (0, ""),
+        (_, BIG) => (BIG_BYTES, ""),
+        _ => (saw.len(), saw.as_str()),
     };
-    let head = format!("HTTP/1.1 200 OK\r\n{SAW}: {saw}\r\nContent-Length: {}\r\n\r\n", body.len());
-    [head.into_bytes(), body].concat()
+    format!("HTTP/1.1 200 OK\r\n{SAW}: {saw}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
 fn request(reader: &mut impl BufRead) -> Result<Seen, Broken> {

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use hyper::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::config::Limits;
@@ -35,8 +36,8 @@ impl Verdict {
 /// - with a head, from its first byte to its last (before that the connection is idle, which hyper bounds);
 /// - with a body, while the app waits for more of it;
 /// - to take a reply, while there is more of it to send.
-pub(crate) struct Stream<'a, T> {
-    stream: T,
+pub(crate) struct Stream<'a> {
+    stream: TcpStream,
     framing: Framing,
     verdict: &'a Verdict,
     limits: &'a Limits,
@@ -51,8 +52,8 @@ pub(crate) struct Stream<'a, T> {
     write_timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<'a, T: Unpin> Stream<'a, T> {
-    pub(crate) fn new(stream: T, limits: &'a Limits, verdict: &'a Verdict, metrics: &'a Metrics) -> Self {
+impl<'a> Stream<'a> {
+    pub(crate) fn new(stream: TcpStream, limits: &'a Limits, verdict: &'a Verdict, metrics: &'a Metrics) -> Self {
         Self {
             stream,
             framing: Framing::new(limits.body_bytes),
@@ -116,6 +117,8 @@ impl<'a, T: Unpin> Stream<'a, T> {
         }
         ready!(poll_until(&mut self.write_timer, self.writing.waits(now()), context));
         self.metrics.cut(Awaited::Reply);
+        // Or the kernel would keep what it has of the reply, and offer it for minutes. It fails only on a dead connection.
+        let _ = self.stream.set_zero_linger();
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes the reply too slowly")))
     }
 }
@@ -150,7 +153,7 @@ fn poll_until(
     timer.as_mut().poll(context)
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Stream<'_, T> {
+impl AsyncRead for Stream<'_> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -171,7 +174,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Stream<'_, T> {
     }
 }
 
-impl<T: AsyncWrite + Unpin> AsyncWrite for Stream<'_, T> {
+impl AsyncWrite for Stream<'_> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.bound(context, written)

@@ -84,6 +84,8 @@ async fn a_peer_that_takes_nothing_is_cut() {
     until("the request", async || running.server.metrics.requests_in_flight() == 1).await;
     until("it to be cut", async || running.server.metrics.connections_open() == 0).await;
     assert_eq!(running.server.metrics.requests_in_flight(), 0);
+    // Reset: what the kernel had of the reply is not kept for a client that takes nothing.
+    assert_eq!(client.rest().await.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 #[tokio::test]
