@@ -116,6 +116,7 @@ impl Proxy {
             Err(failure) => {
                 tracing::warn!(
                     request_id = context.correlation.request_id(),
+                    trace_id = context.correlation.trace_id(),
                     upstream = upstream.name(),
                     reason = failure.label(),
                     error = failure.source_text(),
