@@ -20,6 +20,7 @@ use crate::breaker::{self, Admission, Breaker, Outcome, Pass, State};
 use crate::download::Download;
 use crate::failure::{BodyFailure, Failure, Failures};
 use crate::pool::{Connection, Pool};
+use crate::stream::Stream;
 use crate::upload::{Late, RequestBody, Upload};
 
 /// What hyper buffers of an upstream's connection, in each direction. A reply's head that needs more than twice as much is
@@ -188,7 +189,7 @@ impl Endpoint {
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(BUFFER_BYTES)
             .max_headers(HEADERS)
-            .handshake(TokioIo::new(stream))
+            .handshake(Stream::new(TokioIo::new(stream)))
             .await
             .map_err(Failure::Unsent)?;
         tokio::spawn(async move {

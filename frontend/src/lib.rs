@@ -17,6 +17,7 @@ pub mod random;
 pub mod rate_limit;
 pub mod resolve;
 pub mod router;
+pub mod stream;
 pub mod table;
 pub mod upload;
 pub mod upstream;

@@ -428,3 +428,26 @@ async fn a_reply_before_the_end_of_the_upload_takes_nothing_from_the_next_reques
     let next = client.get("/proxy/second").await.unwrap();
     assert_eq!((next.status, next.text()), (200, "get /api/second"));
 }
+
+/// The upstream closes with the body unread, so that the gateway's writes fail while the reply is on its way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_to_a_body_that_the_upstream_does_not_read_arrives() {
+    let upstream = Scripted::start(|_, mut upstream| async move {
+        upstream.head().await.unwrap();
+        upstream.send("HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno").await;
+    })
+    .await;
+    let gateway = gateway_with(upstream.address, PATIENT, PLAIN);
+    let bytes = 4 << 20;
+    for time in 0..50 {
+        let mut client = Wire::connect(gateway.address).await.unwrap();
+        client
+            .send(format!("POST /proxy/first HTTP/1.1\r\nHost: test\r\nContent-Length: {bytes}\r\n\r\n"))
+            .await
+            .unwrap();
+        // The gateway does not read it to its end either.
+        let _ = client.send(vec![b'x'; bytes]).await;
+        let reply = client.reply("POST").await.unwrap();
+        assert_eq!((reply.status, reply.text()), (413, "no"), "the {time}th time");
+    }
+}
