@@ -21,7 +21,7 @@ TARGET := $(shell uname -m)-unknown-linux-musl
 SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo service backend frontend client -type f)
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\# shellcheck shell=bash' 2>/dev/null)
 
-.PHONY: help up down env status images k8s run test check unit chart e2e proof figures clean
+.PHONY: help up down env status images k8s run test check unit api fuzz chart e2e proof figures clean
 
 help: ## This list
 	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
@@ -99,7 +99,15 @@ check: ## Formatting, clippy, licences, shellcheck, hadolint
 
 unit: ## Unit and integration tests of the crates; no root, no cluster
 	@$(call step,unit,'tests of the crates passed') cargo test --locked --workspace --exclude e2e
+	@$(MAKE) --no-print-directory api
 	@$(call step,forward,'tests of the port forward passed') env -C cluster go test ./forward
+
+api: ## The backend's replies against its own /openapi.json, directly and through the gateway
+	@cargo build --locked --quiet -p backend -p frontend
+	@$(call step,api,'the API is as described') conformance/check
+
+fuzz: ## Fuzz what reads input from outside: SECONDS=20 for each target, NAME=one; some 5 minutes are a longer look
+	@fuzz/run $(or $(SECONDS),20) $(NAME)
 
 chart: ## Lint, render and validate the chart with every values file
 	@cluster/prepare test
