@@ -10,6 +10,7 @@ use hyper::{Request, Response, Uri};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use service::correlation::Correlation;
 use tokio::time::Instant;
 
 use crate::backoff::{self, MOST_RETRIES};
@@ -264,6 +265,7 @@ impl Upstream {
             if retry == self.resilience.retries || !is_safe(&failure, &head, body) || !self.may_retry() {
                 return Err(failure);
             }
+            self.log_retry(&failure, &head);
             tokio::time::sleep(backoff::wait(retry, self.random.next() as u32)).await;
             retry += 1;
         }
@@ -274,6 +276,19 @@ impl Upstream {
         let decision = if granted { "made" } else { "over_budget" };
         self.metrics.retries.get_or_create(&Decision { upstream: self.label.clone(), decision }).inc();
         granted
+    }
+
+    /// A retry is no failure of the request, so its line is for who looks for it, as the request's own is.
+    fn log_retry(&self, failure: &Failure, head: &Parts) {
+        let correlation = Correlation::of(&head.headers);
+        tracing::debug!(
+            request_id = correlation.request_id(),
+            trace_id = correlation.trace_id(),
+            upstream = self.name(),
+            reason = failure.label(),
+            error = failure.source_text(),
+            "trying again"
+        );
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
