@@ -18,6 +18,8 @@ LOGS := .cluster/log
 step = mkdir -p $(LOGS) && . cluster/progress.sh && step $(LOGS)/$(1).log $(2)
 
 TARGET := $(shell uname -m)-unknown-linux-musl
+# The oldest compiler that is promised to build the workspace.
+MSRV := $(shell sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
 SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo service backend frontend client -type f)
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\# shellcheck shell=bash' 2>/dev/null)
 
@@ -89,10 +91,11 @@ run: ## Backend and frontend as plain processes, without root: http://127.0.0.1:
 test: check unit chart e2e ## Everything: check, unit, chart and e2e
 	@. cluster/progress.sh && say 'all tests passed'
 
-check: ## Formatting, clippy, licences, shellcheck, hadolint
+check: ## Formatting, clippy, the oldest compiler, licences, shellcheck, hadolint
 	@cluster/prepare test
 	@$(call step,fmt,'cargo fmt: formatted') cargo fmt --all --check
 	@$(call step,clippy,'clippy: no warning') cargo clippy --locked --workspace --all-targets -- -D warnings
+	@$(call step,msrv,'Rust $(MSRV): compiles') rustup run --install $(MSRV) cargo check --locked --workspace --target-dir target/msrv
 	@$(call step,deny,'cargo deny: licences and duplicates') cargo-deny --all-features check bans licenses sources
 	@$(call step,shellcheck,'shellcheck: no warning') shellcheck --external-sources --source-path=SCRIPTDIR $(SCRIPTS)
 	@$(call step,hadolint,'hadolint: no warning') .cluster/bin/hadolint Dockerfile
