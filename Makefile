@@ -18,10 +18,12 @@ LOGS := .cluster/log
 step = mkdir -p $(LOGS) && . cluster/progress.sh && step $(LOGS)/$(1).log $(2)
 
 TARGET := $(shell uname -m)-unknown-linux-musl
+# The oldest compiler that is promised to build the workspace.
+MSRV := $(shell sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
 SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo service backend frontend client -type f)
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\# shellcheck shell=bash' 2>/dev/null)
 
-.PHONY: help up down env status images k8s run test check unit chart e2e proof hostile figures clean
+.PHONY: help up down env status images k8s run test check unit api fuzz chart e2e proof hostile figures clean
 
 help: ## This list
 	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
@@ -89,17 +91,26 @@ run: ## Backend and frontend as plain processes, without root: http://127.0.0.1:
 test: check unit chart e2e ## Everything: check, unit, chart and e2e
 	@. cluster/progress.sh && say 'all tests passed'
 
-check: ## Formatting, clippy, licences, shellcheck, hadolint
+check: ## Formatting, clippy, the oldest compiler, licences, shellcheck, hadolint
 	@cluster/prepare test
 	@$(call step,fmt,'cargo fmt: formatted') cargo fmt --all --check
 	@$(call step,clippy,'clippy: no warning') cargo clippy --locked --workspace --all-targets -- -D warnings
+	@$(call step,msrv,'Rust $(MSRV): compiles') rustup run --install $(MSRV) cargo check --locked --workspace --target-dir target/msrv
 	@$(call step,deny,'cargo deny: licences and duplicates') cargo-deny --all-features check bans licenses sources
 	@$(call step,shellcheck,'shellcheck: no warning') shellcheck --external-sources --source-path=SCRIPTDIR $(SCRIPTS)
 	@$(call step,hadolint,'hadolint: no warning') .cluster/bin/hadolint Dockerfile
 
 unit: ## Unit and integration tests of the crates; no root, no cluster
 	@$(call step,unit,'tests of the crates passed') cargo test --locked --workspace --exclude e2e
+	@$(MAKE) --no-print-directory api
 	@$(call step,forward,'tests of the port forward passed') env -C cluster go test ./forward
+
+api: ## The backend's replies against its own /openapi.json, directly and through the gateway
+	@cargo build --locked --quiet -p backend -p frontend
+	@$(call step,api,'the API is as described') conformance/check
+
+fuzz: ## Fuzz what reads input from outside: SECONDS=20 for each target, NAME=one; some 5 minutes are a longer look
+	@fuzz/run $(or $(SECONDS),20) $(NAME)
 
 chart: ## Lint, render and validate the chart with every values file
 	@cluster/prepare test

@@ -8,7 +8,9 @@ use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 use service::body::Body;
 
-/// The description; its version is filled in at start.
+use crate::Config;
+
+/// The description; its version and the bounds that are settings are filled in at start.
 const OPENAPI: &str = include_str!("openapi.json");
 
 /// Styles of the page. No script, nothing from elsewhere.
@@ -23,9 +25,15 @@ pub(crate) struct Docs {
 }
 
 impl Docs {
-    pub(crate) fn new(version: &str) -> Self {
+    pub(crate) fn new(version: &str, config: Config) -> Self {
         let mut value: Value = serde_json::from_str(OPENAPI).expect("the description is JSON, which a test holds");
         value["info"]["version"] = version.into();
+        for method in ["get", "head"] {
+            for (path, most) in [("/api/items", config.delay_max), ("/api/cpu-burn", config.burn_max)] {
+                let parameter = &mut value["paths"][path][method]["parameters"][0];
+                parameter["schema"]["maximum"] = (most.as_millis() as u64).into();
+            }
+        }
         Self { page: page(&value).into(), description: value.to_string().into() }
     }
 
@@ -89,6 +97,15 @@ mod tests {
     use super::*;
     use crate::routes::TABLE;
     use service::route::Methods;
+    use std::time::Duration;
+
+    const CONFIG: Config = Config {
+        burn_slots: 2,
+        burn_default: Duration::from_millis(20),
+        burn_max: Duration::from_millis(50),
+        delay_max: Duration::from_millis(60),
+        health_behind_burn: false,
+    };
 
     #[test]
     fn the_description_and_the_table_name_the_same_paths() {
@@ -125,8 +142,21 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_burn_and_delay_are_those_that_are_set() {
+        let docs = Docs::new("v7", CONFIG);
+        let value: Value = serde_json::from_slice(&docs.description).unwrap();
+        for method in ["get", "head"] {
+            for (path, name, most) in [("/api/cpu-burn", "ms", 50), ("/api/items", "delay_ms", 60)] {
+                let parameter = &value["paths"][path][method]["parameters"][0];
+                assert_eq!(parameter["name"], name, "{method}");
+                assert_eq!(parameter["schema"]["maximum"], most, "{method} {path}");
+            }
+        }
+    }
+
+    #[test]
     fn the_page_shows_every_path_and_the_version() {
-        let docs = Docs::new("v7");
+        let docs = Docs::new("v7", CONFIG);
         let page = String::from_utf8(docs.page.to_vec()).unwrap();
         assert!(page.contains("v7"));
         for route in TABLE {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
 use service::body::Body;
 use service::problem::Problem;
@@ -62,8 +62,9 @@ async fn read(mut body: Incoming) -> Result<Bytes, Problem> {
     match Limited::new(&mut body, LONGEST).collect().await {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
-            crate::discard_body(&mut body).await;
-            Err(too_long())
+            let whole = crate::discard_body(&mut body).await;
+            // What is left unread takes the connection with it, and who sent it must not count on the connection.
+            Err(if whole { too_long() } else { too_long().header(CONNECTION, HeaderValue::from_static("close")) })
         }
         Err(error) => Err(Problem::new(StatusCode::BAD_REQUEST, format!("the body can't be read: {error}"))),
     }

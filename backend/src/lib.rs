@@ -4,7 +4,7 @@ pub mod burn;
 mod docs;
 pub mod echo;
 pub mod items;
-mod query;
+pub mod query;
 pub mod routes;
 pub mod slots;
 
@@ -41,8 +41,6 @@ const UNWANTED_BYTES: usize = 64 * 1024;
 /// How long to wait for an unwanted body.
 const UNWANTED_WAIT: Duration = Duration::from_secs(1);
 
-/// The longest delay of a list of items. With the settings as they are, a drain still waits for it.
-const LONGEST_DELAY: Duration = Duration::from_secs(10);
 /// How long a liveness probe that stands behind the burns waits for a slot; kubelets give up long before.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The longest pause between two looks for a free slot.
@@ -57,6 +55,8 @@ pub struct Config {
     pub burn_default: Duration,
     /// The longest burn.
     pub burn_max: Duration,
+    /// The longest delay of a list of items.
+    pub delay_max: Duration,
     /// Fault: `/health` needs a burn slot for its answer, so that a busy pod looks like a dead one.
     pub health_behind_burn: bool,
 }
@@ -92,6 +92,12 @@ impl App for Backend {
             default: "10000",
             about: "the longest burn in milliseconds; keep it within LONGEST_REQUEST_SECONDS",
         };
+        let delay_max = Variable {
+            name: "DELAY_MAX_MS",
+            default: "10000",
+            about: "the longest delay of a list of items in milliseconds; keep it within LONGEST_REQUEST_SECONDS",
+        };
+        let delay_max = environment.number(delay_max, 0, 600_000);
         let burn_slots = environment.number(slots, 1, 64) as usize;
         let burn_default = environment.number(default, 1, 600_000);
         let burn_max = environment.number(max, 1, 600_000);
@@ -103,6 +109,7 @@ impl App for Backend {
             burn_slots,
             burn_default: Duration::from_millis(burn_default),
             burn_max: Duration::from_millis(burn_max),
+            delay_max: Duration::from_millis(delay_max),
             health_behind_burn: environment
                 .switch("FAULT_HEALTH_BEHIND_BURN", "fault: /health waits for a free burn slot before it answers"),
         }
@@ -118,7 +125,7 @@ impl App for Backend {
         Self {
             config,
             items: Items::new(&identity.json()),
-            docs: Docs::new(&identity.version),
+            docs: Docs::new(&identity.version, config),
             echo: Echo::new(),
             slots: Arc::new(Slots::new(config.burn_slots)),
             refused,
@@ -173,7 +180,7 @@ impl Backend {
     /// The items, after a delay that uses no CPU: what a slow reply does to a drain needs slow replies.
     async fn all_items(&self, delay_ms: Option<&str>) -> Result<Response<Body>, Problem> {
         if let Some(text) = delay_ms {
-            tokio::time::sleep(milliseconds("delay_ms", text, 0, LONGEST_DELAY)?).await;
+            tokio::time::sleep(milliseconds("delay_ms", text, 0, self.config.delay_max)?).await;
         }
         Ok(json(self.items.all()))
     }
@@ -229,14 +236,14 @@ fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// Reads a request body that no endpoint wants, within bounds.
-async fn discard_body(body: &mut Incoming) {
+/// Reads a request body that no endpoint wants, within bounds; whether that was all of it.
+async fn discard_body(body: &mut Incoming) -> bool {
     if hyper::body::Body::is_end_stream(body) {
-        return;
+        return true;
     }
     let whole = Limited::new(body, UNWANTED_BYTES).collect();
     // However it ends, the request is answered; a larger or slower body then costs its sender the connection.
-    let _ = tokio::time::timeout(UNWANTED_WAIT, whole).await;
+    tokio::time::timeout(UNWANTED_WAIT, whole).await.is_ok_and(|read| read.is_ok())
 }
 
 fn json(body: impl Into<hyper::body::Bytes>) -> Response<Body> {

@@ -7,7 +7,7 @@ use service::problem::Problem;
 ///
 /// # Errors
 /// 400 where there is one.
-pub(crate) fn none(query: &str) -> Result<(), Problem> {
+pub fn none(query: &str) -> Result<(), Problem> {
     match pairs(query).next() {
         None => Ok(()),
         Some((name, _)) => Err(bad(format!("this path takes no query parameters, but {:?} is given", shown(name)))),
@@ -19,7 +19,7 @@ pub(crate) fn none(query: &str) -> Result<(), Problem> {
 ///
 /// # Errors
 /// 400 where another parameter is given, or this one twice.
-pub(crate) fn only<'q>(known: &str, query: &'q str) -> Result<Option<&'q str>, Problem> {
+pub fn only<'q>(known: &str, query: &'q str) -> Result<Option<&'q str>, Problem> {
     let mut found = None;
     for (name, value) in pairs(query) {
         if name != known {

@@ -18,6 +18,7 @@ const CONFIG: Config = Config {
     burn_slots: 2,
     burn_default: Duration::from_millis(5),
     burn_max: Duration::from_secs(10),
+    delay_max: Duration::from_secs(10),
     health_behind_burn: false,
 };
 

@@ -9,6 +9,7 @@ use service::body::BodyError;
 use tokio::time::Sleep;
 
 use crate::endpoint::Try;
+use crate::failure::BodyFailure;
 use crate::pool::Connection;
 
 /// A reply's body on its way from the upstream to the client. Gives the connection back to its endpoint when it has ended; a
@@ -51,6 +52,14 @@ impl Download {
         });
     }
 
+    /// The end of a reply that is not whole. Its connection ends with it.
+    fn broken_off(&mut self, failure: BodyFailure) -> BodyError {
+        if let Some((_, this)) = self.connection.take() {
+            this.count(&failure);
+        }
+        failure.into()
+    }
+
     fn is_silent(&mut self, context: &mut Context<'_>) -> bool {
         let patience = self.patience;
         let silence = self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
@@ -68,19 +77,17 @@ impl Body for Download {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
             return if self.is_silent(context) {
-                let text = "the upstream stopped within the reply's body";
-                tracing::warn!("{text}");
-                Poll::Ready(Some(Err(text.into())))
+                Poll::Ready(Some(Err(self.broken_off(BodyFailure::Timeout))))
             } else {
                 Poll::Pending
             };
         };
         self.silence = None;
-        // A frame with an error ends the connection with it; the end without one sets it free.
-        if !matches!(frame, Some(Err(_))) && self.body.is_end_stream() {
+        let frame = frame.map(|frame| frame.map_err(|error| self.broken_off(BodyFailure::Broken(error))));
+        if self.body.is_end_stream() {
             self.give_back();
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
+use hyper::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use prometheus_client::metrics::counter::Counter;
@@ -17,8 +18,9 @@ use tokio::time::Instant;
 use crate::balance;
 use crate::breaker::{self, Admission, Breaker, Outcome, Pass, State};
 use crate::download::Download;
-use crate::failure::Failure;
+use crate::failure::{BodyFailure, Failure, Failures};
 use crate::pool::{Connection, Pool};
+use crate::stream::Stream;
 use crate::upload::{Late, RequestBody, Upload};
 
 /// What hyper buffers of an upstream's connection, in each direction. A reply's head that needs more than twice as much is
@@ -52,6 +54,8 @@ pub struct Connecting {
     pub breaker: Option<breaker::Terms>,
     /// Counts the connections.
     pub connections: Counter,
+    /// Counts the replies that break off.
+    pub failures: Failures,
 }
 
 /// The endpoints of one upstream as its name had them last.
@@ -159,7 +163,7 @@ impl Endpoint {
                 Ok(response) => return received(response, connection),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
-                    None => return Err(Refusal::Sent(Failure::Broken(error.into_error()))),
+                    None => return Err(Refusal::Sent(Failure::after_sending(error.into_error()))),
                 },
             }
         }
@@ -172,7 +176,7 @@ impl Endpoint {
             Ok(response) => received(response, connection),
             Err(mut error) => match error.take_message() {
                 Some(request) => Err(Refusal::Unsent(Failure::Unsent(error.into_error()), Box::new(request))),
-                None => Err(Refusal::Sent(Failure::Broken(error.into_error()))),
+                None => Err(Refusal::Sent(Failure::after_sending(error.into_error()))),
             },
         }
     }
@@ -185,7 +189,7 @@ impl Endpoint {
         let (sender, driver) = http1::Builder::new()
             .max_buf_size(BUFFER_BYTES)
             .max_headers(HEADERS)
-            .handshake(TokioIo::new(stream))
+            .handshake(Stream::new(TokioIo::new(stream)))
             .await
             .map_err(Failure::Unsent)?;
         tokio::spawn(async move {
@@ -200,7 +204,28 @@ fn received(response: Response<Incoming>, connection: Connection) -> Result<(Res
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Refusal::Sent(Failure::Switched));
     }
+    check_framing(response.headers()).map_err(Refusal::Sent)?;
     Ok((response, connection))
+}
+
+/// What hyper lets pass: a coding that nobody asked for would reach the client without its name, and of several ways to tell
+/// the body's end the client could go by another than hyper did. RFC 9112, section 6.3, takes that for an attack.
+fn check_framing(headers: &HeaderMap) -> Result<(), Failure> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let problem = match (codings.next(), lengths.next()) {
+        (None, None) => return Ok(()),
+        (None, Some(length)) if length.as_bytes().iter().all(u8::is_ascii_digit) && lengths.next().is_none() => {
+            return Ok(());
+        }
+        (None, Some(_)) => "a Content-Length that is not one number",
+        (Some(_), Some(_)) => "both Transfer-Encoding and Content-Length",
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none() => {
+            return Ok(());
+        }
+        (Some(_), None) => "a Transfer-Encoding other than chunked",
+    };
+    Err(Failure::Malformed(problem.to_owned()))
 }
 
 impl Try {
@@ -219,6 +244,11 @@ impl Try {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.endpoint.address
+    }
+
+    /// Counts that the body of its reply broke off.
+    pub fn count(&self, failure: &BodyFailure) {
+        self.endpoint.connecting.failures.count(failure.label());
     }
 
     /// Gives a connection back, for the next request to this endpoint.
@@ -276,6 +306,8 @@ impl Drop for Try {
 
 #[cfg(test)]
 mod tests {
+    use prometheus_client::metrics::family::Family;
+
     use super::*;
     use crate::random::Random;
 
@@ -288,6 +320,7 @@ mod tests {
             patience: Duration::from_secs(1),
             breaker: Some(TERMS),
             connections: Counter::default(),
+            failures: Failures::of("test", &Family::default()),
         })
     }
 

@@ -20,6 +20,7 @@ pub mod random;
 pub mod rate_limit;
 pub mod resolve;
 pub mod router;
+pub mod stream;
 pub mod sunset;
 pub mod table;
 pub mod token;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http_body_util::Limited;
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
+use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use service::body::Body;
@@ -102,18 +103,12 @@ impl Proxy {
         if length > route.most_request_bytes {
             return Err(too_long(route.most_request_bytes));
         }
-        path::check(head.uri.path().strip_prefix('/').unwrap_or_default())?;
         let upstream = live.upstream(route, &head.headers, self.router.random());
         let upstream = upstream.ok_or_else(|| Problem::new(StatusCode::BAD_GATEWAY, "the route leads nowhere"))?;
-        head.uri = target(&route.target(head.uri.path()), head.uri.query())?;
-        head.version = Version::HTTP_11;
-        headers::to_upstream(&mut head.headers, upstream.authority(), &self.via, context);
         if let Some(guard) = guard {
             head.headers.remove(guard.credential());
         }
-        for (name, value) in &route.request_headers {
-            head.headers.insert(name, value.clone());
-        }
+        rewrite(&mut head, route, upstream.authority(), &self.via, context)?;
         if let Some(client) = client {
             head.headers.insert(auth::CLIENT, client);
         }
@@ -124,6 +119,7 @@ impl Proxy {
             Err(failure) => {
                 tracing::warn!(
                     request_id = context.correlation.request_id(),
+                    trace_id = context.correlation.trace_id(),
                     upstream = upstream.name(),
                     reason = failure.label(),
                     error = failure.source_text(),
@@ -173,6 +169,27 @@ impl Proxy {
         }
         true
     }
+}
+
+/// Makes the head of a request that `route` takes that of the request to the upstream at `authority`; `via` names this hop.
+///
+/// # Errors
+/// 400 where the path is not forwarded ([`path::check`]).
+pub fn rewrite(
+    head: &mut Parts,
+    route: &Route,
+    authority: &HeaderValue,
+    via: &HeaderValue,
+    context: &Context,
+) -> Result<(), Problem> {
+    path::check(head.uri.path().strip_prefix('/').unwrap_or_default())?;
+    head.uri = target(&route.target(head.uri.path()), head.uri.query())?;
+    head.version = Version::HTTP_11;
+    headers::to_upstream(&mut head.headers, authority, via, context);
+    for (name, value) in &route.request_headers {
+        head.headers.insert(name, value.clone());
+    }
+    Ok(())
 }
 
 /// The upstream's reply as the client gets it.

@@ -655,7 +655,16 @@ impl RouteEntry {
         let auth = self.auth.and_then(|entry| entry.check(place, secrets, mistakes));
         let fallback = self.fallback.and_then(|entry| entry.check(place, mistakes));
         let mut headers = |key, entries: BTreeMap<String, String>| -> Vec<_> {
-            entries.iter().filter_map(|(name, value)| header(place, key, name, value, mistakes)).collect()
+            let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
+            for (name, value) in &entries {
+                let Some(header) = header(place, key, name, value, mistakes) else { continue };
+                // Of names that differ in case only one would be set, and the document could not say which.
+                if headers.iter().any(|(other, _)| *other == header.0) {
+                    mistakes.add(place, format!("{key}: {} is given twice", header.0));
+                }
+                headers.push(header);
+            }
+            headers
         };
         let request_headers = headers("requestHeaders", self.request_headers);
         let response_headers = headers("responseHeaders", self.response_headers);
@@ -1002,6 +1011,17 @@ mod tests {
         assert_eq!(found(&table, "DELETE", "x", "/orders/7"), "GET,POST");
         assert_eq!(found(&table, "GET", "x", "/order"), "none");
         assert_eq!(found(&table, "GET", "b.example", "/only"), "none");
+    }
+
+    #[test]
+    fn a_header_that_differs_in_case_only_is_given_twice() {
+        let headers = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), json!("1"))).collect::<Map<_, _>>();
+        for key in ["requestHeaders", "responseHeaders"] {
+            let route = |names| with_routes(&json!([{"path": "/", "upstream": "users", key: headers(names)}]));
+            assert!(parsed(&route(&["x-a", "x-b"])).is_ok());
+            let refused = parsed(&route(&["X-A", "x-a"])).unwrap_err();
+            assert_eq!(refused.0, [format!("routes[0]: {key}: x-a is given twice")]);
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ use hyper::{Request, Response, Uri};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use service::correlation::Correlation;
 use tokio::time::Instant;
 
 use crate::backoff::{self, MOST_RETRIES};
@@ -17,7 +18,7 @@ use crate::breaker::{Admission, Breaker, Outcome, Pass};
 use crate::budget::Budget;
 use crate::download::Download;
 use crate::endpoint::{self, Connecting, Endpoints, Refusal};
-use crate::failure::Failure;
+use crate::failure::{Counts, Failure, Failures};
 use crate::random::Random;
 use crate::resolve::Resolver;
 use crate::table::Target;
@@ -85,6 +86,7 @@ pub struct Upstream {
     random: Random,
     /// Its name in metrics.
     label: String,
+    failures: Failures,
     metrics: Metrics,
 }
 
@@ -92,20 +94,13 @@ pub struct Upstream {
 #[derive(Debug, Clone)]
 pub struct Metrics {
     connections: Family<UpstreamLabel, Counter>,
-    failures: Family<Reason, Counter>,
+    failures: Counts,
     retries: Family<Decision, Counter>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct UpstreamLabel {
     upstream: String,
-}
-
-/// Labels of failures: why there is no reply.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reason {
-    upstream: String,
-    reason: &'static str,
 }
 
 /// Labels of retries: what was decided about one that would have been safe.
@@ -124,7 +119,7 @@ impl Metrics {
         registry.register("upstream_connections", "Connections opened to upstreams", own.connections.clone());
         registry.register(
             "upstream_failures",
-            "Requests that an upstream gave no reply to, by reason",
+            "Requests that an upstream gave no reply to, or a reply that broke off (body_...), by reason",
             own.failures.clone(),
         );
         registry.register(
@@ -183,6 +178,7 @@ impl Upstream {
     pub fn new(name: &str, target: Target, metrics: &Metrics) -> Self {
         let Target { origin, timeouts, resilience } = target;
         let upstream = UpstreamLabel { upstream: name.to_owned() };
+        let failures = Failures::of(name, &metrics.failures);
         let resolver = Arc::new(Resolver::new(origin.host.clone(), origin.port));
         // Before the first request needs it: a new pod gets its share of the traffic at once.
         resolver.look_up();
@@ -195,7 +191,9 @@ impl Upstream {
                 patience: timeouts.attempt,
                 breaker: resilience.breaker,
                 connections: metrics.connections.get_or_create(&upstream).clone(),
+                failures: failures.clone(),
             }),
+            failures,
             label: upstream.upstream,
             origin,
             timeouts,
@@ -240,8 +238,7 @@ impl Upstream {
             }
         };
         if let Err(failure) = &outcome {
-            let reason = failure.label();
-            self.metrics.failures.get_or_create(&Reason { upstream: self.label.clone(), reason }).inc();
+            self.failures.count(failure.label());
         }
         outcome
     }
@@ -268,6 +265,7 @@ impl Upstream {
             if retry == self.resilience.retries || !is_safe(&failure, &head, body) || !self.may_retry() {
                 return Err(failure);
             }
+            self.log_retry(&failure, &head);
             tokio::time::sleep(backoff::wait(retry, self.random.next() as u32)).await;
             retry += 1;
         }
@@ -278,6 +276,19 @@ impl Upstream {
         let decision = if granted { "made" } else { "over_budget" };
         self.metrics.retries.get_or_create(&Decision { upstream: self.label.clone(), decision }).inc();
         granted
+    }
+
+    /// A retry is no failure of the request, so its line is for who looks for it, as the request's own is.
+    fn log_retry(&self, failure: &Failure, head: &Parts) {
+        let correlation = Correlation::of(&head.headers);
+        tracing::debug!(
+            request_id = correlation.request_id(),
+            trace_id = correlation.trace_id(),
+            upstream = self.name(),
+            reason = failure.label(),
+            error = failure.source_text(),
+            "trying again"
+        );
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
@@ -326,7 +337,7 @@ impl Upstream {
 fn is_safe(failure: &Failure, head: &Parts, body: &RequestBody) -> bool {
     let harmless = match failure {
         Failure::Resolve(_) | Failure::Connect(_) | Failure::ConnectTimeout | Failure::Unsent(_) => true,
-        Failure::Broken(_) | Failure::Timeout => head.method.is_idempotent(),
+        Failure::Broken(_) | Failure::Malformed(_) | Failure::Timeout => head.method.is_idempotent(),
         Failure::Switched | Failure::ClientStalled | Failure::ClientBroke | Failure::Open(_) => false,
     };
     harmless && body.can_be_sent_again()

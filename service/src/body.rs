@@ -59,10 +59,17 @@ impl hyper::body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.content {
+        let body = &mut *self;
+        match &mut body.content {
             Content::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Content::Bytes(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Content::Stream(stream) => Pin::new(stream).poll_frame(context),
+            Content::Stream(stream) => {
+                let frame = Pin::new(stream).poll_frame(context);
+                if let (Poll::Ready(Some(Err(error))), Some(exchange)) = (&frame, &body.exchange) {
+                    exchange.breaks_off(error);
+                }
+                frame
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! `traceparent` follows <https://www.w3.org/TR/trace-context/>. These services record no spans of their own, so a valid
 //! one is passed on as it came; an absent or invalid one is started anew, and the `tracestate` that belonged to an invalid
-//! one is dropped.
+//! one is dropped. So is one that is invalid itself or longer than what everybody must pass on.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
@@ -19,6 +19,10 @@ pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The longest request id that is kept, in bytes.
 const LONGEST_ID: usize = 128;
+/// The longest `tracestate` that is passed on, in bytes, and the most members of one: what sections 3.3.1.5 and 3.3.1.1 of the
+/// recommendation ask for.
+const LONGEST_STATE: usize = 512;
+const MOST_STATES: usize = 32;
 
 /// The identifiers of one exchange. Both values are ASCII text, checked on the way in.
 #[derive(Debug, Clone)]
@@ -61,7 +65,7 @@ impl Correlation {
     pub fn pass_on(&self, headers: &mut HeaderMap) {
         headers.insert(REQUEST_ID, self.request_id.clone());
         headers.insert(TRACEPARENT, self.traceparent.clone());
-        if self.trace_started {
+        if self.trace_started || !is_tracestate(headers) {
             headers.remove(TRACESTATE);
         }
     }
@@ -94,6 +98,23 @@ fn is_traceparent(value: &[u8]) -> bool {
         && version != b"ff"
         && !zero(trace)
         && !zero(parent)
+}
+
+/// Members `key=value`, which may be empty, separated by commas; in several headers, they count as one list.
+fn is_tracestate(headers: &HeaderMap) -> bool {
+    let (mut bytes, mut states) = (0, 0);
+    for value in headers.get_all(TRACESTATE) {
+        bytes += value.len();
+        for member in value.as_bytes().split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|m| !m.is_empty()) {
+            states += 1;
+            let ascii = member.iter().all(|b| (b' '..=b'~').contains(b));
+            let named = member.iter().position(|b| *b == b'=').is_some_and(|at| at > 0);
+            if !ascii || !named {
+                return false;
+            }
+        }
+    }
+    bytes <= LONGEST_STATE && states <= MOST_STATES
 }
 
 fn new_request_id() -> HeaderValue {
@@ -175,6 +196,31 @@ mod tests {
         for (text, valid) in cases {
             assert_eq!(is_traceparent(text.as_bytes()), valid, "{text}");
         }
+    }
+
+    #[test]
+    fn tracestate_by_the_table() {
+        let cases = [
+            ("a=1".to_owned(), true),
+            ("a=1, b=2,,c=3=4 ,".into(), true),
+            (String::new(), true),
+            (vec!["k=v"; MOST_STATES].join(","), true),
+            (vec!["k=v"; MOST_STATES + 1].join(","), false),
+            (format!("k={}", "v".repeat(LONGEST_STATE - 2)), true),
+            (format!("k={}", "v".repeat(LONGEST_STATE - 1)), false),
+            ("a".into(), false),
+            ("=1".into(), false),
+            ("a=\u{e9}".into(), false),
+        ];
+        for (state, valid) in cases {
+            let mut map = headers(&[(TRACEPARENT, VALID), (TRACESTATE, &state)]);
+            Correlation::of(&map).pass_on(&mut map);
+            assert_eq!(map.contains_key(TRACESTATE), valid, "{state}");
+        }
+        let half = format!("k={}", "v".repeat(LONGEST_STATE / 2));
+        let mut map = headers(&[(TRACEPARENT, VALID), (TRACESTATE, &half), (TRACESTATE, &half)]);
+        Correlation::of(&map).pass_on(&mut map);
+        assert!(!map.contains_key(TRACESTATE), "two headers are one list");
     }
 
     #[test]

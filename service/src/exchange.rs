@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::admission;
-use crate::body::Body;
+use crate::body::{Body, BodyError};
 use crate::correlation::{Correlation, REQUEST_ID};
 use crate::framing::Refusal;
 use crate::identity::SERVED_BY;
@@ -141,6 +141,18 @@ impl Exchange {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response.map(|body| body.ends(self))
+    }
+}
+
+impl Exchange {
+    /// The reply ends before its body does, after its status was sent: nothing but this line tells why.
+    pub(crate) fn breaks_off(&self, error: &BodyError) {
+        tracing::warn!(
+            request_id = self.correlation.request_id(),
+            trace_id = self.correlation.trace_id(),
+            %error,
+            "the reply was cut short"
+        );
     }
 }
 

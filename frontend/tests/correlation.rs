@@ -1,0 +1,198 @@
+//! What ties together the log lines of one request over both hops: its id and its trace.
+
+#[path = "../../service/tests/running/mod.rs"]
+mod running;
+mod scripted;
+#[path = "../../service/tests/wire/mod.rs"]
+mod wire;
+
+use std::io;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use backend::Backend;
+use frontend::upstream::Resilience;
+use running::{BRIEF, WIDE, start};
+use scripted::{PATIENT, PLAIN, Scripted, gateway_to, gateway_with};
+use serde_json::Value;
+use tracing::Level;
+use tracing_subscriber::fmt::MakeWriter;
+use wire::{Reply, Wire, until};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// The log of this process, in which gateway and backend run both.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+static LOG: LazyLock<Log> = LazyLock::new(|| {
+    let log = Log::default();
+    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(Level::DEBUG);
+    lines.with_writer(log.clone()).init();
+    log
+});
+
+/// The lines with this request id, sorted: message, trace id, and the path if there is one.
+fn lines(request_id: &str) -> Vec<String> {
+    let log = LOG.0.lock().unwrap().clone();
+    let lines = log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let lines = lines.map(|line| serde_json::from_slice::<Value>(line).unwrap());
+    let of_it = lines.filter(|line| line["request_id"] == request_id);
+    let text = |line: Value| {
+        let field = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        format!("{} {} {}", field("message"), field("trace_id"), field("path")).trim_end().to_owned()
+    };
+    let mut texts: Vec<String> = of_it.map(text).collect();
+    texts.sort_unstable();
+    texts
+}
+
+/// Waits until there are as many lines with this id as are expected, and compares them.
+async fn assert_lines(request_id: &str, expected: &[String]) {
+    until("the lines", async || lines(request_id).len() >= expected.len()).await;
+    assert_eq!(lines(request_id), expected);
+}
+
+/// The value of `name` in a request's head.
+fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// What an upstream gets, and what the client gets, of one request with `headers`.
+async fn noted(headers: &str) -> (String, Reply) {
+    let head = Arc::new(Mutex::new(String::new()));
+    let noted = Arc::clone(&head);
+    let upstream = Scripted::start(move |_, mut upstream| {
+        let noted = Arc::clone(&noted);
+        async move {
+            *noted.lock().unwrap() = upstream.head().await.unwrap();
+            upstream.send(scripted::OK).await;
+        }
+    })
+    .await;
+    let gateway = gateway_to(upstream.address, PATIENT);
+    let reply = Wire::connect(gateway.address).await.unwrap().ask("GET", "/proxy/items", headers).await.unwrap();
+    let head = head.lock().unwrap().clone();
+    (head, reply)
+}
+
+#[tokio::test]
+async fn both_hops_log_a_request_under_its_id_and_trace() {
+    LazyLock::force(&LOG);
+    let config = backend::Config {
+        burn_slots: 1,
+        burn_default: Duration::from_millis(1),
+        burn_max: Duration::from_millis(1),
+        delay_max: Duration::ZERO,
+        health_behind_burn: false,
+    };
+    let upstream = start::<Backend>(config, BRIEF, WIDE);
+    let gateway = gateway_to(upstream.address, PATIENT);
+    let mut client = Wire::connect(gateway.address).await.unwrap();
+    let headers = format!("x-request-id: both-hops\r\ntraceparent: {PARENT}\r\n");
+    let reply = client.ask("GET", "/proxy/items/7", &headers).await.unwrap();
+    assert_eq!((reply.status, reply.header("x-request-id")), (200, Some("both-hops")));
+    let expected = [format!("request {TRACE} /api/items/7"), format!("request {TRACE} /proxy/items/7")];
+    assert_lines("both-hops", &expected).await;
+
+    // A problem of the backend's names the id that the gateway was asked with.
+    let headers = format!("x-request-id: a-problem\r\ntraceparent: {PARENT}\r\n");
+    let reply = client.ask("GET", "/proxy/items/x", &headers).await.unwrap();
+    let problem: Value = serde_json::from_slice(&reply.body).unwrap();
+    assert_eq!((reply.status, &problem["request_id"]), (400, &"a-problem".into()));
+
+    // Ids that are made at the first hop are the second's too.
+    let reply = client.get("/proxy/items/8").await.unwrap();
+    let made = reply.header("x-request-id").unwrap();
+    until("the lines", async || lines(made).len() >= 2).await;
+    let lines = lines(made);
+    let [at_backend, at_gateway] = &lines[..] else { panic!("{lines:?}") };
+    let (trace, path) = at_backend.strip_prefix("request ").unwrap().split_once(' ').unwrap();
+    assert_eq!((trace.len(), path), (32, "/api/items/8"));
+    assert_eq!(*at_gateway, format!("request {trace} /proxy/items/8"));
+}
+
+#[tokio::test]
+async fn every_try_and_every_failure_keeps_them() {
+    LazyLock::force(&LOG);
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&heads);
+    let upstream = Scripted::start(move |_, mut upstream| {
+        let noted = Arc::clone(&noted);
+        async move {
+            let head = upstream.head().await.unwrap();
+            if head.contains("/cut ") {
+                upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await;
+            }
+            noted.lock().unwrap().push(head);
+        }
+    })
+    .await;
+    let gateway = gateway_with(upstream.address, PATIENT, Resilience { retries: 2, ..PLAIN });
+    let mut client = Wire::connect(gateway.address).await.unwrap();
+    let headers = format!("x-request-id: three-tries\r\ntraceparent: {PARENT}\r\ntracestate: a=1\r\n");
+    let reply = client.ask("GET", "/proxy/items", &headers).await.unwrap();
+    assert_eq!((reply.status, reply.header("x-request-id")), (502, Some("three-tries")));
+    let seen = std::mem::take(&mut *heads.lock().unwrap());
+    assert_eq!(seen.len(), 3);
+    for head in &seen {
+        assert_eq!(field(head, "x-request-id"), Some("three-tries"));
+        assert_eq!((field(head, "traceparent"), field(head, "tracestate")), (Some(PARENT), Some("a=1")));
+    }
+    let expected = [
+        format!("no reply from the upstream {TRACE}"),
+        format!("request {TRACE} /proxy/items"),
+        format!("trying again {TRACE}"),
+        format!("trying again {TRACE}"),
+    ];
+    assert_lines("three-tries", &expected).await;
+
+    let headers = format!("x-request-id: cut-short\r\ntraceparent: {PARENT}\r\n");
+    assert!(client.ask("GET", "/proxy/cut", &headers).await.is_err());
+    let expected = [format!("request {TRACE} /proxy/cut"), format!("the reply was cut short {TRACE}")];
+    assert_lines("cut-short", &expected).await;
+}
+
+#[tokio::test]
+async fn what_is_invalid_is_replaced_and_its_tracestate_dropped() {
+    for invalid in ["x-request-id: a b\r\n", "x-request-id: a\r\nx-request-id: b\r\n", ""] {
+        for parent in ["traceparent: 00-0-0-00\r\n", ""] {
+            let (head, reply) = noted(&format!("{invalid}{parent}tracestate: a=1\r\n")).await;
+            let id = field(&head, "x-request-id").unwrap();
+            assert_eq!((id.len(), reply.header("x-request-id")), (32, Some(id)), "{head}");
+            assert_eq!(head.matches("x-request-id: ").count(), 1, "{head}");
+            let parent = field(&head, "traceparent").unwrap();
+            assert!(parent.len() == 55 && !parent.starts_with("00-0-"), "{head}");
+            assert_eq!(field(&head, "tracestate"), None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tracestate_that_is_too_long_is_dropped_and_the_trace_kept() {
+    for (state, kept) in [("k=v".to_owned(), true), (format!("k={}", "v".repeat(511)), false)] {
+        let (head, _) = noted(&format!("traceparent: {PARENT}\r\ntracestate: {state}\r\n")).await;
+        assert_eq!(field(&head, "traceparent"), Some(PARENT));
+        assert_eq!(field(&head, "tracestate").is_some(), kept, "{state}");
+    }
+}
