@@ -5,6 +5,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use frontend::credentials::Credentials;
 use frontend::proxy::rewrite;
 use frontend::table::{Defaults, Match, Route, Table};
 use frontend::upstream::{Resilience, Timeouts};
@@ -55,7 +56,8 @@ const OWN: [&str; 9] = [
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let second = Duration::from_secs(1);
     let timeouts = Timeouts { connect: second, attempt: second, overall: second, idle: second, max_age: None };
-    Table::parse(ROUTES.as_bytes(), Defaults { timeouts, resilience: Resilience::default() }).unwrap()
+    let defaults = Defaults { timeouts, resilience: Resilience::default() };
+    Table::parse(ROUTES.as_bytes(), defaults, &mut Credentials::default().reading()).unwrap()
 });
 
 fuzz_target!(|input: &[u8]| {

@@ -5,6 +5,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use frontend::credentials::Credentials;
 use frontend::table::{Defaults, Match, Route, Table};
 use frontend::upstream::{Resilience, Timeouts};
 use http::Method;
@@ -20,7 +21,7 @@ fuzz_target!(|input: &[u8]| {
     let mut parts = input.split(|byte| *byte == 0);
     let mut text = || std::str::from_utf8(parts.next().unwrap_or_default()).unwrap_or_default();
     let (json, method, host, path) = (text(), text(), text(), text());
-    let table = match Table::parse(json.as_bytes(), DEFAULTS()) {
+    let table = match Table::parse(json.as_bytes(), DEFAULTS(), &mut Credentials::default().reading()) {
         Ok(table) => table,
         Err(refused) => {
             assert!(refused.0.iter().all(|mistake| !mistake.is_empty()) && !refused.0.is_empty());
@@ -28,7 +29,7 @@ fuzz_target!(|input: &[u8]| {
         }
     };
     let document = table.document().to_string();
-    match Table::parse(document.as_bytes(), DEFAULTS()) {
+    match Table::parse(document.as_bytes(), DEFAULTS(), &mut Credentials::default().reading()) {
         Ok(again) => assert_eq!(again, table, "{document}"),
         Err(refused) => panic!("{refused}: {document}"),
     }
