@@ -99,6 +99,7 @@ pub fn ask(target: &str, server: SocketAddr, patience: Duration) -> io::Result<O
 fn hear(stream: &mut TcpStream, patience: Duration) -> Heard {
     let mut heard = Heard { replies: Vec::new(), marker: None, end: End::Closed };
     let mut buffer = Vec::new();
+    let mut part = vec![0; 64 * 1024];
     let mut ended = false;
     let until = Instant::now() + patience;
     loop {
@@ -117,7 +118,6 @@ fn hear(stream: &mut TcpStream, patience: Duration) -> Heard {
         if ended {
             return heard;
         }
-        let mut part = [0; 64 * 1024];
         let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         match stream.set_read_timeout(Some(left)).and_then(|()| stream.read(&mut part)) {
             Ok(length @ 1..) => buffer.extend(&part[..length]),

@@ -220,7 +220,7 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
-        bytes.extend(rest[..at].as_bytes());
+        bytes.extend(&rest.as_bytes()[..at]);
         let escape = rest[at + 1..].chars().next()?;
         rest = &rest[at + 1 + escape.len_utf8()..];
         match escape {

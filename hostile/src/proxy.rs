@@ -70,7 +70,7 @@ impl Kind {
         let text = String::from_utf8_lossy(&text).into_owned();
         let words = || text.split_whitespace().map(|word| word.trim_start_matches("nginx/"));
         let number = words().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
-        Ok(number.or(words().last()).unwrap_or_default().to_owned())
+        Ok(number.or(words().next_back()).unwrap_or_default().to_owned())
     }
 
     /// Its configuration: one that forwards every path to `upstream`, and gives slow clients two seconds.

@@ -107,26 +107,24 @@ impl Framing {
     /// Why the request being read is refused. It is the last: what follows is ignored.
     pub(crate) fn follow(&mut self, mut bytes: &[u8]) -> Result<(), Refusal> {
         while !bytes.is_empty() {
-            let followed = match self.expected {
+            match self.expected {
                 Expected::Over => return Ok(()),
-                Expected::Content(left) => Ok(self.skip(&mut bytes, left, Expected::Content, Expected::RequestLine)),
-                Expected::Chunk(left) => Ok(self.skip(&mut bytes, left, Expected::Chunk, Expected::ChunkEnd)),
-                _ => self.follow_line(&mut bytes),
-            };
-            if let Err(refusal) = followed {
-                self.expected = Expected::Over;
-                self.line = Vec::new();
-                return Err(refusal);
+                Expected::Content(left) => {
+                    self.expected = pass(&mut bytes, left).map_or(Expected::RequestLine, Expected::Content);
+                }
+                Expected::Chunk(left) => {
+                    self.expected = pass(&mut bytes, left).map_or(Expected::ChunkEnd, Expected::Chunk);
+                }
+                _ => {
+                    if let Err(refusal) = self.follow_line(&mut bytes) {
+                        self.expected = Expected::Over;
+                        self.line = Vec::new();
+                        return Err(refusal);
+                    }
+                }
             }
         }
         Ok(())
-    }
-
-    /// Passes over content of which `left` bytes are to come.
-    fn skip(&mut self, bytes: &mut &[u8], left: u64, same: fn(u64) -> Expected, then: Expected) {
-        let passed = left.min(bytes.len() as u64);
-        *bytes = &bytes[passed as usize..];
-        self.expected = if passed == left { then } else { same(left - passed) };
     }
 
     fn follow_line(&mut self, bytes: &mut &[u8]) -> Result<(), Refusal> {
@@ -192,6 +190,10 @@ impl Head {
     fn take(&mut self, line: &[u8]) -> Result<(), Refusal> {
         const LENGTH: &[u8] = b"content-length:";
         const CODING: &[u8] = b"transfer-encoding:";
+        // Most fields are told from both by their first letter.
+        if !matches!(line.first(), Some(b'C' | b'c' | b'T' | b't')) {
+            return Ok(());
+        }
         if let Some(value) = value_of(LENGTH, line) {
             let length = decimal(value).ok_or(bad("the Content-Length is not a number"))?;
             if self.length.replace(length).is_some() {
@@ -210,6 +212,13 @@ impl Head {
         }
         Ok(())
     }
+}
+
+/// Passes over content of which `left` bytes are to come; how many still are.
+fn pass(bytes: &mut &[u8], left: u64) -> Option<u64> {
+    let passed = left.min(bytes.len() as u64);
+    *bytes = &bytes[passed as usize..];
+    Some(left - passed).filter(|left| *left > 0)
 }
 
 const TOO_LONG: Refusal = Refusal { status: StatusCode::PAYLOAD_TOO_LARGE, detail: "the request's body is too long" };

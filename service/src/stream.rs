@@ -37,7 +37,7 @@ impl Verdict {
 /// - with a body, while the app waits for more of it;
 /// - to take a reply, while there is more of it to send.
 pub(crate) struct Stream<'a> {
-    stream: TcpStream,
+    socket: TcpStream,
     framing: Framing,
     verdict: &'a Verdict,
     limits: &'a Limits,
@@ -53,9 +53,9 @@ pub(crate) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    pub(crate) fn new(stream: TcpStream, limits: &'a Limits, verdict: &'a Verdict, metrics: &'a Metrics) -> Self {
+    pub(crate) fn new(socket: TcpStream, limits: &'a Limits, verdict: &'a Verdict, metrics: &'a Metrics) -> Self {
         Self {
-            stream,
+            socket,
             framing: Framing::new(limits.body_bytes),
             verdict,
             limits,
@@ -118,7 +118,7 @@ impl<'a> Stream<'a> {
         ready!(poll_until(&mut self.write_timer, self.writing.waits(now()), context));
         self.metrics.cut(Awaited::Reply);
         // Or the kernel would keep what it has of the reply, and offer it for minutes. It fails only on a dead connection.
-        let _ = self.stream.set_zero_linger();
+        let _ = self.socket.set_zero_linger();
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes the reply too slowly")))
     }
 }
@@ -160,7 +160,7 @@ impl AsyncRead for Stream<'_> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        match Pin::new(&mut self.stream).poll_read(context, buffer) {
+        match Pin::new(&mut self.socket).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
                 let came = self.came(&buffer.filled()[before..]);
                 if came.is_err() {
@@ -176,7 +176,7 @@ impl AsyncRead for Stream<'_> {
 
 impl AsyncWrite for Stream<'_> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
         self.bound(context, written)
     }
 
@@ -185,19 +185,19 @@ impl AsyncWrite for Stream<'_> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        let written = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
         self.bound(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.socket.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        Pin::new(&mut self.socket).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        Pin::new(&mut self.socket).poll_shutdown(context)
     }
 }
