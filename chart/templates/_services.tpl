@@ -52,13 +52,23 @@ Numbers go through toJson because a template prints 1000000 as 1e+06.
   "IDLE_TIMEOUT_SECONDS" $service.connections.idleTimeoutSeconds
   "MAX_CONNECTION_AGE_SECONDS" $service.connections.maxConnectionAgeSeconds
   "MAX_CONNECTIONS" $service.connections.maxConnections
+  "HEAD_TIMEOUT_SECONDS" $service.connections.headTimeoutSeconds
+  "BODY_TIMEOUT_SECONDS" $service.connections.bodyTimeoutSeconds
+  "REPLY_TIMEOUT_SECONDS" $service.connections.replyTimeoutSeconds
+  "MIN_BYTES_PER_SECOND" $service.connections.minBytesPerSecond
+  "MAX_IN_FLIGHT" $service.requests.maxInFlight
+  "MAX_TARGET_BYTES" $service.requests.maxTargetBytes
+  "MAX_HEAD_BYTES" $service.requests.maxHeadBytes
+  "MAX_HEADERS" $service.requests.maxHeaders
+  "MAX_BODY_BYTES" $service.requests.maxBodyBytes
   "LOG_FORMAT" $service.logs.format
   "LOG_LEVEL" $service.logs.level -}}
 {{- if eq $service.kind "backend" -}}
 {{- $settings = merge $settings (dict
   "BURN_SLOTS" $service.burn.slots
   "BURN_DEFAULT_MS" $service.burn.defaultMs
-  "BURN_MAX_MS" $service.burn.maxMs) -}}
+  "BURN_MAX_MS" $service.burn.maxMs
+  "DELAY_MAX_MS" (mulf $service.lifecycle.longestRequestSeconds 1000 | min 600000 | int)) -}}
 {{- else if eq $service.kind "frontend" -}}
 {{- if $service.routeTable.routes -}}
 {{- $_ := set $settings "ROUTES_FILE" "/etc/practice/routes/routes.json" -}}
