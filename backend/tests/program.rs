@@ -22,9 +22,17 @@ fn help_lists_every_variable_and_version_names_the_build() {
     let help = output(&["--help"], &[]);
     assert!(help.status.success());
     let text = String::from_utf8(help.stdout).unwrap();
-    for name in
-        ["PORT", "METRICS_PORT", "POD_NAME", "DRAIN_SECONDS", "LOG_LEVEL", "BURN_SLOTS", "FAULT_HEALTH_BEHIND_BURN"]
-    {
+    for name in [
+        "PORT",
+        "METRICS_PORT",
+        "POD_NAME",
+        "DRAIN_SECONDS",
+        "LOG_LEVEL",
+        "BURN_SLOTS",
+        "FAULT_HEALTH_BEHIND_BURN",
+        "RESOURCE_FILE",
+        "DISCOVERY",
+    ] {
         assert!(text.contains(&format!("\n  {name} ")), "{name} is not in\n{text}");
     }
     let version = output(&["--version"], &[]);
@@ -47,6 +55,26 @@ fn wrong_settings_and_arguments_exit_64_and_say_why() {
     assert!(text.contains("at most BURN_MAX_MS, which is 10000"), "{text}");
     assert_eq!(output(&["--port=1"], &[]).status.code(), Some(64));
     assert_eq!(output(&["--help", "x"], &[]).status.code(), Some(64));
+}
+
+#[test]
+fn wrong_items_exit_64_and_name_what_to_set() {
+    let data = std::env::temp_dir().join(format!("backend-items-{}", std::process::id()));
+    std::fs::write(&data, r#"[{"id":1},{"id":1}]"#).unwrap();
+    let file = data.to_str().unwrap();
+    for (environment, says) in [
+        (&[("RESOURCE_DATA", "[{}]")][..], "RESOURCE_DATA=\"[{}]\" is not accepted"),
+        (&[("RESOURCE_FILE", "/nowhere")], "the file can't be read"),
+        (&[("RESOURCE_FILE", file)], "two items have the id 1"),
+        (&[("RESOURCE_FILE", file), ("RESOURCE_DATA", "[]")], "nothing where RESOURCE_DATA is set"),
+        (&[("RESOURCE", "jobs")], "RESOURCE=\"jobs\""),
+    ] {
+        let wrong = output(&[], environment);
+        let text = String::from_utf8(wrong.stderr).unwrap();
+        assert_eq!((wrong.status.code(), text.lines().count()), (Some(64), 1), "{environment:?}: {text}");
+        assert!(text.contains(says), "{text}");
+    }
+    std::fs::remove_file(data).unwrap();
 }
 
 #[test]
