@@ -1,8 +1,9 @@
-//! The backend's own settings: what is served.
+//! The backend's own settings: what is served, and which part of which system this process is.
 //!
 //! From one image come, by settings alone:
 //! - the API with its knots (nothing is set);
-//! - a service with data of its own (`RESOURCE`, `RESOURCE_DATA` or `RESOURCE_FILE`).
+//! - a service with data of its own (`RESOURCE`, `RESOURCE_DATA` or `RESOURCE_FILE`);
+//! - the API of the votes and the jobs (`STORE_URL`), and its workers (`STORE_URL`, `ROLE=worker`).
 //!
 //! What is not switched on is answered 404, and is not in `/docs` and `/openapi.json`.
 
@@ -11,6 +12,9 @@ use std::time::Duration;
 use service::environment::{Environment, Variable};
 
 use crate::items::Resource;
+use crate::jobs::queue::Bounds;
+use crate::store::target::Target;
+use crate::{votes, worker};
 
 /// The backend's own settings.
 #[derive(Debug, Clone)]
@@ -27,6 +31,34 @@ pub struct Config {
     pub resource: Resource,
     /// `/api/discovery` is served.
     pub discovery: bool,
+    /// What the process does; a worker has a store.
+    pub role: Role,
+    /// Where votes and jobs are kept; `None` is without them.
+    pub store: Option<Stored>,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Answers requests.
+    Api,
+    /// Does jobs and counts votes; serves only probes, and metrics on their port.
+    Worker,
+}
+
+/// Settings of what is kept in a store.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// Where the store is.
+    pub target: Target,
+    /// How long it has for each answer.
+    pub patience: Duration,
+    /// Bounds of the jobs.
+    pub jobs: Bounds,
+    /// What is voted on.
+    pub votes: votes::Settings,
+    /// How a worker works.
+    pub worker: worker::Settings,
 }
 
 impl Config {
@@ -61,6 +93,15 @@ impl Config {
             "DISCOVERY",
             "serve /api/discovery?service=NAME: what variables and the name service say of a Service",
         );
+        let role = environment.parse(
+            Variable { name: "ROLE", default: "api", about: "api answers requests; worker does jobs and counts votes" },
+            "api or worker",
+            Role::parse,
+        );
+        let store = Stored::read(environment);
+        if role == Role::Worker && store.is_none() {
+            environment.refuse("ROLE", "worker", "api, or set STORE_URL to where the worker finds its work");
+        }
         Self {
             burn_slots,
             burn_default: Duration::from_millis(burn_default),
@@ -68,6 +109,40 @@ impl Config {
             health_behind_burn,
             resource,
             discovery,
+            role,
+            store,
         }
+    }
+}
+
+impl Role {
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "api" => Some(Self::Api),
+            "worker" => Some(Self::Worker),
+            _ => None,
+        }
+    }
+}
+
+impl Stored {
+    fn read(environment: &mut Environment) -> Option<Self> {
+        let target = Target::read(environment);
+        let patience = Variable {
+            name: "STORE_TIMEOUT_MS",
+            default: "1000",
+            about: "milliseconds that the store has for each answer, from 10 to 10000",
+        };
+        let queued = Variable {
+            name: "QUEUE_MAX",
+            default: "10000",
+            about: "jobs that may wait, and votes, from 1 to 1000000; further ones are answered 503",
+        };
+        let patience = Duration::from_millis(environment.number(patience, 10, 10_000));
+        let queued = environment.number(queued, 1, 1_000_000);
+        let jobs = Bounds::read(environment, queued);
+        let votes = votes::Settings::read(environment, queued);
+        let worker = worker::Settings::read(environment);
+        target.map(|target| Self { target, patience, jobs, votes, worker })
     }
 }

@@ -33,6 +33,9 @@ impl Docs {
         let mut value: Value = serde_json::from_str(OPENAPI).expect("the description is JSON, which a test holds");
         value["info"]["version"] = version.into();
         rename_items(&mut value, &config.resource);
+        if let Some(stored) = &config.store {
+            value["components"]["schemas"]["Vote"]["properties"]["option"] = json!({"enum": stored.votes.options});
+        }
         if let Some(paths) = value["paths"].as_object_mut() {
             paths.retain(|path, _| table.iter().any(|route| route.path == path));
         }
@@ -135,7 +138,7 @@ mod tests {
     use service::environment::Environment;
     use service::route::Methods;
 
-    const EVERYTHING: [(&str, &str); 1] = [("DISCOVERY", "true")];
+    const EVERYTHING: [(&str, &str); 2] = [("DISCOVERY", "true"), ("STORE_URL", "redis://store")];
 
     /// What `pairs` set.
     fn config(pairs: &[(&str, &str)]) -> Config {
@@ -161,7 +164,8 @@ mod tests {
             let route = table.iter().find(|route| route.path == path).unwrap();
             let taken: &[&str] = match route.methods {
                 Methods::Post => &["post"],
-                Methods::Get | Methods::GetAndPost | Methods::Any => &["get", "head"],
+                Methods::GetAndPost => &["get", "head", "post"],
+                Methods::Get | Methods::Any => &["get", "head"],
             };
             assert_eq!(methods, taken, "{path}");
         }
@@ -195,9 +199,14 @@ mod tests {
             assert!(page.contains(route.path), "{}", route.path);
         }
         assert!(page.contains("GET /api/items<") && page.contains("POST /api/echo<"), "{page}");
-        assert!(!page.contains("/api/discovery"), "{page}");
+        assert!(!page.contains("/api/jobs") && !page.contains("/api/discovery"), "{page}");
         let description = String::from_utf8(docs.description.to_vec()).unwrap();
-        assert!(description.contains(r#""Items":{"#) && !description.contains(r#""Discovery":{"#), "{description}");
+        assert!(description.contains(r#""Items":{"#) && !description.contains(r#""Vote":{"#), "{description}");
+        let all = Docs::new("v7", &config(&EVERYTHING), &everything());
+        let description = String::from_utf8(all.description.to_vec()).unwrap();
+        assert!(description.contains(r#""option":{"enum":["cats","dogs"]}"#), "{description}");
+        let page = String::from_utf8(all.page.to_vec()).unwrap();
+        assert!(page.contains("GET /api/jobs<") && page.contains("POST /api/jobs<"), "{page}");
     }
 
     #[test]

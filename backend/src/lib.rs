@@ -1,4 +1,5 @@
-//! The backend: items to read, CPU time to burn so that an autoscaler has something to see, and an echo.
+//! The backend: items to read, CPU time to burn so that an autoscaler has something to see, and an echo; with a store, votes and
+//! jobs with their workers.
 
 pub mod burn;
 pub mod config;
@@ -6,11 +7,19 @@ mod discovery;
 mod docs;
 pub mod echo;
 pub mod items;
+pub mod jobs;
 mod knots;
 mod query;
+#[cfg(test)]
+#[path = "../tests/redis/mod.rs"]
+mod redis;
 pub mod routes;
 pub mod slots;
+pub mod store;
+mod systems;
 mod upload;
+pub mod votes;
+pub mod worker;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,6 +48,7 @@ use docs::Docs;
 use items::Items;
 use routes::Endpoint;
 use slots::Slots;
+use systems::Systems;
 use upload::Uploads;
 
 /// The most of an unwanted request body that is read, so that the reply reaches its sender: a connection that is closed
@@ -64,11 +74,13 @@ pub struct Backend {
     discovery: Discovery,
     slots: Arc<Slots>,
     refused: Counter,
+    systems: Option<Systems>,
 }
 
 impl App for Backend {
     const NAME: &'static str = "backend";
-    const ABOUT: &'static str = "the API: items to read, CPU time to burn, and an echo";
+    const ABOUT: &'static str =
+        "the API: items to read, CPU time to burn, an echo; with a store, votes and jobs with their workers";
     type Config = Config;
 
     fn configure(environment: &mut Environment) -> Config {
@@ -91,7 +103,14 @@ impl App for Backend {
             discovery: Discovery::new(),
             slots: Arc::new(Slots::new(config.burn_slots)),
             refused,
+            systems: config.store.clone().map(|stored| Systems::start(stored, config.role, metrics)),
             config,
+        }
+    }
+
+    async fn work(self: Arc<Self>, server: Arc<Server>) {
+        if let Some(systems) = &self.systems {
+            systems.work(server.phases()).await;
         }
     }
 
@@ -139,6 +158,13 @@ impl Backend {
             }
             // People and load balancers add what they like to a probe's query; a probe must not fail for that.
             Endpoint::Probe(probe) => Ok(probe.answer(server)),
+            Endpoint::Stored(stored) => {
+                // Without a store the table has no route that leads here.
+                let Some(systems) = &self.systems else {
+                    return Err(Problem::new(StatusCode::NOT_FOUND, "no such path"));
+                };
+                systems.answer(stored, id, head, body, &self.uploads, server).await
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use service::probe::Probe;
 use service::route::{Methods, Route};
 
-use crate::config::Config;
+use crate::config::{Config, Role};
 
 /// What answers a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,10 +20,31 @@ pub enum Endpoint {
     Echo,
     /// How a Service is found.
     Discovery,
+    /// What needs a store.
+    Stored(Stored),
     /// The API page.
     Docs,
     /// The description of the API.
     OpenApi,
+}
+
+/// What answers a route of what needs a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// The votes, and a vote.
+    Votes,
+    /// The page of the votes.
+    VotesPage,
+    /// The script of that page.
+    VotesScript,
+    /// The jobs by state, and a new one.
+    Jobs,
+    /// The dead letters.
+    DeadJobs,
+    /// A dead letter is put back.
+    PutBack,
+    /// One job.
+    Job,
 }
 
 /// Every route that `config` switches on. `/openapi.json` describes the same, which a test holds.
@@ -34,6 +55,9 @@ pub fn table(config: &Config) -> Vec<Route<Endpoint>> {
         get("/ready", Endpoint::Probe(Probe::Ready)),
         get("/started", Endpoint::Probe(Probe::Started)),
     ];
+    if config.role == Role::Worker {
+        return probes.into();
+    }
     let (items, item) = item_paths(&config.resource.name);
     let mut table = vec![
         get(items, Endpoint::Items),
@@ -43,6 +67,18 @@ pub fn table(config: &Config) -> Vec<Route<Endpoint>> {
     ];
     if config.discovery {
         table.push(get("/api/discovery", Endpoint::Discovery));
+    }
+    if config.store.is_some() {
+        table.extend([
+            get_and_post("/api/votes", Endpoint::Stored(Stored::Votes)),
+            get("/votes", Endpoint::Stored(Stored::VotesPage)),
+            get("/votes.js", Endpoint::Stored(Stored::VotesScript)),
+            get_and_post("/api/jobs", Endpoint::Stored(Stored::Jobs)),
+            // Before the route of one job, which would match as well: the first one wins.
+            get("/api/jobs/dead", Endpoint::Stored(Stored::DeadJobs)),
+            post("/api/jobs/dead/{id}", Endpoint::Stored(Stored::PutBack)),
+            get("/api/jobs/{id}", Endpoint::Stored(Stored::Job)),
+        ]);
     }
     table.extend(probes);
     table.extend([get("/docs", Endpoint::Docs), get("/openapi.json", Endpoint::OpenApi)]);
@@ -63,4 +99,8 @@ const fn get(path: &'static str, endpoint: Endpoint) -> Route<Endpoint> {
 
 const fn post(path: &'static str, endpoint: Endpoint) -> Route<Endpoint> {
     Route { path, methods: Methods::Post, endpoint }
+}
+
+const fn get_and_post(path: &'static str, endpoint: Endpoint) -> Route<Endpoint> {
+    Route { path, methods: Methods::GetAndPost, endpoint }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::StatusCode;
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{EXPECT, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, RETRY_AFTER};
+use serde::de::DeserializeOwned;
 use service::problem::Problem;
 use tokio::sync::Semaphore;
 
@@ -45,6 +46,28 @@ impl Uploads {
             let detail = format!("the body was not complete within {} s", PATIENCE.as_secs());
             Problem::new(StatusCode::REQUEST_TIMEOUT, detail)
         })?
+    }
+
+    /// Reads `body` as JSON. Its type has to say so: a page elsewhere can then not send it without being allowed to (Fetch
+    /// standard, CORS-preflight).
+    ///
+    /// # Errors
+    /// As [`Uploads::read`]; 415 for another type, 400 where it is not what is expected.
+    pub(crate) async fn json<T: DeserializeOwned>(
+        &self,
+        headers: &HeaderMap,
+        body: Incoming,
+        longest: usize,
+    ) -> Result<T, Problem> {
+        let bytes = self.read(headers, body, longest).await?;
+        let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let media_type = media_type.split(';').next().unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            let detail = "the body has to be JSON, and Content-Type to say so: application/json";
+            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+        }
+        serde_json::from_slice(&bytes)
+            .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body is not accepted: {error}")))
     }
 }
 

@@ -32,6 +32,10 @@ fn help_lists_every_variable_and_version_names_the_build() {
         "FAULT_HEALTH_BEHIND_BURN",
         "RESOURCE_FILE",
         "DISCOVERY",
+        "ROLE",
+        "STORE_URL",
+        "STORE_PASSWORD_FILE",
+        "WORKER_LEASE_SECONDS",
     ] {
         assert!(text.contains(&format!("\n  {name} ")), "{name} is not in\n{text}");
     }
@@ -58,7 +62,7 @@ fn wrong_settings_and_arguments_exit_64_and_say_why() {
 }
 
 #[test]
-fn wrong_items_exit_64_and_name_what_to_set() {
+fn wrong_items_and_a_worker_without_a_store_exit_64_and_name_what_to_set() {
     let data = std::env::temp_dir().join(format!("backend-items-{}", std::process::id()));
     std::fs::write(&data, r#"[{"id":1},{"id":1}]"#).unwrap();
     let file = data.to_str().unwrap();
@@ -68,11 +72,16 @@ fn wrong_items_exit_64_and_name_what_to_set() {
         (&[("RESOURCE_FILE", file)], "two items have the id 1"),
         (&[("RESOURCE_FILE", file), ("RESOURCE_DATA", "[]")], "nothing where RESOURCE_DATA is set"),
         (&[("RESOURCE", "jobs")], "RESOURCE=\"jobs\""),
+        (&[("ROLE", "worker")], "set STORE_URL"),
+        (&[("STORE_URL", "http://:hunter2@redis")], "STORE_URL=\"(hidden)\" is not accepted: set it to redis://HOST"),
+        (&[("STORE_URL", "redis://a"), ("STORE_PASSWORD_FILE", "/nowhere")], "STORE_PASSWORD_FILE=\"/nowhere\""),
+        (&[("VOTE_OPTIONS", "cats")], "VOTE_OPTIONS=\"cats\""),
+        (&[("WORKER_CONCURRENCY", "33")], "a whole number from 1 to 32"),
     ] {
         let wrong = output(&[], environment);
         let text = String::from_utf8(wrong.stderr).unwrap();
         assert_eq!((wrong.status.code(), text.lines().count()), (Some(64), 1), "{environment:?}: {text}");
-        assert!(text.contains(says), "{text}");
+        assert!(text.contains(says) && !text.contains("hunter2"), "{text}");
     }
     std::fs::remove_file(data).unwrap();
 }
