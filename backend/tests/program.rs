@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use program::{Program, address};
 use serde_json::Value;
-use wire::{Wire, get};
+use wire::{Wire, get, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_backend");
 
@@ -114,8 +114,8 @@ async fn sigterm_drains_and_exits_0_with_every_step_logged() {
 
     let mut slow = Wire::connect(service).await.unwrap();
     slow.send("GET /api/cpu-burn?ms=600 HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
-    // Its turn comes only after that of the request above: both are in flight when the signal comes.
-    kept.get("/health").await.unwrap();
+    let metrics = address(&listening, "metrics_address");
+    until("the burn", async || get(metrics, "/metrics").await.text().contains("\nhttp_requests_in_flight 1\n")).await;
 
     program.signal("-TERM");
     assert_eq!(program.line("term")["signal"], "SIGTERM");
@@ -204,7 +204,7 @@ async fn a_program_that_ignores_sigterm_serves_on() {
 async fn allocated_memory_is_resident() {
     let mut program = start(&[("FAULT_MEMORY_MIB_PER_SECOND", "200")]);
     let metrics = address(&program.line("listening"), "metrics_address");
-    wire::until("60 MiB", async || {
+    until("60 MiB", async || {
         let text = get(metrics, "/metrics").await.text().to_owned();
         let bytes = text.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes ")).unwrap();
         bytes.parse::<u64>().unwrap() > 60 << 20
