@@ -15,8 +15,6 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinError;
 
-use crate::slots::Slot;
-
 /// How long a burn computes before it lets others run and looks at the clock.
 const SLICE: Duration = Duration::from_micros(500);
 /// Iterations between two looks at the clock: some 10 to 50 microseconds.
@@ -31,17 +29,17 @@ pub struct Burned {
     pub iterations: u64,
 }
 
-/// Burns for `length`, and keeps `slot` until the thread has ended. Dropping the future, as happens when the client goes
+/// Burns for `length`, and keeps `held` until the thread has ended. Dropping the future, as happens when the client goes
 /// away, ends the burn within a slice.
 ///
 /// # Errors
 /// Where the thread panicked, or the runtime is shutting down.
-pub async fn run(length: Duration, slot: Slot) -> Result<Burned, JoinError> {
+pub async fn run(length: Duration, held: impl Send + 'static) -> Result<Burned, JoinError> {
     let cancelled = Arc::new(AtomicBool::new(false));
     let _cancel = CancelOnDrop(Arc::clone(&cancelled));
     tokio::task::spawn_blocking(move || {
         let burned = burn(length, &cancelled);
-        drop(slot);
+        drop(held);
         burned
     })
     .await

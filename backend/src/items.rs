@@ -1,62 +1,144 @@
-//! The items: a fixed set of knots that a helmsman ties, the same in every pod.
+//! The items that are read: knots, or whatever the settings give, under a name of their own.
+//!
+//! A backend is so the users, the products or the orders of a shop by its settings alone. The data is the deployment's, the
+//! same in every pod, and does not change while the process runs.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use hyper::StatusCode;
 use hyper::body::Bytes;
-use serde::Serialize;
+use serde_json::{Map, Value};
+use service::environment::{Environment, Variable};
 use service::problem::Problem;
 
-/// An item.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct Item {
-    /// 1 and upwards, without gaps.
-    pub id: u32,
-    /// Name of the knot.
-    pub name: &'static str,
-    /// Its family: `loop`, `hitch`, `bend`, `stopper` or `binding`.
-    pub kind: &'static str,
-    /// What it is tied for.
-    pub purpose: &'static str,
+use crate::knots::KNOTS;
+
+/// The longest document of items, in bytes: a quarter of what a `ConfigMap` can hold.
+pub const LONGEST: u64 = 256 * 1024;
+/// The most items of a document.
+pub const MOST: usize = 1000;
+
+/// Names under `/api/` that have another meaning.
+const TAKEN: [&str; 5] = ["cpu-burn", "discovery", "echo", "jobs", "votes"];
+
+/// What is served, and under which name.
+#[derive(Debug, Clone)]
+pub struct Resource {
+    /// The last segment of its path: `items` in `/api/items`.
+    pub name: Cow<'static, str>,
+    /// The items; `None` is the knots.
+    pub document: Option<Document>,
 }
 
-/// Every item.
-pub const ITEMS: [Item; 12] = [
-    item(1, "Bowline", "loop", "A fixed eye that neither slips nor jams"),
-    item(2, "Clove hitch", "hitch", "Hang a fender from a rail, quickly and for a while"),
-    item(3, "Figure eight", "stopper", "Keep a sheet from running out of its block"),
-    item(4, "Sheet bend", "bend", "Join two lines of different thickness"),
-    item(5, "Reef knot", "binding", "Tie the bunt of a reefed sail; never join two lines with it"),
-    item(6, "Rolling hitch", "hitch", "Take the strain off another line, along its length"),
-    item(7, "Cleat hitch", "hitch", "Make a mooring line fast to a cleat"),
-    item(8, "Round turn and two half hitches", "hitch", "Moor to a ring, and let go under load"),
-    item(9, "Zeppelin bend", "bend", "Join two lines that must come apart again after a storm"),
-    item(10, "Anchor bend", "hitch", "Make a line fast to an anchor's ring"),
-    item(11, "Constrictor knot", "binding", "Whip a fraying end, or hold a hose on its fitting"),
-    item(12, "Alpine butterfly", "loop", "A loop in the middle of a line, loaded from any side"),
-];
+/// Items as they are given: JSON objects, each with an id of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document(BTreeMap<u32, String>);
 
-const fn item(id: u32, name: &'static str, kind: &'static str, purpose: &'static str) -> Item {
-    Item { id, name, kind, purpose }
+impl Resource {
+    /// The knots, at `/api/items`.
+    pub const KNOTS: Self = Self { name: Cow::Borrowed("items"), document: None };
+
+    /// Reads what is served.
+    pub fn read(environment: &mut Environment) -> Self {
+        let name = environment.parse(
+            Variable {
+                name: "RESOURCE",
+                default: "items",
+                about: "what is served: GET /api/RESOURCE and /api/RESOURCE/{id}",
+            },
+            "1 to 40 lower-case letters, digits and '-', not one of cpu-burn, discovery, echo, jobs and votes",
+            |text| is_segment(text).then(|| Cow::Owned(text.to_owned())),
+        );
+        let inline = environment.optional_text(
+            "RESOURCE_DATA",
+            "its items: a JSON array of objects, each with an id of its own; unset is a set of knots",
+        );
+        let file = environment.optional_text(
+            "RESOURCE_FILE",
+            "the same from a file, of at most 256 KiB and 1000 items, read once at start",
+        );
+        if let (Some(_), Some(file)) = (&inline, &file) {
+            environment.refuse("RESOURCE_FILE", file, "nothing where RESOURCE_DATA is set");
+        }
+        let document = match (inline, file) {
+            (Some(text), _) => Document::parse(&text).map_err(|why| ("RESOURCE_DATA", text, why)).map(Some),
+            (None, Some(path)) => Document::load(&path).map_err(|why| ("RESOURCE_FILE", path, why)).map(Some),
+            (None, None) => Ok(None),
+        };
+        let document = document.unwrap_or_else(|(variable, value, why)| {
+            let accepted =
+                format!("a JSON array of at most {MOST} objects, each with a whole number as its \"id\": {why}");
+            environment.refuse(variable, &value, &accepted);
+            None
+        });
+        Self { name, document }
+    }
+}
+
+fn is_segment(text: &str) -> bool {
+    let known = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=40).contains(&text.len()) && text.bytes().all(known) && !TAKEN.contains(&text)
+}
+
+impl Document {
+    /// Reads `text`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.len() as u64 > LONGEST {
+            return Err(format!("it has {} bytes, {LONGEST} are the most", text.len()));
+        }
+        let objects: Vec<Map<String, Value>> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if objects.len() > MOST {
+            return Err(format!("it has {} items", objects.len()));
+        }
+        let mut items = BTreeMap::new();
+        for (index, object) in objects.into_iter().enumerate() {
+            let id = object.get("id").and_then(Value::as_u64).and_then(|id| u32::try_from(id).ok());
+            let id = id
+                .filter(|id| *id > 0)
+                .ok_or_else(|| format!("item {} has no \"id\" from 1 to {}", index + 1, u32::MAX))?;
+            if items.insert(id, Value::Object(object).to_string()).is_some() {
+                return Err(format!("two items have the id {id}"));
+            }
+        }
+        Ok(Self(items))
+    }
+
+    fn load(path: &str) -> Result<Self, String> {
+        let unreadable = |error| format!("the file can't be read: {error}");
+        let length = std::fs::metadata(path).map_err(unreadable)?.len();
+        if length > LONGEST {
+            return Err(format!("the file has {length} bytes, {LONGEST} are the most"));
+        }
+        Self::parse(&std::fs::read_to_string(path).map_err(unreadable)?)
+    }
+
+    fn knots() -> Self {
+        let text = |knot| serde_json::to_string(knot).expect("strings and numbers serialize");
+        Self(KNOTS.iter().map(|knot| (knot.id, text(knot))).collect())
+    }
 }
 
 /// The reply bodies. The items and who serves them do not change, so each body is made once.
 #[derive(Debug)]
 pub struct Items {
     all: Bytes,
-    one: Vec<Bytes>,
+    one: BTreeMap<u32, Bytes>,
 }
 
 impl Items {
-    /// The bodies with `served_by`, a JSON object.
-    ///
-    /// # Panics
-    /// Never: strings and numbers always serialize.
+    /// The bodies of `document`, or of the knots, with `served_by`, a JSON object.
     #[must_use]
-    pub fn new(served_by: &str) -> Self {
-        let text = |item| serde_json::to_string(item).expect("strings and numbers serialize");
-        let texts: Vec<String> = ITEMS.iter().map(text).collect();
+    pub fn new(document: Option<&Document>, served_by: &str) -> Self {
+        let knots = Document::knots();
+        let Document(items) = document.unwrap_or(&knots);
+        let texts: Vec<&str> = items.values().map(String::as_str).collect();
         let all = format!(r#"{{"items":[{}],"served_by":{served_by}}}"#, texts.join(","));
-        let one = texts.iter().map(|item| format!(r#"{{"item":{item},"served_by":{served_by}}}"#).into()).collect();
-        Self { all: all.into(), one }
+        let one = |(id, item): (&u32, &String)| (*id, format!(r#"{{"item":{item},"served_by":{served_by}}}"#).into());
+        Self { all: all.into(), one: items.iter().map(one).collect() }
     }
 
     /// The body of all items.
@@ -75,8 +157,8 @@ impl Items {
             let detail = format!("an item's id is a whole number from 1 to {}", u32::MAX);
             Problem::new(StatusCode::BAD_REQUEST, detail)
         })?;
-        self.one.get(number as usize - 1).cloned().ok_or_else(|| {
-            let detail = format!("no item has the id {number}; there are {}", ITEMS.len());
+        self.one.get(&number).cloned().ok_or_else(|| {
+            let detail = format!("no item has the id {number}; there are {}", self.one.len());
             Problem::new(StatusCode::NOT_FOUND, detail)
         })
     }
@@ -87,15 +169,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_have_no_gaps() {
-        for (index, item) in ITEMS.iter().enumerate() {
-            assert_eq!(item.id as usize, index + 1);
-        }
-    }
-
-    #[test]
     fn ids_by_the_table() {
-        let items = Items::new("{}");
+        let items = Items::new(None, "{}");
         for (id, status) in [
             ("1", 200),
             ("12", 200),
@@ -110,6 +185,37 @@ mod tests {
         ] {
             let found = items.one(id).map_or_else(|p| p.status().as_u16(), |_| 200);
             assert_eq!(found, status, "{id}");
+        }
+    }
+
+    #[test]
+    fn own_items_are_found_by_their_own_ids() {
+        let document = Document::parse(r#"[{"id":7,"name":"Grace"},{"id":3,"name":"Ada"}]"#).unwrap();
+        let items = Items::new(Some(&document), "{}");
+        assert_eq!(items.all(), r#"{"items":[{"id":3,"name":"Ada"},{"id":7,"name":"Grace"}],"served_by":{}}"#);
+        assert_eq!(items.one("7").unwrap(), r#"{"item":{"id":7,"name":"Grace"},"served_by":{}}"#);
+        assert_eq!(items.one("1").unwrap_err().status(), 404);
+        assert_eq!(Items::new(Some(&Document::parse("[]").unwrap()), "{}").all(), r#"{"items":[],"served_by":{}}"#);
+    }
+
+    #[test]
+    fn documents_that_are_refused_say_why() {
+        let many = format!("[{}]", vec![r#"{"id":1}"#; MOST + 1].join(","));
+        let long = " ".repeat(LONGEST as usize + 1);
+        for (text, why) in [
+            ("", "EOF"),
+            ("{}", "expected a sequence"),
+            ("[1]", "expected a map"),
+            (r#"[{"name":"Ada"}]"#, "item 1 has no \"id\""),
+            (r#"[{"id":1},{"id":0}]"#, "item 2 has no \"id\""),
+            (r#"[{"id":"1"}]"#, "item 1 has no \"id\""),
+            (r#"[{"id":4294967296}]"#, "item 1 has no \"id\""),
+            (r#"[{"id":1},{"id":1}]"#, "two items have the id 1"),
+            (&many, "it has 1001 items"),
+            (&long, "262145 bytes"),
+        ] {
+            let error = Document::parse(text).unwrap_err();
+            assert!(error.contains(why), "{error}");
         }
     }
 }

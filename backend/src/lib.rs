@@ -1,12 +1,25 @@
-//! The backend: items to read, CPU time to burn so that an autoscaler has something to see, and an echo.
+//! The backend: items to read, CPU time to burn so that an autoscaler has something to see, and an echo; with a store, votes and
+//! jobs with their workers.
 
 pub mod burn;
+pub mod config;
+mod discovery;
 mod docs;
 pub mod echo;
 pub mod items;
+pub mod jobs;
+mod knots;
 pub mod query;
+#[cfg(test)]
+#[path = "../tests/redis/mod.rs"]
+mod redis;
 pub mod routes;
 pub mod slots;
+pub mod store;
+mod systems;
+mod upload;
+pub mod votes;
+pub mod worker;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,25 +28,28 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 use service::body::Body;
-use service::environment::{Environment, Variable};
+use service::environment::Environment;
 use service::exchange::{Context, Reply};
 use service::identity::Identity;
 use service::metrics::Metrics;
 use service::probe::Probe;
 use service::problem::Problem;
-use service::route::{Resolution, resolve};
+use service::route::{Resolution, Route, resolve};
 use service::server::{App, Server};
 
 use burn::Burned;
+pub use config::Config;
+use discovery::Discovery;
 use docs::Docs;
-use echo::Echo;
 use items::Items;
-use routes::{Endpoint, TABLE};
+use routes::Endpoint;
 use slots::Slots;
+use systems::Systems;
+use upload::Uploads;
 
 /// The most of an unwanted request body that is read, so that the reply reaches its sender: a connection that is closed
 /// with bytes unread is reset, and a reset discards the reply.
@@ -46,73 +62,27 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The longest pause between two looks for a free slot.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// The backend's own settings.
-#[derive(Debug, Clone, Copy)]
-pub struct Config {
-    /// Burns at the same time, 1 to 64.
-    pub burn_slots: usize,
-    /// Length of a burn that does not ask for one.
-    pub burn_default: Duration,
-    /// The longest burn.
-    pub burn_max: Duration,
-    /// The longest delay of a list of items.
-    pub delay_max: Duration,
-    /// Fault: `/health` needs a burn slot for its answer, so that a busy pod looks like a dead one.
-    pub health_behind_burn: bool,
-}
-
 /// The backend.
 pub struct Backend {
     config: Config,
+    table: Vec<Route<Endpoint>>,
     items: Items,
     docs: Docs,
-    echo: Echo,
+    uploads: Uploads,
+    discovery: Discovery,
     slots: Arc<Slots>,
     refused: Counter,
+    systems: Option<Systems>,
 }
 
 impl App for Backend {
     const NAME: &'static str = "backend";
-    const ABOUT: &'static str = "the API: items to read, CPU time to burn, and an echo";
+    const ABOUT: &'static str =
+        "the API: items to read, CPU time to burn, an echo; with a store, votes and jobs with their workers";
     type Config = Config;
 
     fn configure(environment: &mut Environment) -> Config {
-        let slots = Variable {
-            name: "BURN_SLOTS",
-            default: "2",
-            about: "burns at the same time; further ones are answered 429",
-        };
-        let default = Variable {
-            name: "BURN_DEFAULT_MS",
-            default: "100",
-            about: "milliseconds of a burn that does not ask for a length",
-        };
-        let max = Variable {
-            name: "BURN_MAX_MS",
-            default: "10000",
-            about: "the longest burn in milliseconds; keep it within LONGEST_REQUEST_SECONDS",
-        };
-        let delay_max = Variable {
-            name: "DELAY_MAX_MS",
-            default: "10000",
-            about: "the longest delay of a list of items in milliseconds; keep it within LONGEST_REQUEST_SECONDS",
-        };
-        let delay_max = environment.number(delay_max, 0, 600_000);
-        let burn_slots = environment.number(slots, 1, 64) as usize;
-        let burn_default = environment.number(default, 1, 600_000);
-        let burn_max = environment.number(max, 1, 600_000);
-        if burn_default > burn_max {
-            let accepted = format!("at most BURN_MAX_MS, which is {burn_max}");
-            environment.refuse(default.name, &burn_default.to_string(), &accepted);
-        }
-        Config {
-            burn_slots,
-            burn_default: Duration::from_millis(burn_default),
-            burn_max: Duration::from_millis(burn_max),
-            delay_max: Duration::from_millis(delay_max),
-            health_behind_burn: environment
-                .switch("FAULT_HEALTH_BEHIND_BURN", "fault: /health waits for a free burn slot before it answers"),
-        }
+        Config::read(environment)
     }
 
     fn faults(config: &Config) -> Vec<&'static str> {
@@ -122,20 +92,30 @@ impl App for Backend {
     fn new(config: Config, identity: &Identity, metrics: &mut Metrics) -> Self {
         let refused = Counter::default();
         metrics.registry().register("burns_refused", "Burns answered 429 because every slot was busy", refused.clone());
+        let table = routes::table(&config);
         Self {
-            config,
-            items: Items::new(&identity.json()),
-            docs: Docs::new(&identity.version, config),
-            echo: Echo::new(),
+            items: Items::new(config.resource.document.as_ref(), &identity.json()),
+            docs: Docs::new(&identity.version, &config, &table),
+            table,
+            uploads: Uploads::new(),
+            discovery: Discovery::new(),
             slots: Arc::new(Slots::new(config.burn_slots)),
             refused,
+            systems: config.store.clone().map(|stored| Systems::start(stored, config.role, metrics)),
+            config,
+        }
+    }
+
+    async fn work(self: Arc<Self>, server: Arc<Server>) {
+        if let Some(systems) = &self.systems {
+            systems.work(server.phases()).await;
         }
     }
 
     async fn answer(&self, server: &Server, request: Request<Incoming>, _context: &Context) -> Reply {
         let (head, mut body) = request.into_parts();
-        let resolution = resolve(TABLE, &head.method, head.uri.path());
-        let wants_body = matches!(&resolution, Resolution::Found(route, _) if route.endpoint == Endpoint::Echo);
+        let resolution = resolve(&self.table, &head.method, head.uri.path());
+        let wants_body = head.method == Method::POST && matches!(&resolution, Resolution::Found(..));
         if !wants_body {
             discard_body(&mut body).await;
         }
@@ -164,8 +144,10 @@ impl Backend {
             Endpoint::Burn => self.burn(query::only("ms", query)?, server).await,
             // Read whatever the query is: a body left unread would take the reply with it.
             Endpoint::Echo => {
-                self.echo.answer(&head.headers, body).await.and_then(|echo| query::none(query).map(|()| echo))
+                let bytes = self.uploads.read(&head.headers, body, echo::LONGEST).await?;
+                query::none(query).map(|()| echo::reply(bytes))
             }
+            Endpoint::Discovery => self.discover(query::only("service", query)?, server).await,
             Endpoint::Docs => query::none(query).map(|()| self.docs.page()),
             Endpoint::OpenApi => query::none(query).map(|()| self.docs.description()),
             Endpoint::Probe(Probe::Health) if self.config.health_behind_burn => {
@@ -174,6 +156,13 @@ impl Backend {
             }
             // People and load balancers add what they like to a probe's query; a probe must not fail for that.
             Endpoint::Probe(probe) => Ok(probe.answer(server)),
+            Endpoint::Stored(stored) => {
+                // Without a store the table has no route that leads here.
+                let Some(systems) = &self.systems else {
+                    return Err(Problem::new(StatusCode::NOT_FOUND, "no such path"));
+                };
+                systems.answer(stored, id, head, body, &self.uploads, server).await
+            }
         }
     }
 
@@ -183,6 +172,16 @@ impl Backend {
             tokio::time::sleep(milliseconds("delay_ms", text, 0, self.config.delay_max)?).await;
         }
         Ok(json(self.items.all()))
+    }
+
+    async fn discover(&self, name: Option<&str>, server: &Server) -> Result<Response<Body>, Problem> {
+        #[derive(Serialize)]
+        struct Report<'a, T> {
+            discovery: T,
+            served_by: &'a Identity,
+        }
+        let discovery = self.discovery.look_up(name).await?;
+        Ok(json_of(&Report { discovery, served_by: &server.identity }))
     }
 
     /// Ends when a burn slot was free.
@@ -213,8 +212,7 @@ impl Backend {
             .await
             .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
         let report = Report { burned_ms: took.as_millis() as u64, iterations, served_by: &server.identity };
-        let text = serde_json::to_vec(&report).expect("numbers and strings serialize");
-        Ok(json(text))
+        Ok(json_of(&report))
     }
 }
 
@@ -244,6 +242,11 @@ async fn discard_body(body: &mut Incoming) -> bool {
     let whole = Limited::new(body, UNWANTED_BYTES).collect();
     // However it ends, the request is answered; a larger or slower body then costs its sender the connection.
     tokio::time::timeout(UNWANTED_WAIT, whole).await.is_ok_and(|read| read.is_ok())
+}
+
+/// 200 with `content` as JSON.
+fn json_of(content: &impl Serialize) -> Response<Body> {
+    json(serde_json::to_vec(content).expect("numbers and strings serialize"))
 }
 
 fn json(body: impl Into<hyper::body::Bytes>) -> Response<Body> {

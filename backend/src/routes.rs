@@ -1,7 +1,9 @@
-//! The routes of the backend.
+//! The routes of the backend: those that the settings switch on.
 
 use service::probe::Probe;
 use service::route::{Methods, Route};
+
+use crate::config::{Config, Role};
 
 /// What answers a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,25 +18,89 @@ pub enum Endpoint {
     Burn,
     /// The body that was sent.
     Echo,
+    /// How a Service is found.
+    Discovery,
+    /// What needs a store.
+    Stored(Stored),
     /// The API page.
     Docs,
     /// The description of the API.
     OpenApi,
 }
 
-/// Every route. `/openapi.json` describes the same, which a test holds.
-pub const TABLE: &[Route<Endpoint>] = &[
-    get("/api/items", Endpoint::Items),
-    get("/api/items/{id}", Endpoint::Item),
-    get("/api/cpu-burn", Endpoint::Burn),
-    Route { path: "/api/echo", methods: Methods::Post, endpoint: Endpoint::Echo },
-    get("/health", Endpoint::Probe(Probe::Health)),
-    get("/ready", Endpoint::Probe(Probe::Ready)),
-    get("/started", Endpoint::Probe(Probe::Started)),
-    get("/docs", Endpoint::Docs),
-    get("/openapi.json", Endpoint::OpenApi),
-];
+/// What answers a route of what needs a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// The votes, and a vote.
+    Votes,
+    /// The page of the votes.
+    VotesPage,
+    /// The script of that page.
+    VotesScript,
+    /// The jobs by state, and a new one.
+    Jobs,
+    /// The dead letters.
+    DeadJobs,
+    /// A dead letter is put back.
+    PutBack,
+    /// One job.
+    Job,
+}
+
+/// Every route that `config` switches on. `/openapi.json` describes the same, which a test holds.
+#[must_use]
+pub fn table(config: &Config) -> Vec<Route<Endpoint>> {
+    let probes = [
+        get("/health", Endpoint::Probe(Probe::Health)),
+        get("/ready", Endpoint::Probe(Probe::Ready)),
+        get("/started", Endpoint::Probe(Probe::Started)),
+    ];
+    if config.role == Role::Worker {
+        return probes.into();
+    }
+    let (items, item) = item_paths(&config.resource.name);
+    let mut table = vec![
+        get(items, Endpoint::Items),
+        get(item, Endpoint::Item),
+        get("/api/cpu-burn", Endpoint::Burn),
+        post("/api/echo", Endpoint::Echo),
+    ];
+    if config.discovery {
+        table.push(get("/api/discovery", Endpoint::Discovery));
+    }
+    if config.store.is_some() {
+        table.extend([
+            get_and_post("/api/votes", Endpoint::Stored(Stored::Votes)),
+            get("/votes", Endpoint::Stored(Stored::VotesPage)),
+            get("/votes.js", Endpoint::Stored(Stored::VotesScript)),
+            get_and_post("/api/jobs", Endpoint::Stored(Stored::Jobs)),
+            // Before the route of one job, which would match as well: the first one wins.
+            get("/api/jobs/dead", Endpoint::Stored(Stored::DeadJobs)),
+            post("/api/jobs/dead/{id}", Endpoint::Stored(Stored::PutBack)),
+            get("/api/jobs/{id}", Endpoint::Stored(Stored::Job)),
+        ]);
+    }
+    table.extend(probes);
+    table.extend([get("/docs", Endpoint::Docs), get("/openapi.json", Endpoint::OpenApi)]);
+    table
+}
+
+/// The paths of the items. Routes live as long as the process, so a path that the settings name is never freed.
+pub(crate) fn item_paths(name: &str) -> (&'static str, &'static str) {
+    match name {
+        "items" => ("/api/items", "/api/items/{id}"),
+        name => (format!("/api/{name}").leak(), format!("/api/{name}/{{id}}").leak()),
+    }
+}
 
 const fn get(path: &'static str, endpoint: Endpoint) -> Route<Endpoint> {
     Route { path, methods: Methods::Get, endpoint }
+}
+
+const fn post(path: &'static str, endpoint: Endpoint) -> Route<Endpoint> {
+    Route { path, methods: Methods::Post, endpoint }
+}
+
+const fn get_and_post(path: &'static str, endpoint: Endpoint) -> Route<Endpoint> {
+    Route { path, methods: Methods::GetAndPost, endpoint }
 }

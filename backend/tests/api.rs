@@ -7,7 +7,9 @@ mod wire;
 
 use std::time::{Duration, Instant};
 
-use backend::routes::TABLE;
+use backend::config::Role;
+use backend::items::{Document, Resource};
+use backend::routes::table;
 use backend::{Backend, Config};
 use running::{BRIEF, Running, WIDE, start};
 use serde_json::Value;
@@ -20,6 +22,10 @@ const CONFIG: Config = Config {
     burn_max: Duration::from_secs(10),
     delay_max: Duration::from_secs(10),
     health_behind_burn: false,
+    resource: Resource::KNOTS,
+    discovery: false,
+    role: Role::Api,
+    store: None,
 };
 
 fn backend() -> Running {
@@ -87,7 +93,7 @@ async fn every_refusal_is_a_problem_that_says_what_to_do() {
 async fn every_route_to_read_answers_get_head_and_options() {
     let running = backend();
     let mut client = Wire::connect(running.address).await.unwrap();
-    for route in TABLE {
+    for route in table(&CONFIG) {
         if route.methods != Methods::Get {
             continue;
         }
@@ -102,6 +108,36 @@ async fn every_route_to_read_answers_get_head_and_options() {
         let options = client.ask("OPTIONS", &path, "").await.unwrap();
         assert_eq!((options.status, options.header("allow")), (204, Some("GET, HEAD, OPTIONS")), "{path}");
     }
+}
+
+/// What is not switched on is not there.
+#[tokio::test]
+async fn discovery_votes_and_jobs_are_off_unless_they_are_switched_on() {
+    let running = backend();
+    for path in ["/api/discovery", "/api/votes", "/votes", "/votes.js", "/api/jobs", "/api/jobs/1", "/api/jobs/dead"] {
+        assert_eq!(get(running.address, path).await.status, 404, "{path}");
+    }
+    assert!(!get(running.address, "/openapi.json").await.text().contains("/api/jobs"));
+    let running = start::<Backend>(Config { discovery: true, ..CONFIG }, BRIEF, WIDE);
+    let found = json(&get(running.address, "/api/discovery?service=localhost").await);
+    assert_eq!(found["discovery"]["environment"]["host"]["name"], "LOCALHOST_SERVICE_HOST");
+    assert!(!found["discovery"]["dns"]["addresses"].as_array().unwrap().is_empty(), "{found}");
+    for query in ["", "?service=", "?service=a_b", "?name=a", "?service=a&service=b"] {
+        assert_eq!(get(running.address, &format!("/api/discovery{query}")).await.status, 400, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn own_items_have_a_path_of_their_own() {
+    let document = Document::parse(r#"[{"id":7,"name":"Grace"},{"id":3,"name":"Ada"}]"#).unwrap();
+    let resource = Resource { name: "users".into(), document: Some(document) };
+    let running = start::<Backend>(Config { resource, ..CONFIG }, BRIEF, WIDE);
+    let all = json(&get(running.address, "/api/users?delay_ms=0").await);
+    assert_eq!(all["items"][1]["name"], "Grace");
+    assert_eq!(json(&get(running.address, "/api/users/7").await)["item"], all["items"][1]);
+    assert_eq!(get(running.address, "/api/users/8").await.status, 404);
+    assert_eq!(get(running.address, "/api/items").await.status, 404);
+    assert!(get(running.address, "/openapi.json").await.text().contains("/api/users/{id}"));
 }
 
 #[tokio::test]

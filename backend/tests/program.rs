@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use program::{Program, address};
 use serde_json::Value;
-use wire::{Wire, get};
+use wire::{Wire, get, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_backend");
 
@@ -22,9 +22,21 @@ fn help_lists_every_variable_and_version_names_the_build() {
     let help = output(&["--help"], &[]);
     assert!(help.status.success());
     let text = String::from_utf8(help.stdout).unwrap();
-    for name in
-        ["PORT", "METRICS_PORT", "POD_NAME", "DRAIN_SECONDS", "LOG_LEVEL", "BURN_SLOTS", "FAULT_HEALTH_BEHIND_BURN"]
-    {
+    for name in [
+        "PORT",
+        "METRICS_PORT",
+        "POD_NAME",
+        "DRAIN_SECONDS",
+        "LOG_LEVEL",
+        "BURN_SLOTS",
+        "FAULT_HEALTH_BEHIND_BURN",
+        "RESOURCE_FILE",
+        "DISCOVERY",
+        "ROLE",
+        "STORE_URL",
+        "STORE_PASSWORD_FILE",
+        "WORKER_LEASE_SECONDS",
+    ] {
         assert!(text.contains(&format!("\n  {name} ")), "{name} is not in\n{text}");
     }
     let version = output(&["--version"], &[]);
@@ -47,6 +59,31 @@ fn wrong_settings_and_arguments_exit_64_and_say_why() {
     assert!(text.contains("at most BURN_MAX_MS, which is 10000"), "{text}");
     assert_eq!(output(&["--port=1"], &[]).status.code(), Some(64));
     assert_eq!(output(&["--help", "x"], &[]).status.code(), Some(64));
+}
+
+#[test]
+fn wrong_items_and_a_worker_without_a_store_exit_64_and_name_what_to_set() {
+    let data = std::env::temp_dir().join(format!("backend-items-{}", std::process::id()));
+    std::fs::write(&data, r#"[{"id":1},{"id":1}]"#).unwrap();
+    let file = data.to_str().unwrap();
+    for (environment, says) in [
+        (&[("RESOURCE_DATA", "[{}]")][..], "RESOURCE_DATA=\"[{}]\" is not accepted"),
+        (&[("RESOURCE_FILE", "/nowhere")], "the file can't be read"),
+        (&[("RESOURCE_FILE", file)], "two items have the id 1"),
+        (&[("RESOURCE_FILE", file), ("RESOURCE_DATA", "[]")], "nothing where RESOURCE_DATA is set"),
+        (&[("RESOURCE", "jobs")], "RESOURCE=\"jobs\""),
+        (&[("ROLE", "worker")], "set STORE_URL"),
+        (&[("STORE_URL", "http://:hunter2@redis")], "STORE_URL=\"(hidden)\" is not accepted: set it to redis://HOST"),
+        (&[("STORE_URL", "redis://a"), ("STORE_PASSWORD_FILE", "/nowhere")], "STORE_PASSWORD_FILE=\"/nowhere\""),
+        (&[("VOTE_OPTIONS", "cats")], "VOTE_OPTIONS=\"cats\""),
+        (&[("WORKER_CONCURRENCY", "33")], "a whole number from 1 to 32"),
+    ] {
+        let wrong = output(&[], environment);
+        let text = String::from_utf8(wrong.stderr).unwrap();
+        assert_eq!((wrong.status.code(), text.lines().count()), (Some(64), 1), "{environment:?}: {text}");
+        assert!(text.contains(says) && !text.contains("hunter2"), "{text}");
+    }
+    std::fs::remove_file(data).unwrap();
 }
 
 #[test]
@@ -77,8 +114,8 @@ async fn sigterm_drains_and_exits_0_with_every_step_logged() {
 
     let mut slow = Wire::connect(service).await.unwrap();
     slow.send("GET /api/cpu-burn?ms=600 HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
-    // Its turn comes only after that of the request above: both are in flight when the signal comes.
-    kept.get("/health").await.unwrap();
+    let metrics = address(&listening, "metrics_address");
+    until("the burn", async || get(metrics, "/metrics").await.text().contains("\nhttp_requests_in_flight 1\n")).await;
 
     program.signal("-TERM");
     assert_eq!(program.line("term")["signal"], "SIGTERM");
@@ -167,7 +204,7 @@ async fn a_program_that_ignores_sigterm_serves_on() {
 async fn allocated_memory_is_resident() {
     let mut program = start(&[("FAULT_MEMORY_MIB_PER_SECOND", "200")]);
     let metrics = address(&program.line("listening"), "metrics_address");
-    wire::until("60 MiB", async || {
+    until("60 MiB", async || {
         let text = get(metrics, "/metrics").await.text().to_owned();
         let bytes = text.lines().find_map(|line| line.strip_prefix("process_resident_memory_bytes ")).unwrap();
         bytes.parse::<u64>().unwrap() > 60 << 20

@@ -14,6 +14,9 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 /// The longest value that an error message repeats, in characters.
 const LONGEST_SHOWN: usize = 80;
 
+/// Stands for a value that must not be repeated.
+pub const HIDDEN: &str = "(hidden)";
+
 /// A variable as it is declared where it is read.
 #[derive(Debug, Clone, Copy)]
 pub struct Variable {
@@ -61,13 +64,31 @@ impl<'a> Environment<'a> {
     /// # Panics
     /// Where `parse` refuses the declared default, which is a mistake in the program.
     pub fn parse<T>(&mut self, variable: Variable, accepted: &str, parse: impl Fn(&str) -> Option<T>) -> T {
+        self.take(variable, accepted, str::to_owned, parse)
+    }
+
+    /// As [`Environment::parse`], for a value that may hold a secret: a refusal does not repeat it.
+    ///
+    /// # Panics
+    /// As [`Environment::parse`].
+    pub fn parse_secret<T>(&mut self, variable: Variable, accepted: &str, parse: impl Fn(&str) -> Option<T>) -> T {
+        self.take(variable, accepted, |_| HIDDEN.to_owned(), parse)
+    }
+
+    fn take<T>(
+        &mut self,
+        variable: Variable,
+        accepted: &str,
+        shown: impl Fn(&str) -> String,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> T {
         self.read.push(variable);
         let given = (self.lookup)(variable.name).filter(|value| !value.is_empty());
         if let Some(given) = given {
             if let Some(value) = given.to_str().and_then(&parse) {
                 return value;
             }
-            self.refuse(variable.name, &given.to_string_lossy(), accepted);
+            self.refuse(variable.name, &shown(&given.to_string_lossy()), accepted);
         }
         parse(variable.default).unwrap_or_else(|| panic!("{} has a default that it refuses", variable.name))
     }
@@ -182,6 +203,13 @@ mod tests {
         for text in ["0", "-1", "+1", "1e3", "inf", "nan", "86400.1", "1.", ".5", "5s", " 1"] {
             assert!(seconds(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_refused_secret_is_not_repeated() {
+        let error =
+            read("hunter2", |e| e.parse_secret(WAIT, "another", |text| (text == "3").then_some(()))).unwrap_err();
+        assert_eq!(error, "WAIT=\"(hidden)\" is not accepted: set it to another");
     }
 
     #[test]

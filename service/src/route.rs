@@ -28,6 +28,8 @@ pub enum Methods {
     Get,
     /// `POST`.
     Post,
+    /// `GET`, `HEAD` and `POST`.
+    GetAndPost,
     /// Every method: the endpoint passes them on.
     Any,
 }
@@ -37,6 +39,7 @@ impl Methods {
         match self {
             Self::Get => method == Method::GET || method == Method::HEAD,
             Self::Post => method == Method::POST,
+            Self::GetAndPost => Self::Get.contain(method) || Self::Post.contain(method),
             Self::Any => true,
         }
     }
@@ -46,6 +49,7 @@ impl Methods {
         match self {
             Self::Get | Self::Any => "GET, HEAD, OPTIONS",
             Self::Post => "POST, OPTIONS",
+            Self::GetAndPost => "GET, HEAD, POST, OPTIONS",
         }
     }
 }
@@ -135,6 +139,7 @@ mod tests {
         Route { path: "/items/{id}", methods: Methods::Get, endpoint: 2 },
         Route { path: "/proxy/{*rest}", methods: Methods::Any, endpoint: 3 },
         Route { path: "/echo", methods: Methods::Post, endpoint: 4 },
+        Route { path: "/jobs", methods: Methods::GetAndPost, endpoint: 5 },
     ];
 
     fn outcome(method: &str, path: &str) -> String {
@@ -169,6 +174,9 @@ mod tests {
             ("GET", "/echo", "/echo 405 POST, OPTIONS"),
             ("HEAD", "/echo", "/echo 405 POST, OPTIONS"),
             ("OPTIONS", "/echo", "/echo 204 POST, OPTIONS"),
+            ("HEAD", "/jobs", "5 "),
+            ("POST", "/jobs", "5 "),
+            ("PUT", "/jobs", "/jobs 405 GET, HEAD, POST, OPTIONS"),
         ];
         for (method, path, expected) in table {
             assert_eq!(outcome(method, path), expected, "{method} {path}");

@@ -47,6 +47,12 @@ pub trait App: Sized + Send + Sync + 'static {
         None
     }
 
+    /// Works that no request asks for. A drain waits for its end as for a request in flight, and cuts it at the same deadline;
+    /// [`Server::phases`] tells it when to end.
+    fn work(self: Arc<Self>, _server: Arc<Server>) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Answers a request whose head has been checked.
     fn answer(
         &self,
@@ -128,6 +134,12 @@ impl Server {
         *self.phase.borrow()
     }
 
+    /// Tells each phase as it comes.
+    #[must_use]
+    pub fn phases(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
     /// `/ready` may answer 200.
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -142,9 +154,13 @@ impl Server {
     /// Serves `app` on `listener` until asked to stop, then drains. True if every request in flight had ended.
     pub async fn run<A: App>(self: Arc<Self>, listener: TcpListener, app: Arc<A>, mut stopping: Stopping) -> bool {
         let slots = Arc::new(Semaphore::new(self.limits.connections));
-        // Each connection holds a receiver; the channel is closed when the last one has ended.
+        // Each connection holds a receiver, and so does the app's own work; the channel is closed when the last one has ended.
         let (open, connection) = watch::channel(());
-        drop(connection);
+        let work = Arc::clone(&app).work(Arc::clone(&self));
+        tokio::spawn(async move {
+            work.await;
+            drop(connection);
+        });
         let mut listener = Some(listener);
         let starts = Instant::now() + self.faults.start;
         if self.faults.start.is_zero() {

@@ -1,0 +1,164 @@
+//! Jobs: submitted by a request, done by a worker, asked for by later requests.
+
+pub(crate) mod kind;
+pub mod queue;
+
+use hyper::body::Incoming;
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+use service::body::Body;
+use service::environment::{Environment, Variable};
+use service::identity::Identity;
+use service::problem::Problem;
+
+use crate::store::failure::busy;
+use crate::upload::Uploads;
+use kind::Kind;
+use queue::{Bounds, PutBack, Queue, Submitted};
+
+/// The longest description of a job, in bytes: room for the longest text with every character escaped.
+const LONGEST: usize = 32 * 1024;
+/// The longest idempotency key, in bytes.
+const LONGEST_KEY: usize = 128;
+/// Dead letters in one list.
+const LISTED: usize = 100;
+/// The header that makes a repeated POST the same job (draft-ietf-httpapi-idempotency-key-header). Taken as it is, quotes
+/// included.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+impl Bounds {
+    /// Reads the bounds of the jobs, of which `queued` may wait.
+    pub fn read(environment: &mut Environment, queued: u64) -> Self {
+        let dead = Variable {
+            name: "JOBS_DEAD_MAX",
+            default: "1000",
+            about: "dead letters that are kept, from 1 to 100000; of more, the oldest are dropped",
+        };
+        let keep = Variable {
+            name: "JOBS_KEEP_SECONDS",
+            default: "3600",
+            about: "how long a job that is done, and its Idempotency-Key, are kept",
+        };
+        let tries = Variable {
+            name: "JOBS_MAX_TRIES",
+            default: "5",
+            about: "tries of a job before it is a dead letter, from 1 to 100",
+        };
+        Self {
+            queued,
+            dead: environment.number(dead, 1, 100_000),
+            keep: environment.seconds(keep, std::time::Duration::from_secs(1)),
+            tries: environment.number(tries, 1, 100) as u32,
+        }
+    }
+}
+
+/// `POST /api/jobs`: 202, once the store has the job.
+pub(crate) async fn submit(
+    queue: &Queue,
+    uploads: &Uploads,
+    headers: &HeaderMap,
+    body: Incoming,
+    served_by: &Identity,
+) -> Result<Response<Body>, Problem> {
+    #[derive(Serialize)]
+    struct Accepted<'a> {
+        id: u64,
+        served_by: &'a Identity,
+    }
+    let kind: Kind = uploads.json(headers, body, LONGEST).await?;
+    kind.check().map_err(|accepted| Problem::new(StatusCode::BAD_REQUEST, accepted))?;
+    let id = match queue.submit(&kind, idempotency_key(headers)?).await? {
+        Submitted::New(id) | Submitted::Same(id) => id,
+        Submitted::Other => {
+            let detail = "this Idempotency-Key belongs to another job: use a new one for each job";
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+        }
+        Submitted::Full => return Err(too_many(queue)),
+    };
+    Ok(accepted(id, &Accepted { id, served_by }))
+}
+
+/// `GET /api/jobs`: how many there are in each state.
+pub(crate) async fn counts(queue: &Queue, served_by: &Identity) -> Result<Response<Body>, Problem> {
+    #[derive(Serialize)]
+    struct All<'a, T> {
+        jobs: T,
+        served_by: &'a Identity,
+    }
+    Ok(crate::json_of(&All { jobs: queue.counts().await?, served_by }))
+}
+
+/// `GET /api/jobs/{id}`.
+pub(crate) async fn status(queue: &Queue, id: &str, served_by: &Identity) -> Result<Response<Body>, Problem> {
+    #[derive(Serialize)]
+    struct One<'a, T> {
+        job: T,
+        served_by: &'a Identity,
+    }
+    let id = parse_id(id)?;
+    let job = queue.status(id).await?.ok_or_else(|| {
+        let detail =
+            format!("no job has the id {id}; one that is done is kept for {} s", queue.bounds().keep.as_secs());
+        Problem::new(StatusCode::NOT_FOUND, detail)
+    })?;
+    Ok(crate::json_of(&One { job, served_by }))
+}
+
+/// `GET /api/jobs/dead`: the newest dead letters.
+pub(crate) async fn dead(queue: &Queue, served_by: &Identity) -> Result<Response<Body>, Problem> {
+    #[derive(Serialize)]
+    struct All<'a, T> {
+        dead: T,
+        served_by: &'a Identity,
+    }
+    Ok(crate::json_of(&All { dead: queue.dead(LISTED).await?, served_by }))
+}
+
+/// `POST /api/jobs/dead/{id}`: the dead letter is a job again, with all its tries.
+pub(crate) async fn put_back(queue: &Queue, id: &str, served_by: &Identity) -> Result<Response<Body>, Problem> {
+    #[derive(Serialize)]
+    struct Accepted<'a> {
+        id: u64,
+        served_by: &'a Identity,
+    }
+    let id = parse_id(id)?;
+    match queue.put_back(id).await? {
+        PutBack::Queued => Ok(accepted(id, &Accepted { id, served_by })),
+        PutBack::NoDeadLetter => Err(Problem::new(StatusCode::NOT_FOUND, format!("no dead letter has the id {id}"))),
+        PutBack::Full => Err(too_many(queue)),
+    }
+}
+
+fn accepted(id: u64, content: &impl Serialize) -> Response<Body> {
+    let mut response = crate::json_of(content);
+    *response.status_mut() = StatusCode::ACCEPTED;
+    let location = HeaderValue::try_from(format!("/api/jobs/{id}")).expect("a path of visible ASCII");
+    response.headers_mut().insert(LOCATION, location);
+    response
+}
+
+fn too_many(queue: &Queue) -> Problem {
+    busy(format!("{} jobs wait already", queue.bounds().queued))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let (Some(key), more) = (keys.next(), keys.next()) else { return Ok(None) };
+    let visible = |text: &&str| (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    let key = key.to_str().ok().filter(visible).filter(|_| more.is_none());
+    key.map(Some).ok_or_else(|| {
+        let detail = format!("Idempotency-Key is given once, with 1 to {LONGEST_KEY} visible ASCII characters");
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    })
+}
+
+fn parse_id(id: &str) -> Result<u64, Problem> {
+    let digits = id.bytes().all(|b| b.is_ascii_digit());
+    // What the store counts with is a signed number.
+    id.parse().ok().filter(|id| digits && (1..=i64::MAX as u64).contains(id)).ok_or_else(|| {
+        let detail = format!("a job's id is a whole number from 1 to {}", i64::MAX);
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    })
+}

@@ -1,0 +1,246 @@
+//! One connection to the store that all share: commands are written as they come, without waiting for the replies before
+//! them, and the replies come in the same order. A store that syncs its file before it answers so syncs once for many.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::failure::Failure;
+use super::resp::{Value, decode, encode};
+use super::script::Script;
+use super::target::Target;
+
+/// Commands that wait to be written; further ones wait for room, as long as they wait for anything.
+const QUEUED: usize = 64;
+/// Commands that wait for a reply.
+const UNANSWERED: usize = 1024;
+/// The least room that is read into.
+const READ_BYTES: usize = 4096;
+
+/// An open connection, ready for commands. Cheap to clone; closed when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    requests: mpsc::Sender<Request>,
+    patience: Duration,
+    /// The digest of each script, in the order of [`Script::ALL`].
+    digests: Arc<[Vec<u8>]>,
+}
+
+#[derive(Debug)]
+struct Request {
+    command: Vec<u8>,
+    reply: oneshot::Sender<Value>,
+}
+
+impl Connection {
+    /// Connects to `target`, says the password, chooses the database and hands over every script. Each step has `patience`
+    /// to end, except the lookup of the name: one that is given up would go on without an asker, on a thread of its own.
+    ///
+    /// # Errors
+    /// Where one of them fails.
+    pub(crate) async fn open(target: &Target, patience: Duration) -> Result<Self, Failure> {
+        let unreachable = |error: std::io::Error| Failure::Unreachable(error.to_string());
+        let password = target.password.read().map_err(|error| Failure::Password(error.to_string()))?;
+        let addresses: Vec<_> = lookup_host((target.host.as_str(), target.port)).await.map_err(unreachable)?.collect();
+        let stream = timeout(patience, TcpStream::connect(&*addresses)).await;
+        let stream = stream.map_err(|_| late(patience))?.map_err(unreachable)?;
+        // Commands are written whole; a failure shows in the first of them.
+        let _ = stream.set_nodelay(true);
+        let (requests, receiver) = mpsc::channel(QUEUED);
+        tokio::spawn(serve(stream, receiver, patience));
+        let mut connection = Self { requests, patience, digests: Arc::default() };
+        if let Some(password) = password {
+            connection.ask(&[b"AUTH", password.as_bytes()]).await?;
+        }
+        connection.ask(&[b"SELECT", target.database.to_string().as_bytes()]).await?;
+        let mut digests = Vec::new();
+        for script in Script::ALL {
+            match connection.ask(&[b"SCRIPT", b"LOAD", script.source().as_bytes()]).await? {
+                Value::Text(digest) => digests.push(digest),
+                other => return Err(Failure::Refused(format!("SCRIPT LOAD answers {other:?}"))),
+            }
+        }
+        connection.digests = digests.into();
+        Ok(connection)
+    }
+
+    /// Runs `script` with `arguments`; `system` is what its keys begin with.
+    ///
+    /// # Errors
+    /// As [`Connection::ask`].
+    pub(crate) async fn run(&self, script: Script, system: &[u8], arguments: &[&[u8]]) -> Result<Value, Failure> {
+        let call = |name: &'static [u8], text| [&[name, text, b"1", system], arguments].concat();
+        let digest = &self.digests[script as usize];
+        match self.ask(&call(b"EVALSHA", digest)).await {
+            // Not run, so that it can be run now; from then on it is known again.
+            Err(Failure::Refused(error)) if error.starts_with("NOSCRIPT") => {
+                self.ask(&call(b"EVAL", script.source().as_bytes())).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Sends `command` and waits for its reply.
+    ///
+    /// # Errors
+    /// Where the reply is an error, or none comes in time.
+    pub(crate) async fn ask(&self, command: &[&[u8]]) -> Result<Value, Failure> {
+        let (reply, answered) = oneshot::channel();
+        let mut bytes = Vec::new();
+        encode(command, &mut bytes);
+        let asked = async {
+            self.requests.send(Request { command: bytes, reply }).await.ok()?;
+            answered.await.ok()
+        };
+        match timeout(self.patience, asked).await {
+            Ok(Some(Value::Error(error))) => Err(Failure::of(&error)),
+            Ok(Some(value)) => Ok(value),
+            Ok(None) => Err(Failure::Unreachable("the connection has ended".to_owned())),
+            Err(_) => Err(late(self.patience)),
+        }
+    }
+
+    /// Ends when the connection does.
+    pub(crate) async fn ended(&self) {
+        self.requests.closed().await;
+    }
+}
+
+fn late(patience: Duration) -> Failure {
+    Failure::Unreachable(format!("no answer within {} ms", patience.as_millis()))
+}
+
+/// Writes requests and reads replies until either side has ended. Who waits then learns it by the dropped end of its channel.
+async fn serve(stream: TcpStream, mut requests: mpsc::Receiver<Request>, patience: Duration) {
+    let (mut reader, mut writer) = stream.into_split();
+    let mut unanswered = VecDeque::new();
+    let (mut input, mut output) = (Vec::new(), Vec::new());
+    loop {
+        input.reserve(READ_BYTES);
+        tokio::select! {
+            request = requests.recv(), if unanswered.len() < UNANSWERED => {
+                let Some(request) = request else { return };
+                let others = std::iter::from_fn(|| requests.try_recv().ok());
+                for request in std::iter::once(request).chain(others.take(QUEUED)) {
+                    output.extend(request.command);
+                    unanswered.push_back(request.reply);
+                }
+                let Ok(Ok(())) = timeout(patience, writer.write_all(&output)).await else { return };
+                output.clear();
+            }
+            read = reader.read_buf(&mut input) => {
+                let Ok(1..) = read else { return };
+                let mut taken = 0;
+                loop {
+                    match decode(&input[taken..]) {
+                        Ok(Some((value, length))) => {
+                            let Some(reply) = unanswered.pop_front() else { return };
+                            // Who asked may have given up.
+                            let _: Result<(), Value> = oneshot::Sender::send(reply, value);
+                            taken += length;
+                        }
+                        Ok(None) => break,
+                        Err(_) => return,
+                    }
+                }
+                input.drain(..taken);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
+
+    use super::*;
+    use crate::redis::Redis;
+    use crate::store::target::Password;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    async fn open(redis: &Redis) -> Connection {
+        let target = Target { host: "127.0.0.1".to_owned(), port: redis.port, database: 3, password: Password::None };
+        Connection::open(&target, PATIENCE).await.unwrap()
+    }
+
+    /// Whatever the bytes, however they are split on the wire: each asker gets its own reply.
+    #[test]
+    fn any_bytes_come_back_to_who_sent_them() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let redis = Redis::start(&[]);
+        let connection = runtime.block_on(open(&redis));
+        let bytes = proptest::collection::vec(any::<u8>(), 0..3000);
+        let many = proptest::collection::vec(bytes, 1..100);
+        let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(30) });
+        let result = runner.run(&many, |many| {
+            runtime.block_on(async {
+                let asked: Vec<_> =
+                    many.into_iter().map(|bytes| tokio::spawn(echo(connection.clone(), bytes))).collect();
+                for asked in asked {
+                    prop_assert!(asked.await.unwrap());
+                }
+                Ok(())
+            })
+        });
+        result.unwrap();
+    }
+
+    /// Whether `bytes` come back as they are.
+    async fn echo(connection: Connection, bytes: Vec<u8>) -> bool {
+        connection.ask(&[b"ECHO", &bytes]).await == Ok(Value::Text(bytes))
+    }
+
+    #[tokio::test]
+    async fn every_kind_of_reply_of_the_real_server_is_read() {
+        let redis = Redis::start(&[]);
+        let connection = open(&redis).await;
+        let text = |text: &str| Value::Text(text.into());
+        let one = Value::Array(vec![Value::Integer(1)]);
+        for (command, expected) in [
+            ("SET a 1", text("OK")),
+            ("INCRBY a -3", Value::Integer(-2)),
+            ("GET nothing", Value::Nil),
+            ("LPOP nothing 2", Value::Nil),
+            ("MGET a b", Value::Array(vec![text("-2"), Value::Nil])),
+            ("EVAL return{{},{1}} 0", Value::Array(vec![Value::Array(vec![]), one])),
+        ] {
+            let parts: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
+            assert_eq!(connection.ask(&parts).await, Ok(expected), "{command}");
+        }
+        let refused = connection.ask(&[b"LPUSH", b"a", b"1"]).await.unwrap_err();
+        assert!(matches!(&refused, Failure::Refused(why) if why.starts_with("WRONGTYPE")), "{refused:?}");
+    }
+
+    /// A reply beyond every bound ends the connection, and whoever waits on it learns that.
+    #[tokio::test]
+    async fn too_long_a_reply_ends_the_connection() {
+        let redis = Redis::start(&[]);
+        let connection = open(&redis).await;
+        connection.ask(&[b"SETRANGE", b"long", b"2000000", b"x"]).await.unwrap();
+        assert!(matches!(connection.ask(&[b"GET", b"long"]).await, Err(Failure::Unreachable(_))));
+        connection.ended().await;
+    }
+
+    /// What waits for a reply is bounded; further commands wait for their turn, and all are answered.
+    #[tokio::test]
+    async fn more_commands_than_may_wait_are_all_answered() {
+        let redis = Redis::start(&[]);
+        let connection = open(&redis).await;
+        redis.signal("-STOP");
+        let echoes =
+            (0..2 * UNANSWERED).map(|number| tokio::spawn(echo(connection.clone(), number.to_string().into())));
+        let asked: Vec<_> = echoes.collect();
+        tokio::task::yield_now().await;
+        redis.signal("-CONT");
+        for asked in asked {
+            assert!(asked.await.unwrap());
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Why the store gave no answer that can be used.
+
+use std::fmt;
+
+use hyper::StatusCode;
+use hyper::header::{HeaderValue, RETRY_AFTER};
+use service::problem::Problem;
+
+/// Seconds after which a client may try again. The store is looked for anew more often than that.
+const RETRY_SECONDS: &str = "2";
+/// The longest text of the store that a message repeats, in characters.
+const LONGEST_SHOWN: usize = 200;
+
+/// A failure of the store. Whether a command that failed was carried out is not known, except where it was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// It can't be reached, ended the connection, did not answer in time, or is still reading its file.
+    Unreachable(String),
+    /// It refuses the password, or asks for one.
+    Password(String),
+    /// It takes no writes: no memory is left, or its disk fails. Reads may be answered.
+    Full(String),
+    /// It refuses the command.
+    Refused(String),
+}
+
+impl Failure {
+    /// What an error reply means, by its code.
+    pub(crate) fn of(error: &str) -> Self {
+        let shown: String = error.chars().take(LONGEST_SHOWN).collect();
+        match error.split(' ').next().unwrap_or_default() {
+            "WRONGPASS" | "NOAUTH" | "NOPERM" => Self::Password(shown),
+            // The only command that talks of AUTH in vain is the one that says the password.
+            "ERR" if error.contains("AUTH") => Self::Password(shown),
+            "OOM" | "MISCONF" => Self::Full(shown),
+            "LOADING" | "MASTERDOWN" | "BUSY" => Self::Unreachable(shown),
+            _ => Self::Refused(shown),
+        }
+    }
+
+    /// The same kind of failure: what is logged once is not logged again while it lasts.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(why) => write!(f, "the store can't be reached: {why}"),
+            Self::Password(why) => {
+                write!(
+                    f,
+                    "the store refuses the password: set STORE_PASSWORD or STORE_PASSWORD_FILE to the store's own ({why})"
+                )
+            }
+            Self::Full(why) => write!(f, "the store takes no writes: make room in its memory or on its volume ({why})"),
+            Self::Refused(why) => write!(f, "the store refuses the command: {why}"),
+        }
+    }
+}
+
+/// 503, whatever it is: no request is wrong for it, and each of them ends when somebody mends the store. The store's own words
+/// are for the log.
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        let detail = match failure {
+            Failure::Unreachable(_) => "the store can't be reached",
+            Failure::Password(_) => "the store refuses the password of this service",
+            Failure::Full(_) => "the store takes no writes: its memory or its volume is full",
+            Failure::Refused(_) => "the store refuses the command",
+        };
+        busy(detail)
+    }
+}
+
+/// 503 with a time to come back.
+pub(crate) fn busy(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_replies_by_the_table() {
+        for (error, name) in [
+            ("WRONGPASS invalid username-password pair or user is disabled.", "Password"),
+            ("NOAUTH Authentication required.", "Password"),
+            ("ERR AUTH <password> called without any password configured for the default user.", "Password"),
+            ("OOM command not allowed when used memory > 'maxmemory'.", "Full"),
+            ("MISCONF Errors writing to the AOF file: No space left on device", "Full"),
+            ("LOADING Redis is loading the dataset in memory", "Unreachable"),
+            ("NOSCRIPT No matching script.", "Refused"),
+            ("WRONGTYPE Operation against a key", "Refused"),
+            ("", "Refused"),
+        ] {
+            assert!(format!("{:?}", Failure::of(error)).starts_with(name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The store that two systems share their state in: Redis.
+//!
+//! # What is promised
+//! A request that was answered 2xx is not lost, given that Redis runs with `appendonly yes` and `appendfsync always` on a
+//! volume: it then syncs its file before it answers, once for all commands that came together. (Redis from 7.0 on, or Valkey.) With `everysec` up to a second
+//! of answered requests can go with the node. `maxmemory-policy` has to be `noeviction`: a full store must refuse, not forget.
+//!
+//! While the store is away, full or misconfigured, each request that needs it is answered 503 with `Retry-After`, and
+//! nothing else changes: the process starts without it, stays ready (another pod has the same store, so taking this one out of
+//! its Service would help nobody), and goes on by itself when the store is back. `store_reachable` is what to watch.
+//!
+//! A full volume means different things. Under `always` Redis ends itself when it can't write its file, and again after each
+//! restart until there is room; under `everysec` it lives, and refuses writes with MISCONF. Here both are a 503.
+//!
+//! # Why lists with leases, and not a stream with a consumer group
+//! A job is more than a message: it has a state to ask for, a result, a number of tries. With a stream these live beside the
+//! stream's own list of what is pending, and each step has to keep both in step. Here one Lua script moves a job from state to
+//! state, with its lease and its count, under one clock, the store's. Nor are there consumers, whose names would be those of
+//! pods that come and go, and would have to be deleted after them. A stream would spare the polling (one script that
+//! finds nothing costs the store some 20 microseconds, and nothing is written) and bring an order that jobs do not need.
+
+pub(crate) mod connection;
+pub(crate) mod failure;
+mod resp;
+pub(crate) mod script;
+pub mod target;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use connection::Connection;
+use failure::Failure;
+pub(crate) use resp::Value;
+use script::Script;
+use target::Target;
+
+/// The pause between two log lines about what the store refuses.
+const QUIET: Duration = Duration::from_secs(10);
+/// How often a store that nobody asks is asked whether it is there.
+const CHECK: Duration = Duration::from_secs(1);
+/// The pause after the first failed attempt to connect; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause between two attempts to connect.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The store as its users see it. Cheap to clone; connected by a task of its own, which ends with the last clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    link: watch::Receiver<Link>,
+    patience: Duration,
+    /// When a refusal is logged next, at the earliest.
+    quiet_until: Arc<Mutex<Option<Instant>>>,
+}
+
+/// How things stand between here and the store.
+#[derive(Debug, Clone)]
+enum Link {
+    /// An attempt is being made, the first one since it was there: worth waiting for.
+    Connecting,
+    Up(Connection),
+    /// The last attempt has failed.
+    Down(Failure),
+}
+
+impl Store {
+    /// Starts to connect to `target`, which has `patience` for each answer. `reachable` is 1 while it is there, else 0.
+    pub(crate) fn start(target: Target, patience: Duration, reachable: Gauge) -> Self {
+        let (sender, link) = watch::channel(Link::Connecting);
+        tokio::spawn(keep(target, patience, sender, reachable));
+        Self { link, patience, quiet_until: Arc::default() }
+    }
+
+    /// Sends one command.
+    ///
+    /// # Errors
+    /// Where the store is not there or refuses.
+    pub(crate) async fn ask(&self, command: &[&[u8]]) -> Result<Value, Failure> {
+        self.connection().await?.ask(command).await.inspect_err(|failure| self.log(failure))
+    }
+
+    /// Runs `script` with `arguments`; `system` is what its keys begin with.
+    ///
+    /// # Errors
+    /// Where the store is not there or refuses.
+    pub(crate) async fn run(&self, script: Script, system: &str, arguments: &[&[u8]]) -> Result<Value, Failure> {
+        self.connection()
+            .await?
+            .run(script, system.as_bytes(), arguments)
+            .await
+            .inspect_err(|failure| self.log(failure))
+    }
+
+    async fn connection(&self) -> Result<Connection, Failure> {
+        let mut link = self.link.clone();
+        let decided = timeout(self.patience, link.wait_for(|link| !matches!(link, Link::Connecting))).await;
+        match decided.as_ref().map(|link| link.as_deref()) {
+            Ok(Ok(Link::Up(connection))) => Ok(connection.clone()),
+            Ok(Ok(Link::Down(failure))) => Err(failure.clone()),
+            _ => Err(Failure::Unreachable("not connected yet".to_owned())),
+        }
+    }
+
+    /// A store that can't be reached is logged where it is connected to; what it refuses while it is there, here, and not for
+    /// every request.
+    fn log(&self, failure: &Failure) {
+        let now = Instant::now();
+        let mut quiet_until = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(failure, Failure::Unreachable(_)) || quiet_until.is_some_and(|until| now < until) {
+            return;
+        }
+        *quiet_until = Some(now + QUIET);
+        tracing::warn!(%failure, "store: refused");
+    }
+}
+
+/// Connects, and connects again, for as long as there are users.
+async fn keep(target: Target, patience: Duration, link: watch::Sender<Link>, reachable: Gauge) {
+    let connected = async {
+        let mut pause = FIRST_PAUSE;
+        let mut before: Option<Failure> = None;
+        loop {
+            match Connection::open(&target, patience).await {
+                Ok(connection) => {
+                    tracing::info!(host = target.host, port = target.port, "store: connected");
+                    (pause, before) = (FIRST_PAUSE, None);
+                    reachable.set(1);
+                    link.send_replace(Link::Up(connection.clone()));
+                    let failure = lost(&connection).await;
+                    tracing::warn!(%failure, "store: connection lost");
+                    reachable.set(0);
+                    link.send_replace(Link::Connecting);
+                }
+                Err(failure) => {
+                    if !before.as_ref().is_some_and(|before| before.is_like(&failure)) {
+                        tracing::warn!(host = target.host, port = target.port, %failure, "store: not connected, trying on");
+                    }
+                    before = Some(failure.clone());
+                    link.send_replace(Link::Down(failure));
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = connected => {}
+        () = link.closed() => {}
+    }
+}
+
+/// Ends when the connection is of no use any more. A peer that has gone without a word is noticed by its silence.
+async fn lost(connection: &Connection) -> Failure {
+    loop {
+        tokio::select! {
+            () = connection.ended() => return Failure::Unreachable("the store ended the connection".to_owned()),
+            () = sleep(CHECK) => {}
+        }
+        // ECHO, because PING is refused by a store whose disk is full, which can still be read.
+        if let Err(failure) = connection.ask(&[b"ECHO", b"there"]).await {
+            return failure;
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What is done in the store as one step: Lua scripts, each of which runs whole or, where its first write is refused, not at all.
+//!
+//! They are handed over when a connection opens, and called by their digest.
+
+/// A script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Script {
+    /// Queues a vote.
+    Vote,
+    /// Counts queued votes.
+    Tally,
+    /// Adds a job.
+    Submit,
+    /// Takes a job for a lease.
+    Take,
+    /// Makes a lease longer.
+    Renew,
+    /// Writes a job's result.
+    Complete,
+    /// Notes that a try has failed.
+    Fail,
+    /// Gives a job back untried.
+    Release,
+    /// Puts a dead letter back into the queue.
+    PutBack,
+    /// Lists the dead letters.
+    Dead,
+}
+
+macro_rules! jobs {
+    ($name:literal) => {
+        concat!(include_str!("../jobs/keys.lua"), include_str!(concat!("../jobs/", $name, ".lua")))
+    };
+}
+
+impl Script {
+    /// Every script.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Vote,
+        Self::Tally,
+        Self::Submit,
+        Self::Take,
+        Self::Renew,
+        Self::Complete,
+        Self::Fail,
+        Self::Release,
+        Self::PutBack,
+        Self::Dead,
+    ];
+
+    /// Its text.
+    pub(crate) fn source(self) -> &'static str {
+        match self {
+            Self::Vote => include_str!("../votes/vote.lua"),
+            Self::Tally => include_str!("../votes/tally.lua"),
+            Self::Submit => jobs!("submit"),
+            Self::Take => jobs!("take"),
+            Self::Renew => jobs!("renew"),
+            Self::Complete => jobs!("complete"),
+            Self::Fail => jobs!("fail"),
+            Self::Release => jobs!("release"),
+            Self::PutBack => jobs!("put_back"),
+            Self::Dead => jobs!("dead"),
+        }
+    }
+}

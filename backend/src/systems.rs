@@ -1,0 +1,83 @@
+//! The two systems that need a store, the votes and the jobs: wired, and routed to.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::http::request::Parts;
+use hyper::{Method, Response};
+use prometheus_client::metrics::gauge::Gauge;
+use service::body::Body;
+use service::lifecycle::Phase;
+use service::metrics::Metrics;
+use service::problem::Problem;
+use service::server::Server;
+use tokio::sync::watch;
+
+use crate::config::{Role, Stored};
+use crate::jobs::queue::Queue;
+use crate::routes::Stored as Endpoint;
+use crate::store::Store;
+use crate::upload::Uploads;
+use crate::votes::Votes;
+use crate::worker::Worker;
+use crate::{discard_body, jobs, query};
+
+/// Votes and jobs, with their store.
+pub(crate) struct Systems {
+    queue: Queue,
+    votes: Votes,
+    /// In a process that is one.
+    worker: Option<Arc<Worker>>,
+}
+
+impl Systems {
+    /// Connects to the store, and notes the metrics.
+    pub(crate) fn start(stored: Stored, role: Role, metrics: &mut Metrics) -> Self {
+        let reachable = Gauge::default();
+        metrics.registry().register("store_reachable", "1 while the store is connected and answers", reachable.clone());
+        let store = Store::start(stored.target, stored.patience, reachable);
+        let queue = Queue::new(store.clone(), stored.jobs);
+        let votes = Votes::new(store, stored.votes);
+        let worker = (role == Role::Worker)
+            .then(|| Arc::new(Worker::new(stored.worker, queue.clone(), votes.clone(), metrics.registry())));
+        Self { queue, votes, worker }
+    }
+
+    /// Works until `phase` says that the server ends; nothing to do in a process that is no worker.
+    pub(crate) async fn work(&self, phase: watch::Receiver<Phase>) {
+        if let Some(worker) = self.worker.clone() {
+            worker.run(phase).await;
+        }
+    }
+
+    /// Answers a request to `endpoint`, whose path holds `id`.
+    pub(crate) async fn answer(
+        &self,
+        endpoint: Endpoint,
+        id: &str,
+        head: &Parts,
+        mut body: Incoming,
+        uploads: &Uploads,
+        server: &Server,
+    ) -> Result<Response<Body>, Problem> {
+        let identity = &server.identity;
+        if let Err(problem) = query::none(head.uri.query().unwrap_or_default()) {
+            discard_body(&mut body).await;
+            return Err(problem);
+        }
+        match (endpoint, &head.method) {
+            (Endpoint::Votes, &Method::POST) => self.votes.vote(uploads, &head.headers, body, identity).await,
+            (Endpoint::Votes, _) => self.votes.counts(&server.served_by_json).await,
+            (Endpoint::VotesPage, _) => Ok(self.votes.page(identity).await),
+            (Endpoint::VotesScript, _) => Ok(Votes::script()),
+            (Endpoint::Jobs, &Method::POST) => jobs::submit(&self.queue, uploads, &head.headers, body, identity).await,
+            (Endpoint::Jobs, _) => jobs::counts(&self.queue, identity).await,
+            (Endpoint::DeadJobs, _) => jobs::dead(&self.queue, identity).await,
+            (Endpoint::PutBack, _) => {
+                discard_body(&mut body).await;
+                jobs::put_back(&self.queue, id, identity).await
+            }
+            (Endpoint::Job, _) => jobs::status(&self.queue, id, identity).await,
+        }
+    }
+}
