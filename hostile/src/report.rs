@@ -38,7 +38,8 @@ const INTRODUCTION: &str = "\
 
 `make hostile` sends every case of `hostile/corpus/` through this gateway and three peers, and writes this page. Behind each
 stands an upstream that parses as strictly as RFC 9112 has it. `cargo test -p hostile` sends them through the gateway alone,
-and fails if one is not answered as its case says, or if a single disagreement shows.
+and fails if one is not answered as its case says, or if a single disagreement shows; it also has slowhttptest open 600 slow
+connections (heads, bodies, and readers of a long reply), while a normal client must get each reply within a second.
 
 - forwarded: a request of the case reached the upstream, as it was or repaired.
 - refused: none did; the client got an error, or the end of its connection.
@@ -56,7 +57,8 @@ forwards and this gateway refuses is often a choice: an empty segment or an enco
 const CONFIGURED: &str = "\
 The smallest that forwards all paths over kept connections, with short timeouts for the slow cases; all else is the default of
 its maker. ADDRESS, UPSTREAM and FOLDER are what each run chooses. Each lane of the runner has a process of its own, which is
-why nginx runs without a master.
+why nginx runs without a master. How much of a request a peer has passed on when it finds its trailers wrong is a race: such
+counts differ by a few from run to run.
 ";
 
 fn table(columns: &[Column]) -> String {
