@@ -62,6 +62,7 @@ of {{ $pods }}, at least {{ max 0 (sub $pods $missing) }} ready and at most {{ a
 {{/* Takes root, name and service: one line for each way to the service. */}}
 {{- define "practice.reach" -}}
 {{- $name := include "practice.serviceName" . -}}
+{{- if include "practice.answers" .service -}}
 {{- $port := int .service.service.port -}}
 {{- $nodePort := int .service.service.nodePort | toString -}}
 {{- if eq $nodePort "0" }}{{ $nodePort = "PORT" }}{{ end -}}
@@ -78,6 +79,12 @@ http://{{ $name }}:{{ $port }} inside the cluster
 {{- if eq .service.service.type "ClusterIP" }}
 kubectl port-forward -n {{ .root.Release.Namespace }} svc/{{ $name }} {{ $port }}
 {{- end }}
+{{- if .service.service.nodePortBeside.enabled }}
+http://NODE:{{ with int .service.service.nodePortBeside.nodePort }}{{ . }}{{ else }}PORT{{ end }} too, PORT as in kubectl get svc {{ include "practice.serviceName" (dict "root" .root "name" (print .name "-nodeport")) }}
+{{- end }}
+{{- else -}}
+by nobody: a worker asks the store for its work
+{{- end -}}
 {{- end -}}
 
 {{/*

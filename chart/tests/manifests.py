@@ -12,13 +12,17 @@ import chart
 # All that is off by default, on.
 EVERYTHING = {
     "debug": {"enabled": True},
+    "store": {"enabled": True},
+    "ingress": {"hosts": ["shop.example"], "selfSigned": {"enabled": True}},
     "load": {"enabled": True},
     "networkPolicy": {"enabled": True},
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
     "monitoring": {"scrapeAnnotations": True, "serviceMonitor": {"enabled": True}},
     "defaults": {
         "configMap": {"enabled": True},
-        "service": {"headless": True},
+        "service": {"headless": True, "nodePortBeside": {"enabled": True}},
+        "useStore": True,
+        "data": {"items": [{"id": 1, "name": "Ada"}]},
         "initContainers": [{"name": "first", "image": "client:v1"}],
         "sidecars": [{"name": "beside", "image": "client:v1", "resources": {"requests": {"cpu": "10m"}}}],
     },
