@@ -96,13 +96,13 @@ store.url: {{ $store.url }} is a store outside of this release, and store.enable
 {{- if and $service.useStore (not $store.enabled) (not $store.url) }}
 services.{{ $name }}.useStore: there is no store. Set store.enabled to true, or give store.url.
 {{- end -}}
-{{- if and (eq $service.process "worker") (not $service.useStore) }}
-services.{{ $name }}.process: a worker takes its jobs from the store. Set services.{{ $name }}.useStore to true.
+{{- if and (eq $service.role "worker") (not $service.useStore) }}
+services.{{ $name }}.role: a worker takes its jobs from the store. Set services.{{ $name }}.useStore to true.
 {{- end -}}
-{{- if and (eq $service.process "worker") (ne $service.service.type "ClusterIP") }}
+{{- if and (eq $service.role "worker") (ne $service.service.type "ClusterIP") }}
 services.{{ $name }}.service.type: a worker takes no requests, from outside even less. Leave it ClusterIP.
 {{- end -}}
-{{- if and (eq $service.process "worker") $service.service.nodePortBeside.enabled }}
+{{- if and (eq $service.role "worker") $service.service.nodePortBeside.enabled }}
 services.{{ $name }}.service.nodePortBeside: a worker takes no requests. Set enabled to false.
 {{- end -}}
 {{- if and $service.voteOptions (not $service.useStore) }}

@@ -109,7 +109,7 @@ app.kubernetes.io/component: {{ .name }}
 
 {{/* Takes a service: whether it answers requests. A worker does not: it asks the store for its work. */}}
 {{- define "practice.answers" -}}
-{{- if not (and (eq .kind "backend") (eq .process "worker")) }}yes{{ end -}}
+{{- if not (and (eq .kind "backend") (eq .role "worker")) }}yes{{ end -}}
 {{- end -}}
 
 {{/* Name of the Secret with the certificate that the chart makes. */}}

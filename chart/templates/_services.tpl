@@ -56,7 +56,7 @@ Numbers go through toJson because a template prints 1000000 as 1e+06.
   "LOG_LEVEL" $service.logs.level -}}
 {{- if eq $service.kind "backend" -}}
 {{- $settings = merge $settings (dict
-  "PROCESS" $service.process
+  "ROLE" $service.role
   "RESOURCE" $service.data.resource
   "BURN_SLOTS" $service.burn.slots
   "BURN_DEFAULT_MS" $service.burn.defaultMs
