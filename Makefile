@@ -21,7 +21,7 @@ TARGET := $(shell uname -m)-unknown-linux-musl
 SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo service backend frontend client -type f)
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\# shellcheck shell=bash' 2>/dev/null)
 
-.PHONY: help up down env status images k8s run test check unit chart e2e proof figures clean
+.PHONY: help up down env status images k8s run test check unit chart e2e proof hostile figures clean
 
 help: ## This list
 	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
@@ -111,6 +111,11 @@ e2e: ## End-to-end tests on a cluster of their own, which they start and remove 
 
 proof: ## Nothing is lost: all that a cluster does to pods, under load, counted; SHORT=1, ROW=name (root, make up)
 	@eval "$$(cluster/cluster env)"; cargo run --locked --quiet --package proof -- $(if $(SHORT),--short) $(addprefix --row ,$(ROW)) $(if $(OUTPUT),--output $(OUTPUT))
+
+hostile: ## Hostile requests through the gateway, nginx, HAProxy and Traefik, side by side: docs/hostile.md
+	@cluster/prepare test
+	@cargo build --locked --quiet --package hostile
+	@target/debug/hostile --peers --output docs/hostile.md
 
 figures: .cluster/binaries/v1/compiled ## Sizes, memory and time to exit of the binaries, measured on loopback
 	@bench/figures

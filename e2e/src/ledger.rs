@@ -24,6 +24,8 @@ pub struct Ledger {
     pub losses: Vec<Loss>,
     /// How many more there were.
     pub losses_unlisted: u64,
+    /// Complete replies, accepted or not, by status.
+    pub statuses: Vec<Status>,
     /// Who answered.
     pub services: Vec<Service>,
     /// None without an answer.
@@ -69,6 +71,15 @@ pub struct Loss {
     pub detail: String,
     /// When it came due, in seconds from the start.
     pub due_seconds: f64,
+}
+
+/// The replies with a status.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Status {
+    /// The status.
+    pub status: u16,
+    /// How many.
+    pub replies: u64,
 }
 
 /// A hop that answered.
@@ -222,6 +233,7 @@ mod tests {
     const SAMPLE: &str = r#"{"run": "a1", "started_unix_ms": 1, "stopped_early": true,
         "requests": {"due": 42, "sent": 42, "answered": 40, "lost": 2}, "lost": [{"kind": "closed", "requests": 2}],
         "losses": [{"request_id": "a1-7", "kind": "closed", "detail": "FIN", "due_seconds": 1.5}], "losses_unlisted": 1,
+        "statuses": [{"status": 200, "replies": 40}],
         "services": [{"service": "backend", "versions": [{"version": "v2"}, {"version": "v1"}]},
                      {"service": "frontend", "versions": [{"version": "v1"}]}],
         "latency_ms": null, "longest_gap": {"seconds": 0}, "client_lag_ms": {"p99": 0},

@@ -117,6 +117,11 @@ fn lab_18_autoscaler() {
 }
 
 #[test]
+fn lab_19_canary() {
+    lab("19-canary.md");
+}
+
+#[test]
 fn lab_20_shop() {
     lab("20-shop.md");
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use e2e::Shell;
 
 /// An upgrade and a rollback of both services (phase 6 of the practice), pods deleted (phase 3), a node drained, an upgrade
-/// that fails and is healed, and a backend killed.
-const ROWS: &str = "upgrade delete-each drain wrong-tag sigkill";
+/// that fails and is healed, and a backend killed and frozen behind a gateway that makes up for it.
+const ROWS: &str = "upgrade delete-each drain wrong-tag sigkill-gateway frozen-gateway";
 
 #[test]
 fn nothing_is_lost_and_nothing_done_twice_whatever_is_done_to_pods() {

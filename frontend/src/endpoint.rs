@@ -242,6 +242,8 @@ impl Try {
                 self.tell(Outcome::Success);
                 Ok(response.map(|body| Download::new(body, connection, self, patience)))
             }
+            // The upstream could not have answered: any client could take it out of service otherwise.
+            Ok(Err(_)) if body.is_broken() => Err(Refusal::Sent(Failure::ClientBroke)),
             Ok(Err(refusal)) => {
                 self.tell(Outcome::Failure);
                 Err(refusal)

@@ -26,6 +26,8 @@ pub enum Failure {
     Timeout,
     /// The client stopped sending its request's body.
     ClientStalled,
+    /// The client's body was malformed, too long, or ended before its end.
+    ClientBroke,
     /// Too many have failed; the breaker is open, at least for so long.
     Open(Duration),
 }
@@ -34,7 +36,7 @@ impl Failure {
     /// It is the upstream's, and not the client's.
     #[must_use]
     pub fn is_of_the_upstream(&self) -> bool {
-        !matches!(self, Self::ClientStalled)
+        !matches!(self, Self::ClientStalled | Self::ClientBroke)
     }
 
     /// The reason as a short label of metrics and logs.
@@ -49,6 +51,7 @@ impl Failure {
             Self::Switched => "switched",
             Self::Timeout => "timeout",
             Self::ClientStalled => "client_stalled",
+            Self::ClientBroke => "client_broke",
             Self::Open(_) => "open",
         }
     }
@@ -62,9 +65,12 @@ impl Failure {
                 Some(source) => format!("{error}: {source}"),
                 None => error.to_string(),
             },
-            Self::ConnectTimeout | Self::Switched | Self::Timeout | Self::ClientStalled | Self::Open(_) => {
-                String::new()
-            }
+            Self::ConnectTimeout
+            | Self::Switched
+            | Self::Timeout
+            | Self::ClientStalled
+            | Self::ClientBroke
+            | Self::Open(_) => String::new(),
         }
     }
 
@@ -81,6 +87,9 @@ impl Failure {
             Self::ClientStalled => {
                 let detail = "the request's body stopped before its end";
                 return Problem::new(StatusCode::REQUEST_TIMEOUT, detail);
+            }
+            Self::ClientBroke => {
+                return Problem::new(StatusCode::BAD_REQUEST, "the request's body is malformed or incomplete");
             }
             Self::Open(retry_after) => {
                 let detail = format!("upstream {upstream} is not asked: its last requests failed");

@@ -8,6 +8,8 @@ use hyper::header::{
 };
 use service::exchange::Context;
 
+use crate::auth::CLIENT;
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
@@ -52,13 +54,14 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Makes the headers of a request those of the request to the upstream.
 ///
-/// `X-Forwarded-*` are overwritten, not continued: what a client claims about itself is not to be believed.
+/// `X-Forwarded-*` are overwritten, not continued: what a client claims about itself is not to be believed. Nor is who it
+/// claims to be.
 pub(crate) fn to_upstream(headers: &mut HeaderMap, authority: &HeaderValue, via: &HeaderValue, context: &Context) {
     strip_hop_by_hop(headers);
     let host = headers.insert(HOST, authority.clone());
     let claimed: Vec<HeaderName> =
-        headers.keys().filter(|name| name.as_str().starts_with("x-forwarded-")).cloned().collect();
-    for name in claimed.iter().chain([&FORWARDED, &REAL_IP]) {
+        headers.keys().filter(|name| is_claim(name.as_str()) || is_disguised(name.as_str())).cloned().collect();
+    for name in &claimed {
         headers.remove(name);
     }
     headers.insert(FORWARDED_FOR, address(context.peer));
@@ -68,6 +71,21 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, authority: &HeaderValue, via:
     }
     headers.append(VIA, via.clone());
     context.correlation.pass_on(headers);
+}
+
+/// What a client says about itself, in a header that is the gateway's to set.
+fn is_claim(name: &str) -> bool {
+    name.starts_with("x-forwarded-") || name == FORWARDED || name == REAL_IP || name == CLIENT
+}
+
+/// Whether `name` becomes that of a header which is the gateway's to set, where the upstream takes `_` for `-`: the CGI (RFC
+/// 3875, section 4.1.18), and all that follow it, can't tell the two apart.
+fn is_disguised(name: &str) -> bool {
+    if !name.contains('_') {
+        return false;
+    }
+    let name = name.replace('_', "-");
+    is_claim(&name) || HOP_BY_HOP.iter().chain(&[HOST, CONTENT_LENGTH, VIA]).any(|other| *other == name.as_str())
 }
 
 fn address(peer: SocketAddr) -> HeaderValue {
@@ -117,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_headers_are_the_gateways_own() {
+    fn forwarded_headers_and_the_clients_name_are_the_gateways_own() {
         let mut map = headers(&[
             ("host", "shop.example"),
             ("x-forwarded-for", "6.6.6.6"),
@@ -125,6 +143,13 @@ mod tests {
             ("x-forwarded-port", "1"),
             ("x-real-ip", "6.6.6.6"),
             ("forwarded", "for=6.6.6.6"),
+            ("x-auth-client", "admin"),
+            ("x_auth_client", "admin"),
+            ("x_forwarded_for", "6.6.6.6"),
+            ("x-real_ip", "6.6.6.6"),
+            ("content_length", "5"),
+            ("transfer_encoding", "chunked"),
+            ("kept_name", "1"),
             ("via", "1.1 other"),
         ]);
         let context = Context {
@@ -141,7 +166,16 @@ mod tests {
         assert_eq!(map.get_all("via").iter().count(), 2);
         assert_eq!(
             names(&map),
-            ["host", "traceparent", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-request-id"]
+            [
+                "host",
+                "kept_name",
+                "traceparent",
+                "via",
+                "x-forwarded-for",
+                "x-forwarded-host",
+                "x-forwarded-proto",
+                "x-request-id"
+            ]
         );
     }
 }

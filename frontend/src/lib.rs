@@ -1,10 +1,13 @@
 //! The frontend: a streaming gateway to the backend, and the dashboard page.
 
+pub mod api_key;
+pub mod auth;
 pub mod backoff;
 pub mod balance;
 pub mod breaker;
 pub mod budget;
 pub mod cors;
+pub mod credentials;
 pub mod download;
 pub mod endpoint;
 pub mod failure;
@@ -17,7 +20,9 @@ pub mod random;
 pub mod rate_limit;
 pub mod resolve;
 pub mod router;
+pub mod sunset;
 pub mod table;
+pub mod token;
 pub mod upload;
 pub mod upstream;
 
@@ -38,6 +43,7 @@ use service::route::{Methods, Resolution, UNKNOWN, Unrouted, resolve};
 use service::server::{App, Server};
 
 use backoff::MOST_RETRIES;
+use credentials::Credentials;
 use page::Page;
 use proxy::Proxy;
 use router::{Live, Router, Source};
@@ -106,7 +112,12 @@ impl App for Frontend {
             "route table, JSON, read again when its content changes; it replaces BACKEND_URL",
         );
         let file = file.map(PathBuf::from);
-        let table = file.as_ref().map_or(Ok(one), |file| router::read(file, defaults));
+        let directory = environment.optional_text(
+            "CREDENTIALS_DIR",
+            "directory of the secrets that the route table names, each a file, read again when its content changes",
+        );
+        let credentials = directory.map(|directory| Credentials::in_directory(directory.into())).unwrap_or_default();
+        let table = file.as_ref().map_or(Ok(one), |file| router::read(file, &credentials, defaults));
         let table = table.unwrap_or_else(|refused| {
             let value = file.as_ref().map_or_else(String::new, |file| file.display().to_string());
             environment.refuse(
@@ -117,7 +128,7 @@ impl App for Frontend {
             Table::default()
         });
         Config {
-            routes: Source { file, defaults, table },
+            routes: Source { file, credentials, defaults, table },
             ready_needs_upstream: environment.switch(
                 "FAULT_READY_NEEDS_UPSTREAM",
                 "fault: /ready asks the upstreams' /ready, and answers 503 without them",

@@ -1,7 +1,7 @@
 //! The gateway: from a client's request to the upstream's and back.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http_body_util::Limited;
 use hyper::body::{Body as _, Incoming};
@@ -18,7 +18,7 @@ use crate::rate_limit::Verdict;
 use crate::router::{Live, Router};
 use crate::table::{ClientKey, Fallback, Route};
 use crate::upload::RequestBody;
-use crate::{headers, path};
+use crate::{auth, headers, path};
 
 /// Forwards requests as the route table says.
 pub struct Proxy {
@@ -81,7 +81,9 @@ impl Proxy {
         context: &Context,
     ) -> Result<Response<Body>, Problem> {
         let route = &live.table.routes[place];
-        let verdict = self.judge(&request, live, place, context);
+        let guard = route.auth.as_ref();
+        let client = guard.map(|guard| guard.admit(request.headers(), since_1970())).transpose()?;
+        let verdict = self.judge(&request, client.as_ref(), live, place, context);
         if let Some(refused) = verdict.filter(|verdict| !verdict.admitted) {
             let detail = "this client has made as many requests as it may for now";
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
@@ -106,8 +108,14 @@ impl Proxy {
         head.uri = target(&route.target(head.uri.path()), head.uri.query())?;
         head.version = Version::HTTP_11;
         headers::to_upstream(&mut head.headers, upstream.authority(), &self.via, context);
+        if let Some(guard) = guard {
+            head.headers.remove(guard.credential());
+        }
         for (name, value) in &route.request_headers {
             head.headers.insert(name, value.clone());
+        }
+        if let Some(client) = client {
+            head.headers.insert(auth::CLIENT, client);
         }
         let body = RequestBody::new(body, route.most_request_bytes);
         let mut response = match upstream.send(head, &body).await {
@@ -134,10 +142,18 @@ impl Proxy {
         Ok(response)
     }
 
-    fn judge<B>(&self, request: &Request<B>, live: &Live, place: usize, context: &Context) -> Option<Verdict> {
+    fn judge<B>(
+        &self,
+        request: &Request<B>,
+        client: Option<&HeaderValue>,
+        live: &Live,
+        place: usize,
+        context: &Context,
+    ) -> Option<Verdict> {
         let limit = live.table.routes[place].rate_limit.as_ref()?;
         let named = match &limit.client {
             ClientKey::Address => None,
+            ClientKey::Client => client.map(|client| client.as_bytes().to_vec()),
             ClientKey::Header(name) => request.headers().get(name).map(|value| value.as_bytes().to_vec()),
         };
         let client = named.unwrap_or_else(|| context.peer.ip().to_canonical().to_string().into_bytes());
@@ -182,6 +198,11 @@ fn degraded(fallback: &Fallback) -> Response<Body> {
     response.headers_mut().insert(CONTENT_TYPE, fallback.content_type.clone());
     response.headers_mut().insert(HeaderName::from_static("x-degraded"), HeaderValue::from_static("fallback"));
     response
+}
+
+/// The time as tokens have it. A clock before 1970 is at its beginning.
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn too_long(most: u64) -> Problem {

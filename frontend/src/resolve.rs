@@ -1,9 +1,10 @@
 //! Resolves an upstream's name, rarely and never twice at once.
 //!
 //! musl's `getaddrinfo` caches nothing and blocks a thread for as long as the name service takes, and under Kubernetes'
-//! search path one lookup is up to ten queries. So an answer is used for a second; then the next connection starts a
-//! lookup in the background and takes the old answer meanwhile, so that a slow name service delays no request that has
-//! somewhere to go. After half a minute the old answer is no longer used.
+//! search path one lookup is up to ten queries. So an answer is used for a second; then the next request starts a lookup in
+//! the background and takes the old answer meanwhile. Where requests are rarer than that, the old answer may be of pods that
+//! are long gone: then the request waits for the lookup, but for a moment only, so that a slow name service does not stop one
+//! that has somewhere to go. After half a minute the old answer is no longer used.
 //!
 //! A lookup goes on when whoever asked has given up. Else a name service that takes longer than a connect may take would
 //! never be heard, and each request would ask it anew.
@@ -17,7 +18,11 @@ use tokio::time::Instant;
 
 /// How long an answer is used as it is.
 const FRESH: Duration = Duration::from_secs(1);
-/// How long an answer is used while a newer one is looked up.
+/// How long it is used without a thought while a newer one is looked up.
+const PASSABLE: Duration = Duration::from_secs(2);
+/// How long a request waits for a newer one after that.
+const MOMENT: Duration = Duration::from_millis(100);
+/// How long an answer is used where no newer one comes.
 const STALE: Duration = Duration::from_secs(30);
 
 /// The addresses of one name.
@@ -56,9 +61,15 @@ impl Resolver {
         }
         match self.recent(STALE) {
             Some(answer) if answer.at.elapsed() < FRESH => Ok(answer.addresses),
-            Some(answer) => {
+            Some(answer) if answer.at.elapsed() < PASSABLE => {
                 self.look_up();
                 Ok(answer.addresses)
+            }
+            Some(answer) => {
+                self.look_up();
+                // Not heard of in time, or failed, which the lookup has logged: what is known stands in.
+                let _ = tokio::time::timeout(MOMENT, self.lookup.lock()).await;
+                Ok(self.recent(FRESH).unwrap_or(answer).addresses)
             }
             None => {
                 self.look_up();
@@ -133,6 +144,26 @@ mod tests {
             }
         };
         assert!(tokio::time::timeout(Duration::from_secs(20), heard).await.is_ok(), "its answer was thrown away");
+    }
+
+    #[tokio::test]
+    async fn after_a_pause_a_request_waits_for_the_addresses_of_now() {
+        let gone: Arc<[SocketAddr]> = Arc::new(["10.0.0.1:80".parse().unwrap()]);
+        let resolver = Arc::new(Resolver::new("localhost".into(), 80));
+        let since = |age: Duration| Answer { addresses: Arc::clone(&gone), at: Instant::now() - age };
+        *resolver.lock() = Some(since(FRESH));
+        assert_eq!(resolver.addresses().await.unwrap(), gone, "a moment ago they were right");
+        // The machine may be slower than the moment; sooner or later the name service is in time.
+        let heard = async {
+            loop {
+                drop(resolver.lookup.lock().await);
+                *resolver.lock() = Some(since(PASSABLE));
+                if resolver.addresses().await.unwrap() != gone {
+                    break;
+                }
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(20), heard).await.is_ok(), "nobody waits for the lookup");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,8 +1,8 @@
 //! The route table in force, and its upstreams. A new table takes over between two requests; an upstream that it describes
-//! as before stays the same one, with its connections and its breaker.
+//! as before stays the same one, with its connections and its breaker. What the secrets of a table hold is part of it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use service::metrics::Metrics;
 
+use crate::credentials::{Credentials, Fingerprints};
 use crate::random::Random;
 use crate::rate_limit::{RateLimit, Verdict};
 use crate::table::{Defaults, MOST_BYTES, Refused, Route, Table};
@@ -51,6 +52,8 @@ struct Reload {
 pub struct Source {
     /// A file that holds one, read again when it changes; without one the table never changes.
     pub file: Option<PathBuf>,
+    /// Where the secrets are that it names, read again with it.
+    pub credentials: Credentials,
     /// What upstreams have where the file says nothing.
     pub defaults: Defaults,
     /// The table to start with.
@@ -93,7 +96,8 @@ impl Router {
         });
         router.put_in_force(source.table);
         if let Some(file) = source.file {
-            tokio::spawn(follow(Arc::downgrade(&router), file, source.defaults));
+            let followed = Followed::new(file, source.credentials, source.defaults, &router);
+            tokio::spawn(followed.by(Arc::downgrade(&router)));
         }
         router
     }
@@ -132,59 +136,124 @@ impl Router {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
     }
 
-    fn reload(&self, json: &[u8], defaults: Defaults) {
-        let outcome = match Table::parse(json, defaults) {
+    /// Puts a changed table in force, if it is one.
+    fn reload(&self, table: Result<Table, Refused>) -> bool {
+        let (taken, outcome) = match table {
             Ok(table) => {
                 let (routes, upstreams) = (table.routes.len(), table.upstreams.len());
                 self.put_in_force(table);
                 tracing::info!(routes, upstreams, "a new route table is in force");
-                "in_force"
+                (true, "in_force")
             }
             Err(refused) => {
                 tracing::error!(error = %refused, "the new route table is refused, the one before stays in force");
-                "refused"
+                (false, "refused")
             }
         };
         self.reloads.get_or_create(&Reload { outcome }).inc();
+        taken
     }
 }
 
-/// Reads the table in `file`.
+/// Reads the table in `file`, and the secrets that it names.
 ///
 /// # Errors
 /// That it can't be read, or what is wrong with it.
-pub fn read(file: &std::path::Path, defaults: Defaults) -> Result<Table, Refused> {
+pub fn read(file: &Path, credentials: &Credentials, defaults: Defaults) -> Result<Table, Refused> {
     let json = content(file).map_err(|error| Refused(vec![error.to_string()]))?;
-    Table::parse(&json, defaults)
+    Table::parse(&json, defaults, &mut credentials.reading())
 }
 
 /// The content of the file, as far as is needed to see that it is too long.
-fn content(file: &std::path::Path) -> std::io::Result<Vec<u8>> {
+fn content(file: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut content = Vec::new();
     std::fs::File::open(file)?.take(MOST_BYTES as u64 + 1).read_to_end(&mut content)?;
     Ok(content)
 }
 
-/// Looks at the file until the router is gone. By content: a mounted `ConfigMap` changes by a symbolic link far above the file.
-async fn follow(router: Weak<Router>, file: PathBuf, defaults: Defaults) {
-    let mut last = content(&file).ok();
-    let mut missing = false;
-    loop {
-        tokio::time::sleep(LOOK_EVERY).await;
-        let Some(router) = router.upgrade() else { return };
-        match content(&file) {
-            Ok(now) if last.as_ref() != Some(&now) => {
-                router.reload(&now, defaults);
-                last = Some(now);
-                missing = false;
+/// A file with a table, and the secrets that it names, as they were last seen. By content: a mounted `ConfigMap` or Secret
+/// changes by a symbolic link far above the file.
+struct Followed {
+    file: PathBuf,
+    credentials: Credentials,
+    defaults: Defaults,
+    /// The last document that was tried.
+    newest: Seen,
+    /// The last that was taken. If it is not the newest, its secrets still count: a key that is taken back must not hold
+    /// because of a mistake elsewhere.
+    in_force: Seen,
+    missing: bool,
+}
+
+/// A document and what the secrets that it names held when it was tried.
+#[derive(Clone)]
+struct Seen {
+    json: Vec<u8>,
+    secrets: Fingerprints,
+}
+
+impl Followed {
+    /// Sees the files for the first time. What the table at the start was made of may have changed since.
+    fn new(file: PathBuf, credentials: Credentials, defaults: Defaults, router: &Router) -> Self {
+        let none = Seen { json: Vec::new(), secrets: Fingerprints::default() };
+        let mut followed = Self { file, credentials, defaults, newest: none.clone(), in_force: none, missing: false };
+        if let Ok(json) = content(&followed.file) {
+            let (seen, table) = followed.read(json);
+            if let Ok(table) = table {
+                router.put_in_force(table);
+                followed.in_force = seen.clone();
             }
-            Ok(_) => missing = false,
-            Err(error) if !missing => {
-                tracing::error!(file = %file.display(), %error, "the route table can't be read, the one before stays in force");
-                missing = true;
-            }
-            Err(_) => {}
+            followed.newest = seen;
         }
+        followed
+    }
+
+    /// Looks at the files until the router is gone.
+    async fn by(mut self, router: Weak<Router>) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let Some(router) = router.upgrade() else { return };
+            self.look(&router);
+        }
+    }
+
+    fn look(&mut self, router: &Router) {
+        let json = match content(&self.file) {
+            Ok(json) => {
+                self.missing = false;
+                Some(json)
+            }
+            Err(error) => {
+                if !self.missing {
+                    let file = self.file.display();
+                    tracing::error!(%file, %error, "the route table can't be read, the one before stays in force");
+                }
+                self.missing = true;
+                None
+            }
+        };
+        let changed = json.filter(|json| *json != self.newest.json);
+        if changed.is_some() || self.has_new_secrets(&self.newest) {
+            let (seen, table) = self.read(changed.unwrap_or_else(|| self.newest.json.clone()));
+            if router.reload(table) {
+                self.in_force = seen.clone();
+            }
+            self.newest = seen;
+        } else if self.newest.json != self.in_force.json && self.has_new_secrets(&self.in_force) {
+            let (seen, table) = self.read(self.in_force.json.clone());
+            router.reload(table);
+            self.in_force = seen;
+        }
+    }
+
+    fn has_new_secrets(&self, seen: &Seen) -> bool {
+        self.credentials.again(&seen.secrets) != seen.secrets
+    }
+
+    fn read(&self, json: Vec<u8>) -> (Seen, Result<Table, Refused>) {
+        let mut secrets = self.credentials.reading();
+        let table = Table::parse(&json, self.defaults, &mut secrets);
+        (Seen { json, secrets: secrets.fingerprints() }, table)
     }
 }

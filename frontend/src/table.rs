@@ -14,10 +14,14 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use service::route::Label;
 
+use crate::api_key::ApiKeys;
+use crate::auth::{Guard, claims_client};
 use crate::backoff::MOST_RETRIES;
 use crate::cors::Cors;
+use crate::credentials::Reading;
+use crate::token::{Algorithm, Key, Rules};
 use crate::upstream::{Origin, Resilience, Timeouts};
-use crate::{breaker, budget, path, rate_limit};
+use crate::{breaker, budget, path, rate_limit, sunset};
 
 /// The longest document that is read.
 pub const MOST_BYTES: usize = 256 * 1024;
@@ -29,6 +33,12 @@ const MOST_LISTED: usize = 32;
 const MOST_LIMITED: u32 = 1_000_000;
 /// Clients of a rate limit that are told apart at a time: some 1 MB.
 const CLIENTS_TOLD_APART: usize = 10_000;
+/// The longest name of a token's issuer or audience, in bytes.
+const MOST_NAME: usize = 1024;
+/// How far the clock of a token's issuer may be off, in seconds.
+const MOST_LEEWAY: f64 = 300.0;
+/// How far it may be off where the table says nothing, in seconds.
+const USUAL_LEEWAY: f64 = 30.0;
 /// The longest time that a table can ask for, in seconds.
 const MOST_SECONDS: f64 = 3600.0;
 
@@ -69,6 +79,8 @@ pub struct Route {
     pub shares: Vec<Share>,
     /// Requests that leave the shares aside.
     pub pins: Vec<Pin>,
+    /// Who may use it; anyone if none.
+    pub auth: Option<Guard>,
     /// How many requests a client may make; any number if none.
     pub rate_limit: Option<RateLimitTerms>,
     /// What pages of other origins may do; nothing if none.
@@ -112,6 +124,8 @@ pub enum ClientKey {
     Address,
     /// The value of this header. Requests without it are told apart by address.
     Header(HeaderName),
+    /// The name that the route's `auth` knows it by.
+    Client,
 }
 
 /// A part of a route's requests.
@@ -194,6 +208,7 @@ struct RouteEntry {
     split: Vec<Share>,
     #[serde(default)]
     pins: Vec<PinEntry>,
+    auth: Option<AuthEntry>,
     rate_limit: Option<RateLimitEntry>,
     cors: Option<CorsEntry>,
     max_request_bytes: Option<u64>,
@@ -238,10 +253,36 @@ struct FallbackEntry {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct AuthEntry {
+    api_key: Option<ApiKeyEntry>,
+    jwt: Option<JwtEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct ApiKeyEntry {
+    secret: String,
+    header: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct JwtEntry {
+    secret: String,
+    algorithm: Algorithm,
+    issuer: Option<String>,
+    audience: Option<String>,
+    leeway_seconds: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct RateLimitEntry {
     requests: u32,
     period_seconds: f64,
     by_header: Option<String>,
+    #[serde(default)]
+    by_client: bool,
 }
 
 /// What an upstream has where the document says nothing.
@@ -254,11 +295,11 @@ pub struct Defaults {
 }
 
 impl Table {
-    /// Reads and checks `json`.
+    /// Reads and checks `json`, and the secrets that it names.
     ///
     /// # Errors
-    /// Every mistake in it; of a document that is no JSON, or not of this form, the first.
-    pub fn parse(json: &[u8], defaults: Defaults) -> Result<Self, Refused> {
+    /// Every mistake in it; of a document that is no JSON, or not of this form, the first. Nothing of what a secret holds.
+    pub fn parse(json: &[u8], defaults: Defaults, secrets: &mut Reading) -> Result<Self, Refused> {
         if json.len() > MOST_BYTES {
             return Err(Refused(vec![format!("the table has {} bytes, and {MOST_BYTES} are accepted", json.len())]));
         }
@@ -267,7 +308,7 @@ impl Table {
             .map_err(|error| Refused(vec![format!("{}: {}", error.path(), error.inner())]))?;
         deserializer.end().map_err(|error| Refused(vec![format!("after the table: {error}")]))?;
         let mut mistakes = Mistakes::default();
-        let table = document.check(defaults, &mut mistakes);
+        let table = document.check(defaults, secrets, &mut mistakes);
         if mistakes.0.is_empty() { Ok(table) } else { Err(Refused(mistakes.0)) }
     }
 
@@ -283,6 +324,7 @@ impl Table {
             rewrite: Some("/api".into()),
             shares: vec![Share { upstream: name.into(), weight: 1 }],
             pins: Vec::new(),
+            auth: None,
             rate_limit: None,
             cors: None,
             most_request_bytes: u64::MAX,
@@ -294,7 +336,8 @@ impl Table {
         Self { upstreams: BTreeMap::from([(name.into(), target)]), routes: vec![route] }
     }
 
-    /// The table as a document: of the form that [`Table::parse`] reads, with nothing left to defaults.
+    /// The table as a document: of the form that [`Table::parse`] reads, with nothing left to defaults. Of secrets it has
+    /// the names.
     #[must_use]
     pub fn document(&self) -> Value {
         let upstreams: Map<String, Value> =
@@ -371,6 +414,25 @@ impl Route {
                 document[key] = most.into();
             }
         }
+        match &self.auth {
+            None => {}
+            Some(Guard::ApiKey { secret, header, keys: _ }) => {
+                document["auth"] = json!({"apiKey": {"secret": secret, "header": header.as_str()}});
+            }
+            Some(Guard::Jwt { secret, rules, key }) => {
+                let mut jwt = json!({
+                    "secret": secret,
+                    "algorithm": key.algorithm().name(),
+                    "leewaySeconds": rules.leeway.as_secs_f64(),
+                });
+                for (name, value) in [("issuer", &rules.issuer), ("audience", &rules.audience)] {
+                    if let Some(value) = value {
+                        jwt[name] = value.as_str().into();
+                    }
+                }
+                document["auth"] = json!({"jwt": jwt});
+            }
+        }
         if let Some(cors) = &self.cors {
             let names = |names: &[HeaderName]| names.iter().map(HeaderName::to_string).collect::<Vec<_>>();
             let origins: Vec<String> = cors.origins.iter().map(text).collect();
@@ -393,8 +455,10 @@ impl Route {
         if let Some(limit) = &self.rate_limit {
             document["rateLimit"] =
                 json!({"requests": limit.terms.limit, "periodSeconds": limit.terms.period.as_secs_f64()});
-            if let ClientKey::Header(name) = &limit.client {
-                document["rateLimit"]["byHeader"] = name.as_str().into();
+            match &limit.client {
+                ClientKey::Address => {}
+                ClientKey::Header(name) => document["rateLimit"]["byHeader"] = name.as_str().into(),
+                ClientKey::Client => document["rateLimit"]["byClient"] = true.into(),
             }
         }
         document
@@ -449,7 +513,7 @@ impl Route {
 }
 
 impl Document {
-    fn check(self, defaults: Defaults, mistakes: &mut Mistakes) -> Table {
+    fn check(self, defaults: Defaults, secrets: &mut Reading, mistakes: &mut Mistakes) -> Table {
         mistakes.count("upstreams", self.upstreams.len(), MOST_ENTRIES);
         mistakes.count("routes", self.routes.len(), MOST_ENTRIES);
         let upstreams: BTreeMap<String, Target> = self
@@ -463,7 +527,7 @@ impl Document {
         let mut routes: Vec<Route> = Vec::new();
         for (index, entry) in self.routes.into_iter().enumerate() {
             let place = format!("routes[{index}]");
-            let route = entry.check(&place, mistakes);
+            let route = entry.check(&place, secrets, mistakes);
             for name in
                 route.shares.iter().map(|share| &share.upstream).chain(route.pins.iter().map(|pin| &pin.upstream))
             {
@@ -547,7 +611,7 @@ impl UpstreamEntry {
 }
 
 impl RouteEntry {
-    fn check(self, place: &str, mistakes: &mut Mistakes) -> Route {
+    fn check(self, place: &str, secrets: &mut Reading, mistakes: &mut Mistakes) -> Route {
         for (key, count) in [
             ("hosts", self.hosts.len()),
             ("methods", self.methods.len()),
@@ -587,11 +651,17 @@ impl RouteEntry {
                 pins.push(Pin { header, value, upstream: pin.upstream });
             }
         }
-        let rate_limit = self.rate_limit.map(|entry| entry.check(place, mistakes));
+        let rate_limit = self.rate_limit.map(|entry| entry.check(place, self.auth.is_some(), mistakes));
+        let auth = self.auth.and_then(|entry| entry.check(place, secrets, mistakes));
         let fallback = self.fallback.and_then(|entry| entry.check(place, mistakes));
-        let mut headers = |key, entries: BTreeMap<String, String>| {
+        let mut headers = |key, entries: BTreeMap<String, String>| -> Vec<_> {
             entries.iter().filter_map(|(name, value)| header(place, key, name, value, mistakes)).collect()
         };
+        let request_headers = headers("requestHeaders", self.request_headers);
+        let response_headers = headers("responseHeaders", self.response_headers);
+        for mistake in sunset::mistakes(&response_headers) {
+            mistakes.add(place, format!("responseHeaders: {mistake}"));
+        }
         Route {
             path,
             exact: self.exact,
@@ -600,13 +670,14 @@ impl RouteEntry {
             rewrite,
             shares,
             pins,
+            auth,
             rate_limit,
             cors,
             most_request_bytes: self.max_request_bytes.unwrap_or(u64::MAX),
             most_reply_bytes: self.max_reply_bytes.unwrap_or(u64::MAX),
             fallback,
-            request_headers: headers("requestHeaders", self.request_headers),
-            response_headers: headers("responseHeaders", self.response_headers),
+            request_headers,
+            response_headers,
         }
     }
 }
@@ -680,8 +751,50 @@ impl FallbackEntry {
     }
 }
 
+impl AuthEntry {
+    fn check(self, place: &str, secrets: &mut Reading, mistakes: &mut Mistakes) -> Option<Guard> {
+        match (self.api_key, self.jwt) {
+            (Some(entry), None) => entry.check(place, secrets, mistakes),
+            (None, Some(entry)) => entry.check(place, secrets, mistakes),
+            (None, None) | (Some(_), Some(_)) => {
+                mistakes.add(place, "auth: accepted is either apiKey or jwt");
+                None
+            }
+        }
+    }
+}
+
+impl ApiKeyEntry {
+    fn check(self, place: &str, secrets: &mut Reading, mistakes: &mut Mistakes) -> Option<Guard> {
+        let name = self.header.as_deref().unwrap_or("x-api-key");
+        let header = header(place, "auth.apiKey.header", name, "", mistakes).map(|(name, _)| name);
+        let keys = secrets.secret(&self.secret).and_then(ApiKeys::parse);
+        let keys = mistakes.of_secret(place, "auth.apiKey.secret", &self.secret, keys);
+        Some(Guard::ApiKey { secret: self.secret, header: header?, keys: keys?.into() })
+    }
+}
+
+impl JwtEntry {
+    fn check(self, place: &str, secrets: &mut Reading, mistakes: &mut Mistakes) -> Option<Guard> {
+        for (key, name) in [("issuer", &self.issuer), ("audience", &self.audience)] {
+            if name.as_ref().is_some_and(|name| !(1..=MOST_NAME).contains(&name.len())) {
+                mistakes.add(place, format!("auth.jwt.{key}: accepted are 1 to {MOST_NAME} bytes, or leave it out"));
+            }
+        }
+        let leeway = self.leeway_seconds.unwrap_or(USUAL_LEEWAY);
+        if !(0.0..=MOST_LEEWAY).contains(&leeway) {
+            mistakes.add(place, format!("auth.jwt.leewaySeconds is {leeway}, and 0 to {MOST_LEEWAY} is accepted"));
+        }
+        let leeway = Duration::from_secs_f64(leeway.clamp(0.0, MOST_LEEWAY));
+        let key = secrets.secret(&self.secret).and_then(|content| Key::parse(self.algorithm, content));
+        let key = mistakes.of_secret(place, "auth.jwt.secret", &self.secret, key);
+        let rules = Rules { issuer: self.issuer, audience: self.audience, leeway };
+        Some(Guard::Jwt { secret: self.secret, rules, key: key?.into() })
+    }
+}
+
 impl RateLimitEntry {
-    fn check(self, place: &str, mistakes: &mut Mistakes) -> RateLimitTerms {
+    fn check(self, place: &str, has_auth: bool, mistakes: &mut Mistakes) -> RateLimitTerms {
         if !(1..=MOST_LIMITED).contains(&self.requests) {
             mistakes
                 .add(place, format!("rateLimit.requests is {}, and 1 to {MOST_LIMITED} is accepted", self.requests));
@@ -692,13 +805,24 @@ impl RateLimitEntry {
             mistakes.add(place, format!("rateLimit.periodSeconds is {given}, and 0.1 to {MOST_SECONDS} is accepted"));
         }
         let client = match self.by_header.as_deref().map(|name| (name, HeaderName::from_bytes(name.as_bytes()))) {
+            None if self.by_client => ClientKey::Client,
             None => ClientKey::Address,
+            Some((name, Ok(parsed))) if claims_client(&parsed) => {
+                mistakes.add(place, format!("rateLimit.byHeader: {name} is the gateway's own: use byClient"));
+                ClientKey::Client
+            }
             Some((_, Ok(name))) => ClientKey::Header(name),
             Some((name, Err(_))) => {
                 mistakes.add(place, format!("rateLimit.byHeader: {name:?} is no name of a header"));
                 ClientKey::Address
             }
         };
+        if self.by_client && !has_auth {
+            mistakes.add(place, "rateLimit.byClient: nobody says who the client is: add auth, or use byHeader");
+        }
+        if self.by_client && self.by_header.is_some() {
+            mistakes.add(place, "rateLimit: accepted is either byHeader or byClient");
+        }
         let terms = rate_limit::Terms {
             limit: self.requests.clamp(1, MOST_LIMITED),
             period: Duration::from_secs_f64(self.period_seconds.clamp(*accepted.start(), *accepted.end())),
@@ -715,6 +839,11 @@ struct Mistakes(Vec<String>);
 impl Mistakes {
     fn add(&mut self, place: &str, text: impl fmt::Display) {
         self.0.push(format!("{place}: {text}"));
+    }
+
+    /// What was made of the secret called `name`, or a mistake.
+    fn of_secret<T>(&mut self, place: &str, key: &str, name: &str, made: Result<T, String>) -> Option<T> {
+        made.map_err(|mistake| self.add(place, format!("{key} {name:?}: {mistake}"))).ok()
     }
 
     fn count(&mut self, place: &str, count: usize, most: usize) {
@@ -761,7 +890,7 @@ fn header(
     let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value).ok());
     let framing = ["connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"];
     match parsed {
-        Some((name, value)) if !framing.contains(&name.as_str()) => Some((name, value)),
+        Some((name, value)) if !framing.contains(&name.as_str()) && !claims_client(&name) => Some((name, value)),
         Some(_) => {
             mistakes.add(place, format!("{key}: {name} is the gateway's own"));
             None
@@ -786,6 +915,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::credentials::Credentials;
 
     fn defaults() -> Defaults {
         Defaults {
@@ -801,7 +931,12 @@ mod tests {
     }
 
     fn parsed(document: &Value) -> Result<Table, Refused> {
-        Table::parse(document.to_string().as_bytes(), defaults())
+        table(document.to_string().as_bytes())
+    }
+
+    /// Of a gateway without secrets.
+    fn table(text: &[u8]) -> Result<Table, Refused> {
+        Table::parse(text, defaults(), &mut Credentials::default().reading())
     }
 
     fn with_routes(routes: &Value) -> Value {
@@ -883,11 +1018,20 @@ mod tests {
                 {"path": "/y"},
                 {"path": "/y", "split": [{"upstream": "orders", "weight": 0}]},
                 {"path": "/z", "upstream": "orders", "requestHeaders": {"Host": "x", "a b": "c"}},
+                {"path": "/zz", "upstream": "orders", "pins": [{"header": "x-auth-client", "value": "a", "upstream": "orders"}],
+                 "rateLimit": {"requests": 1, "periodSeconds": 1, "byHeader": "x-auth-client"}},
                 {"path": "/c", "upstream": "orders", "cors": {"origins": ["*"], "credentials": true, "headers": [""]}},
                 {"path": "/d", "upstream": "orders", "cors": {"origins": ["shop.example", "https://a/b"], "maxAgeSeconds": -1}},
                 {"path": "/e", "upstream": "orders", "cors": {"origins": []}},
                 {"path": "/f", "upstream": "orders", "fallback": {"status": 100, "contentType": "\n", "body": ""}},
                 {"path": "/l", "upstream": "orders", "rateLimit": {"requests": 0, "periodSeconds": 0, "byHeader": ""}},
+                {"path": "/m", "upstream": "orders", "rateLimit": {"requests": 1, "periodSeconds": 1, "byClient": true, "byHeader": "x-a"}},
+                {"path": "/n", "upstream": "orders", "auth": {}},
+                {"path": "/o", "upstream": "orders", "auth": {"apiKey": {"secret": "a/../b", "header": "Host"}}},
+                {"path": "/p", "upstream": "orders", "auth": {"apiKey": {"secret": "keys", "header": "X_Auth_Client"}}},
+                {"path": "/q", "upstream": "orders",
+                 "auth": {"jwt": {"secret": "keys", "algorithm": "RS256", "issuer": "", "audience": "", "leewaySeconds": 301}}},
+                {"path": "/r", "upstream": "orders", "responseHeaders": {"Deprecation": "true", "Sunset": "2027-01-01"}},
             ],
         });
         let Refused(mistakes) = parsed(&document).unwrap_err();
@@ -906,21 +1050,36 @@ mod tests {
             "routes[4]: takes requests that routes[3] takes",
             "routes[5]: requestHeaders: Host is the gateway's own",
             "routes[5]: requestHeaders: \"a b\" with \"c\" is no header",
-            "routes[6]: cors.credentials: browsers refuse it with any origin",
-            "routes[6]: cors.headers: \"\" is no name of a header",
-            "routes[7]: cors.origins: \"shop.example\": accepted is https://HOST",
-            "routes[7]: cors.origins: \"https://a/b\"",
-            "routes[7]: cors.maxAgeSeconds is -1, and 0 to 86400 is accepted",
-            "routes[8]: cors.origins is empty",
-            "routes[9]: fallback.status is 100, and 200 to 599 is accepted",
-            "routes[9]: fallback.contentType: \"\\n\" is no content type",
-            "routes[10]: rateLimit.requests is 0, and 1 to 1000000 is accepted",
-            "routes[10]: rateLimit.periodSeconds is 0, and 0.1 to 3600 is accepted",
-            "routes[10]: rateLimit.byHeader: \"\" is no name of a header",
+            "routes[6]: pins: x-auth-client is the gateway's own",
+            "routes[6]: rateLimit.byHeader: x-auth-client is the gateway's own: use byClient",
+            "routes[7]: cors.credentials: browsers refuse it with any origin",
+            "routes[7]: cors.headers: \"\" is no name of a header",
+            "routes[8]: cors.origins: \"shop.example\": accepted is https://HOST",
+            "routes[8]: cors.origins: \"https://a/b\"",
+            "routes[8]: cors.maxAgeSeconds is -1, and 0 to 86400 is accepted",
+            "routes[9]: cors.origins is empty",
+            "routes[10]: fallback.status is 100, and 200 to 599 is accepted",
+            "routes[10]: fallback.contentType: \"\\n\" is no content type",
+            "routes[11]: rateLimit.requests is 0, and 1 to 1000000 is accepted",
+            "routes[11]: rateLimit.periodSeconds is 0, and 0.1 to 3600 is accepted",
+            "routes[11]: rateLimit.byHeader: \"\" is no name of a header",
+            "routes[12]: rateLimit.byClient: nobody says who the client is: add auth",
+            "routes[12]: rateLimit: accepted is either byHeader or byClient",
+            "routes[13]: auth: accepted is either apiKey or jwt",
+            "routes[14]: auth.apiKey.header: Host is the gateway's own",
+            "routes[14]: auth.apiKey.secret \"a/../b\": accepted is a name",
+            "routes[15]: auth.apiKey.header: X_Auth_Client is the gateway's own",
+            "routes[15]: auth.apiKey.secret \"keys\": there is no directory of secrets: set CREDENTIALS_DIR",
+            "routes[16]: auth.jwt.issuer: accepted are 1 to 1024 bytes, or leave it out",
+            "routes[16]: auth.jwt.audience: accepted are 1 to 1024 bytes",
+            "routes[16]: auth.jwt.leewaySeconds is 301, and 0 to 300 is accepted",
+            "routes[16]: auth.jwt.secret \"keys\": there is no directory of secrets",
+            "routes[17]: responseHeaders: deprecation \"true\": accepted is @ and seconds since 1970",
+            "routes[17]: responseHeaders: sunset \"2027-01-01\": accepted is a date",
         ] {
             assert!(mistakes.iter().any(|mistake| mistake.starts_with(expected)), "{expected}\nnot in {mistakes:#?}");
         }
-        assert_eq!(mistakes.len(), 25, "{mistakes:#?}");
+        assert_eq!(mistakes.len(), 40, "{mistakes:#?}");
     }
 
     #[test]
@@ -932,12 +1091,20 @@ mod tests {
             (r#"{"upstreams": {}, "routes": [{"path": "/", "upstrem": "x"}]}"#, "routes[0].upstrem: unknown field"),
             (r#"{"upstreams": {"a": {"url": 7}}, "routes": []}"#, "upstreams.a.url: invalid type"),
             (r#"{"upstreams": {}, "routes": []} x"#, "after the table"),
+            (
+                r#"{"upstreams": {}, "routes": [{"path": "/", "auth": {"jwt": {"secret": "x", "algorithm": "none"}}}]}"#,
+                "routes[0].auth.jwt.algorithm: unknown variant `none`, expected `HS256` or `RS256`",
+            ),
+            (
+                r#"{"upstreams": {}, "routes": [{"path": "/", "auth": {"basic": {}}}]}"#,
+                "routes[0].auth.basic: unknown field",
+            ),
         ] {
-            let refused = Table::parse(text.as_bytes(), defaults()).unwrap_err().to_string();
+            let refused = table(text.as_bytes()).unwrap_err().to_string();
             assert!(refused.contains(expected), "{text}: {refused}");
         }
         let long = " ".repeat(MOST_BYTES + 1);
-        assert!(Table::parse(long.as_bytes(), defaults()).unwrap_err().to_string().contains("262144 are accepted"));
+        assert!(table(long.as_bytes()).unwrap_err().to_string().contains("262144 are accepted"));
         let many: Vec<Value> = (0..257).map(|i| json!({"path": format!("/{i}"), "upstream": "users"})).collect();
         assert!(parsed(&with_routes(&json!(many))).unwrap_err().to_string().contains("256 are accepted"));
     }
@@ -984,6 +1151,36 @@ mod tests {
     }
 
     #[test]
+    fn its_document_names_the_secrets_and_shows_nothing_of_them() {
+        let directory = std::env::temp_dir().join(format!("table-secrets-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        std::fs::write(directory.join("partners"), "shop:0123456789abcdef").unwrap();
+        std::fs::write(directory.join("shared"), "0123456789abcdef0123456789abcdef").unwrap();
+        let credentials = Credentials::in_directory(directory.clone());
+        let limit = json!({"requests": 10, "periodSeconds": 1.5, "byClient": true});
+        let document = with_routes(&json!([
+            {"path": "/a", "upstream": "users", "auth": {"apiKey": {"secret": "partners"}}, "rateLimit": limit},
+            {"path": "/b", "upstream": "users", "auth": {"apiKey": {"secret": "partners", "header": "X-Key"}}},
+            {"path": "/c", "upstream": "users", "auth": {"jwt": {"secret": "shared", "algorithm": "HS256"}}},
+            {"path": "/d", "upstream": "users",
+             "auth": {"jwt": {"secret": "shared", "algorithm": "HS256", "issuer": "a", "audience": "b", "leewaySeconds": 2.5}}},
+        ]));
+        let read = |document: &Value| {
+            Table::parse(document.to_string().as_bytes(), defaults(), &mut credentials.reading()).unwrap()
+        };
+        let table = read(&document);
+        let shown = table.document();
+        assert_eq!(read(&shown), table);
+        assert_eq!(shown["routes"][0]["auth"], json!({"apiKey": {"secret": "partners", "header": "x-api-key"}}));
+        assert_eq!(
+            shown["routes"][2]["auth"],
+            json!({"jwt": {"secret": "shared", "algorithm": "HS256", "leewaySeconds": 30.0}})
+        );
+        assert!(!format!("{shown} {table:?}").contains("0123456789abcdef"));
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
     fn the_table_of_one_upstream() {
         let origin = Origin::parse("http://backend:8000").unwrap();
         let Defaults { timeouts, resilience } = defaults();
@@ -1009,7 +1206,7 @@ mod tests {
         /// Whatever the bytes: an answer, and no table that sends a request to an upstream that is not there.
         #[test]
         fn any_text_is_a_table_or_refused(text in r#"[{}\[\]",:a-z0-9/ ]{0,80}"#) {
-            if let Ok(table) = Table::parse(text.as_bytes(), defaults()) {
+            if let Ok(table) = table(text.as_bytes()) {
                 let known = |route: &Route| route.shares.iter().all(|share| table.upstreams.contains_key(&share.upstream));
                 prop_assert!(table.routes.iter().all(known));
             }

@@ -90,6 +90,12 @@ impl<B> RequestBody<B> {
         source.kept.is_some() && !source.broken
     }
 
+    /// Whether it ended before its end, or was too long: the client's doing.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.lock().broken
+    }
+
     /// Whether more of it came than is accepted, so that no try could be completed.
     #[must_use]
     pub fn is_too_long(&self) -> bool {
@@ -273,7 +279,7 @@ mod tests {
         let upload = body.upload();
         assert!(body.can_be_sent_again());
         assert!(upload.collect().await.is_err());
-        assert!(!body.can_be_sent_again());
+        assert!(body.is_broken() && !body.can_be_sent_again());
     }
 
     #[tokio::test]

@@ -233,7 +233,7 @@ impl Upstream {
                 let outcome = overall.unwrap_or_else(|late| Err(late.into()));
                 admitted.outcome = match &outcome {
                     Ok(_) => Outcome::Success,
-                    Err(Failure::ClientStalled) => Outcome::Unknown,
+                    Err(failure) if !failure.is_of_the_upstream() => Outcome::Unknown,
                     Err(_) => Outcome::Failure,
                 };
                 outcome
@@ -327,7 +327,7 @@ fn is_safe(failure: &Failure, head: &Parts, body: &RequestBody) -> bool {
     let harmless = match failure {
         Failure::Resolve(_) | Failure::Connect(_) | Failure::ConnectTimeout | Failure::Unsent(_) => true,
         Failure::Broken(_) | Failure::Timeout => head.method.is_idempotent(),
-        Failure::Switched | Failure::ClientStalled | Failure::Open(_) => false,
+        Failure::Switched | Failure::ClientStalled | Failure::ClientBroke | Failure::Open(_) => false,
     };
     harmless && body.can_be_sent_again()
 }

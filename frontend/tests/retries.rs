@@ -14,7 +14,7 @@ use frontend::upstream::{Resilience, Timeouts};
 use frontend::{breaker, budget};
 use running::Running;
 use scripted::{HASTY, OK, PATIENT, PLAIN, Scripted, Upstream, gateway_with};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use wire::{Wire, get, until};
 
@@ -217,4 +217,34 @@ async fn a_trial_whose_client_went_away_is_followed_by_another() {
         200,
         "nothing was learnt, so the next is a trial too"
     );
+}
+
+/// A client could take an upstream out of service for all others, if what it does wrong were the upstream's failure.
+#[tokio::test]
+async fn a_client_whose_body_breaks_does_not_open_the_breaker() {
+    let upstream = Scripted::start(|_, mut upstream| async move {
+        while let Some(head) = upstream.head().await {
+            if head.starts_with("post") {
+                // Waits for the end of a body that does not come.
+                while upstream.head().await.is_some() {}
+                return;
+            }
+            upstream.send(OK).await;
+        }
+    })
+    .await;
+    let terms = breaker::Terms { failures: 2, open: Duration::from_secs(60) };
+    let gateway = gateway_with(upstream.address, PATIENT, Resilience { breaker: Some(terms), ..PLAIN });
+    let chunked = "POST /proxy/items HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello";
+    for _ in 0..5 {
+        let mut client = Wire::connect(gateway.address).await.unwrap();
+        client.send(format!("{chunked}!!\r\n")).await.unwrap();
+        assert_eq!(client.reply("POST").await.unwrap().status, 400);
+        // One that goes away in its body.
+        let mut client = Wire::connect(gateway.address).await.unwrap();
+        client.send(chunked).await.unwrap();
+        client.stream.shutdown().await.unwrap();
+        let _ = client.rest().await;
+    }
+    assert_eq!(get(gateway.address, "/proxy/items").await.status, 200);
 }

@@ -1,87 +1,19 @@
 //! A gateway with a route table: each request gets to the upstream that the table says, as it says, and the table can change.
 
+mod routed;
 #[path = "../../service/tests/running/mod.rs"]
 mod running;
 mod scripted;
 #[path = "../../service/tests/wire/mod.rs"]
 mod wire;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use frontend::router::{self, Source};
-use frontend::table::Defaults;
-use frontend::{Config, Frontend};
-use running::{BRIEF, Running, WIDE, start};
-use scripted::{PATIENT, PLAIN, Scripted};
-use serde_json::{Value, json};
+use routed::{Routed, named, table};
+use scripted::Scripted;
+use serde_json::json;
 use tokio::sync::Notify;
-use wire::{Reply, Wire, get, until};
-
-const DEFAULTS: Defaults = Defaults { timeouts: PATIENT, resilience: PLAIN };
-
-/// A file of this test, and a gateway that follows it.
-struct Routed {
-    gateway: Running,
-    file: PathBuf,
-}
-
-impl Routed {
-    fn start(name: &str, table: &Value) -> Self {
-        let file = std::env::temp_dir().join(format!("routes-{}-{name}.json", std::process::id()));
-        std::fs::write(&file, table.to_string()).unwrap();
-        let table = router::read(&file, DEFAULTS).unwrap();
-        let routes = Source { file: Some(file.clone()), defaults: DEFAULTS, table };
-        Self { gateway: start::<Frontend>(Config { routes, ready_needs_upstream: false }, BRIEF, WIDE), file }
-    }
-
-    /// Replaces the file as a kubelet does: at once.
-    fn write(&self, text: &str) {
-        let new = self.file.with_extension("new");
-        std::fs::write(&new, text).unwrap();
-        std::fs::rename(&new, &self.file).unwrap();
-    }
-
-    async fn get(&self, path: &str) -> Reply {
-        get(self.gateway.address, path).await
-    }
-
-    async fn ask(&self, method: &str, path: &str, headers: &str) -> Reply {
-        Wire::connect(self.gateway.address).await.unwrap().ask(method, path, headers).await.unwrap()
-    }
-
-    fn counts(&self, line: &str) -> bool {
-        self.gateway.server.metrics.render().unwrap().lines().any(|other| other == line)
-    }
-}
-
-impl Drop for Routed {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.file);
-    }
-}
-
-/// An upstream whose answers are its name, the request line and the headers that start with `x-`.
-async fn named(name: &'static str) -> Scripted {
-    Scripted::start(move |_, mut upstream| async move {
-        while let Some(head) = upstream.head().await {
-            let kept = |line: &&str| line.starts_with("x-set") || line.ends_with("http/1.1");
-            let text = format!("{name}: {}", head.lines().filter(kept).collect::<Vec<_>>().join("; "));
-            upstream
-                .send(&format!("HTTP/1.1 200 OK\r\nX-Old: 1\r\nContent-Length: {}\r\n\r\n{text}", text.len()))
-                .await;
-        }
-    })
-    .await
-}
-
-fn table(upstreams: &[(&str, &Scripted)], routes: &Value) -> Value {
-    let entry = |(name, upstream): &(&str, &Scripted)| {
-        ((*name).to_owned(), json!({"url": format!("http://{}", upstream.address)}))
-    };
-    let upstreams: serde_json::Map<String, Value> = upstreams.iter().map(entry).collect();
-    json!({"upstreams": upstreams, "routes": routes})
-}
+use wire::{Wire, until};
 
 #[tokio::test]
 async fn requests_go_where_the_table_says_and_as_it_says() {
@@ -291,4 +223,29 @@ async fn pages_of_named_origins_may_ask_and_their_questions_do_not_reach_the_ups
     assert_eq!((refused.status, refused.header("access-control-allow-origin")), (400, Some("https://shop.example")));
     // No question of a browser: the upstream's to answer.
     assert!(routed.ask("OPTIONS", "/cart", "").await.text().starts_with("shop"));
+}
+
+#[tokio::test]
+async fn an_old_version_of_an_api_says_when_it_ends_and_what_comes_after_it() {
+    let (old, new) = (named("v1").await, named("v2").await);
+    let end = json!({
+        "Deprecation": "@1767225600",
+        "Sunset": "Fri, 01 Jan 2027 00:00:00 GMT",
+        "Link": "</api/v2>; rel=\"successor-version\"",
+    });
+    let entries = json!([
+        {"path": "/api/v1", "upstream": "old", "responseHeaders": end},
+        {"path": "/api/v2", "upstream": "new"},
+    ]);
+    let routed = Routed::start("versions", &table(&[("old", &old), ("new", &new)], &entries));
+    let reply = routed.get("/api/v1/items").await;
+    assert_eq!(reply.text(), "v1: get /api/v1/items http/1.1");
+    assert_eq!(reply.header("deprecation"), Some("@1767225600"));
+    assert_eq!(reply.header("sunset"), Some("Fri, 01 Jan 2027 00:00:00 GMT"));
+    assert_eq!(reply.header("link"), Some("</api/v2>; rel=\"successor-version\""));
+    let reply = routed.get("/api/v2/items").await;
+    assert_eq!(reply.text(), "v2: get /api/v2/items http/1.1");
+    for name in ["deprecation", "sunset", "link"] {
+        assert_eq!(reply.header(name), None, "{name}");
+    }
 }

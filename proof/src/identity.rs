@@ -73,13 +73,11 @@ impl Identity {
     pub(crate) fn verdict(&self, stream: Stream, demand: Demand) -> Result<(), String> {
         let example = |ids: &[String]| ids.first().map_or_else(String::new, |id| format!(" ({id} for one)"));
         let mut wrong = Vec::new();
-        // A kill can come between an answer and its line in the log.
-        if demand.covers(stream.entry) && !self.missing.is_empty() {
+        if demand.is_once(stream) && !self.missing.is_empty() {
             let (count, one) = (self.missing.len(), example(&self.missing));
             wrong.push(format!("{count}{one} answered, but in no backend's log"));
         }
-        // Who gets no answer to a GET may ask again; to a POST nobody may.
-        if (demand.covers(stream.entry) || stream.kind == Kind::Post) && !self.repeated.is_empty() {
+        if (demand.is_once(stream) || stream.kind == Kind::Post) && !self.repeated.is_empty() {
             let (count, one) = (self.repeated.len(), example(&self.repeated));
             wrong.push(format!("{count}{one} done more than once"));
         }
@@ -127,6 +125,8 @@ mod tests {
         assert!(error.contains("nodeport-post: 1 (a1-7 for one) done more than once"), "{error}");
         assert!(twice.verdict(GET, Demand::Lossless).is_err());
         assert_eq!(twice.verdict(GET, Demand::Baseline), Ok(()), "a GET may be repeated");
+        assert_eq!(twice.verdict(GET, Demand::LosslessIdempotent), Ok(()), "that is how it is not lost");
+        assert!(twice.verdict(POST, Demand::LosslessIdempotent).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use e2e::{Error, Ledger};
 use crate::acts;
 use crate::args::Mode;
 use crate::release::Release;
-use crate::stream::{Entry, Part, Stream};
+use crate::stream::{Entry, Kind, Part, Stream};
 
 /// What a row has to show.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,18 +16,27 @@ pub(crate) enum Demand {
     Lossless,
     /// Not one by way of the node ports; those of the ingress controller, which is what is restarted, are counted apart.
     LosslessBesideIngress,
+    /// No request that may be repeated may be lost; the others are counted apart.
+    LosslessIdempotent,
     /// Losses are counted, as the figure to improve on.
     Baseline,
 }
 
 impl Demand {
-    /// Whether a loss on this way in makes the proof fail.
-    pub(crate) fn covers(self, entry: Entry) -> bool {
+    /// Whether a loss of this load makes the proof fail.
+    pub(crate) fn covers(self, stream: Stream) -> bool {
         match self {
             Self::Lossless => true,
-            Self::LosslessBesideIngress => entry == Entry::NodePort,
+            Self::LosslessBesideIngress => stream.entry == Entry::NodePort,
+            Self::LosslessIdempotent => stream.kind != Kind::Post,
             Self::Baseline => false,
         }
+    }
+
+    /// Whether each request of this load has to be done exactly once. Who gets no answer to a GET may ask again; to a POST
+    /// nobody may. A kill can come between an answer and its line in the log.
+    pub(crate) fn is_once(self, stream: Stream) -> bool {
+        matches!(self, Self::Lossless | Self::LosslessBesideIngress) && self.covers(stream)
     }
 
     /// As in the list of rows.
@@ -35,6 +44,7 @@ impl Demand {
         match self {
             Self::Lossless => "lossless",
             Self::LosslessBesideIngress => "lossless beside the ingress",
+            Self::LosslessIdempotent => "lossless but for POST",
             Self::Baseline => "counted",
         }
     }
@@ -145,6 +155,14 @@ pub(crate) const ROWS: &[Row] = &[
     },
     Row { name: "sigkill", what: "a backend killed with SIGKILL", demand: Demand::Baseline, act: acts::sigkill, ..ROW },
     Row {
+        name: "sigkill-gateway",
+        what: "the same, behind a gateway that knows the pods",
+        demand: Demand::LosslessIdempotent,
+        flags: "-f values/gateway.yaml",
+        act: acts::sigkill,
+        ..ROW
+    },
+    Row {
         name: "kubelet",
         what: "the kubelet of a node stopped for a while",
         demand: Demand::Baseline,
@@ -155,6 +173,14 @@ pub(crate) const ROWS: &[Row] = &[
         name: "frozen",
         what: "a backend frozen (SIGSTOP) for 8 s",
         demand: Demand::Baseline,
+        act: acts::frozen,
+        ..ROW
+    },
+    Row {
+        name: "frozen-gateway",
+        what: "the same, behind a gateway that knows the pods",
+        demand: Demand::LosslessIdempotent,
+        flags: "-f values/gateway.yaml",
         act: acts::frozen,
         ..ROW
     },
@@ -218,9 +244,14 @@ mod tests {
     fn only_what_kills_or_freezes_may_lose() {
         let may: Vec<_> = ROWS.iter().filter(|row| row.demand == Demand::Baseline).map(|row| row.name).collect();
         assert_eq!(may, ["sigkill", "kubelet", "frozen"]);
-        let apart: Vec<_> = ROWS.iter().filter(|row| !row.demand.covers(Entry::Ingress)).map(|row| row.name).collect();
-        assert_eq!(apart, ["ingress", "sigkill", "kubelet", "frozen"]);
-        assert!(Demand::LosslessBesideIngress.covers(Entry::NodePort));
+        let uncovered = |entry, kind| -> Vec<_> {
+            let stream = Stream { entry, kind, rate: 1 };
+            ROWS.iter().filter(|row| !row.demand.covers(stream)).map(|row| row.name).collect()
+        };
+        assert_eq!(uncovered(Entry::NodePort, Kind::Kept), ["sigkill", "kubelet", "frozen"]);
+        assert_eq!(uncovered(Entry::Ingress, Kind::New), ["ingress", "sigkill", "kubelet", "frozen"]);
+        let posts = ["sigkill", "sigkill-gateway", "kubelet", "frozen", "frozen-gateway"];
+        assert_eq!(uncovered(Entry::NodePort, Kind::Post), posts);
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Outcome {
     pub(crate) fn forbidden_losses(&self) -> u64 {
         self.ledgers
             .iter()
-            .filter(|(stream, _)| self.row.demand.covers(stream.entry))
+            .filter(|(stream, _)| self.row.demand.covers(*stream))
             .map(|(_, ledger)| ledger.requests.lost)
             .sum()
     }
@@ -176,7 +176,7 @@ pub(crate) mod tests {
         let text = json!({
             "run": "a1", "started_unix_ms": 1_000_000, "stopped_early": true,
             "requests": {"due": 40 + lost, "sent": 40 + lost, "answered": 40, "lost": lost},
-            "lost": by_kind, "losses": losses, "losses_unlisted": 0,
+            "lost": by_kind, "losses": losses, "losses_unlisted": 0, "statuses": [],
             "services": [{"service": "backend", "versions": [{"version": "v2"}, {"version": "v1"}]},
                          {"service": "frontend", "versions": [{"version": "v1"}]}],
             "latency_ms": {"p90": 12.34}, "longest_gap": {"seconds": 0.25}, "client_lag_ms": {"p99": 1.0},

@@ -1,25 +1,25 @@
 //! What is refused before an app sees a request: heads that two servers could read differently, and what is not served.
 //!
-//! hyper has refused malformed heads by then (RFC 9112: bad lengths, spaces before colons, bare CR, oversized heads). Of a
-//! request with both `Content-Length` and `Transfer-Encoding` hyper drops the length, decodes the chunks and closes the
-//! connection after the reply, which section 6.3 allows; neither header reaches an upstream, so nothing can be smuggled.
-//! `Upgrade` is ignored, as RFC 9110, section 7.8, lets a server do that keeps to its protocol.
+//! What makes the end of a request uncertain has been found by then, see [`crate::framing`]. `Upgrade` is ignored, as RFC
+//! 9110, section 7.8, lets a server do that keeps to its protocol.
 
-use hyper::header::{EXPECT, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use hyper::header::{EXPECT, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode, Version};
 
 use crate::problem::Problem;
 
-/// Checks the head of a request.
+/// Checks the head of a request, whose target may have `target_bytes`.
 ///
 /// # Errors
 /// The reply to a request that is refused.
-pub(crate) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
+pub(crate) fn check<B>(request: &Request<B>, target_bytes: usize) -> Result<(), Problem> {
+    if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > target_bytes) {
+        return Err(refuse(StatusCode::URI_TOO_LONG, "the request target is too long"));
+    }
     if request.method() == Method::CONNECT {
         return Err(refuse(StatusCode::NOT_IMPLEMENTED, "CONNECT is not supported: this is not a tunnel"));
     }
     check_host(request)?;
-    check_transfer_encoding(request.headers())?;
     check_expectation(request.headers())
 }
 
@@ -52,16 +52,6 @@ fn check_no_authority<B>(request: &Request<B>) -> Result<(), Problem> {
     match request.uri().authority() {
         Some(_) => Err(bad("a request target with a host needs a Host header")),
         None => Ok(()),
-    }
-}
-
-/// Only `chunked` is understood (RFC 9112, section 6.1: answer 501 to a coding that is not).
-fn check_transfer_encoding(headers: &HeaderMap) -> Result<(), Problem> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(()),
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(refuse(StatusCode::NOT_IMPLEMENTED, "the only transfer coding that is understood is chunked")),
     }
 }
 
@@ -110,7 +100,7 @@ mod tests {
 
     fn status(build: impl Fn(hyper::http::request::Builder) -> hyper::http::request::Builder) -> u16 {
         let request = build(Request::builder()).body(()).unwrap();
-        check(&request).map_or_else(|problem| problem.status().as_u16(), |()| 200)
+        check(&request, 100).map_or_else(|problem| problem.status().as_u16(), |()| 200)
     }
 
     #[test]
@@ -148,7 +138,9 @@ mod tests {
         assert_eq!(status(|r| r.method("CONNECT").uri("a:80").header(HOST, "a:80")), 501);
         assert_eq!(status(|r| r.header(HOST, "a").header(EXPECT, "100-Continue")), 200);
         assert_eq!(status(|r| r.header(HOST, "a").header(EXPECT, "tea")), 417);
-        assert_eq!(status(|r| r.header(HOST, "a").header(TRANSFER_ENCODING, "chunked")), 200);
-        assert_eq!(status(|r| r.header(HOST, "a").header(TRANSFER_ENCODING, "gzip, chunked")), 501);
+        for (length, expected) in [(100, 200), (101, 414)] {
+            let target = format!("/{}", "x".repeat(length - 1));
+            assert_eq!(status(|r| r.uri(&target).header(HOST, "a")), expected);
+        }
     }
 }

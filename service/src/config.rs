@@ -3,11 +3,15 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::connection::BUFFER_BYTES;
 use crate::environment::{Environment, Variable};
 use crate::faults::Faults;
 use crate::identity::{Identity, VERSION};
 use crate::lifecycle::Timing;
 use crate::telemetry::{Format, Level};
+
+/// The shortest time that a client can be given: less would refuse what is merely far away.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(10);
 
 /// Settings of a server.
 #[derive(Debug, Clone)]
@@ -30,15 +34,40 @@ pub struct Config {
     pub log_level: Level,
 }
 
-/// Bounds of connections.
+/// Bounds of connections and requests.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// How long a connection may wait for a complete request head, and how long a peer may take nothing of a reply.
+    /// How long a connection may wait for a request.
     pub idle: Duration,
     /// Age at which replies begin to say `Connection: close`; `None` is never. Each connection adds a jitter of 10 %.
     pub max_age: Option<Duration>,
     /// Connections open at once; further ones wait in the kernel's backlog.
     pub connections: usize,
+    /// Requests whose reply has not ended, probes aside; further ones are answered 503.
+    pub in_flight: usize,
+    /// How long a request's head may take from its first byte.
+    pub head: Duration,
+    /// How long a client may send nothing of a request's body.
+    pub body: Duration,
+    /// How long a client may take nothing of a reply.
+    pub reply: Duration,
+    /// What a client has to send of a body, or take of a reply, in a second of waiting for it, on average; 0 is no bound.
+    pub bytes_per_second: u32,
+    /// The longest request target in bytes; 414 to a longer one.
+    pub target_bytes: usize,
+    /// The longest request head in bytes, request line included; 431 to a longer one.
+    pub head_bytes: usize,
+    /// The most header fields of a request; 431 to more.
+    pub headers: usize,
+    /// The longest request body in bytes; 413 to a longer one.
+    pub body_bytes: u64,
+}
+
+impl Default for Limits {
+    /// Those of a server without settings.
+    fn default() -> Self {
+        limits(&mut Environment::new(&|_| None))
+    }
 }
 
 impl Config {
@@ -139,33 +168,72 @@ fn identity(environment: &mut Environment, service: &'static str) -> Identity {
 }
 
 fn limits(environment: &mut Environment) -> Limits {
+    let idle = environment.seconds(
+        Variable {
+            name: "IDLE_TIMEOUT_SECONDS",
+            default: "75",
+            about: "how long a connection may wait for a request; keep it above the clients' own",
+        },
+        SHORTEST_TIMEOUT,
+    );
+    let max_age = environment.seconds(
+        Variable {
+            name: "MAX_CONNECTION_AGE_SECONDS",
+            default: "60",
+            about: "age (+-10 %) at which replies say `Connection: close`; 0 is never",
+        },
+        Duration::ZERO,
+    );
+    let mut seconds = |name, default, about| environment.seconds(Variable { name, default, about }, SHORTEST_TIMEOUT);
+    let head = seconds("HEAD_TIMEOUT_SECONDS", "10", "how long a request's head may take from its first byte");
+    let body =
+        seconds("BODY_TIMEOUT_SECONDS", "10", "how long a client may send nothing of a request's body; 408 then");
+    let reply = seconds("REPLY_TIMEOUT_SECONDS", "30", "how long a client may take nothing of a reply; it is cut then");
+    let mut number =
+        |name, default, (least, most), about| environment.number(Variable { name, default, about }, least, most);
     Limits {
-        idle: environment.seconds(
-            Variable {
-                name: "IDLE_TIMEOUT_SECONDS",
-                default: "75",
-                about: "how long a connection may wait for a request; keep it above the clients' own",
-            },
-            Duration::from_millis(10),
-        ),
-        max_age: Some(environment.seconds(
-            Variable {
-                name: "MAX_CONNECTION_AGE_SECONDS",
-                default: "60",
-                about: "age (+-10 %) at which replies say `Connection: close`; 0 is never",
-            },
-            Duration::ZERO,
-        ))
-        .filter(|age| !age.is_zero()),
-        connections: environment.number(
-            Variable {
-                name: "MAX_CONNECTIONS",
-                default: "10000",
-                about: "connections open at once; further ones wait in the backlog",
-            },
-            1,
-            1_000_000,
+        idle,
+        max_age: Some(max_age).filter(|age| !age.is_zero()),
+        head,
+        body,
+        reply,
+        bytes_per_second: number(
+            "MIN_BYTES_PER_SECOND",
+            "256",
+            (0, 1 << 20),
+            "what a client has to send of a body, or take of a reply, while it is waited for; 0 is no bound",
+        ) as u32,
+        connections: number(
+            "MAX_CONNECTIONS",
+            "10000",
+            (1, 1_000_000),
+            "connections open at once; further ones wait in the backlog",
         ) as usize,
+        in_flight: number(
+            "MAX_IN_FLIGHT",
+            "1024",
+            (1, 1_000_000),
+            "requests answered at once; further ones get 503 and Retry-After, probes never do",
+        ) as usize,
+        target_bytes: number(
+            "MAX_TARGET_BYTES",
+            "8192",
+            (256, BUFFER_BYTES as u64),
+            "longest request target; 414 to a longer one",
+        ) as usize,
+        head_bytes: number(
+            "MAX_HEAD_BYTES",
+            "32768",
+            (1024, BUFFER_BYTES as u64),
+            "longest request head; 431 to a longer one",
+        ) as usize,
+        headers: number("MAX_HEADERS", "100", (8, 1000), "header fields of a request; 431 to more") as usize,
+        body_bytes: number(
+            "MAX_BODY_BYTES",
+            "1073741824",
+            (0, 1 << 50),
+            "longest request body; 413 to a longer one. A route of the gateway may set less",
+        ),
     }
 }
 
@@ -202,6 +270,9 @@ mod tests {
         assert_eq!(config.timing.longest_request, Duration::from_secs(10));
         assert_eq!(config.limits.idle, Duration::from_secs(75));
         assert_eq!(config.limits.max_age, Some(Duration::from_secs(60)));
+        assert_eq!(config.limits.in_flight, 1024);
+        let slow = config.limits;
+        assert_eq!([slow.head, slow.body, slow.reply].map(|time| time.as_secs()), [10, 10, 30]);
         assert!(!config.identity.pod.is_empty());
     }
 
@@ -209,6 +280,21 @@ mod tests {
     fn zero_switches_the_connection_age_off() {
         let config = read(&[("MAX_CONNECTION_AGE_SECONDS", "0")]).unwrap();
         assert_eq!(config.limits.max_age, None);
+    }
+
+    #[test]
+    fn every_bound_is_itself_bounded() {
+        for (name, value) in [
+            ("MAX_IN_FLIGHT", "0"),
+            ("MAX_HEAD_BYTES", "65537"),
+            ("MAX_HEADERS", "1001"),
+            ("MAX_TARGET_BYTES", "255"),
+            ("BODY_TIMEOUT_SECONDS", "0"),
+            ("MIN_BYTES_PER_SECOND", "-1"),
+        ] {
+            let errors = read(&[(name, value)]).unwrap_err();
+            assert!(errors.len() == 1 && errors[0].starts_with(name), "{errors:?}");
+        }
     }
 
     #[test]

@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode, Uri};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::admission;
 use crate::body::Body;
 use crate::correlation::{Correlation, REQUEST_ID};
+use crate::framing::Refusal;
 use crate::identity::SERVED_BY;
 use crate::probe::Probe;
 use crate::problem::Problem;
@@ -42,24 +44,45 @@ pub(crate) struct Exchange {
     uri: Uri,
     correlation: Correlation,
     outcome: Option<(Label, StatusCode)>,
+    /// Its place among the requests in flight.
+    place: Option<OwnedSemaphorePermit>,
 }
 
-/// Has `app` answer `request`, and completes the reply. With `close`, the reply says that the connection ends.
+/// Has `app` answer `request`, and completes the reply. The first of `connection` tells whether the bytes of the request
+/// have been refused so far, the second whether the reply says that the connection ends.
 pub(crate) async fn answer<A: App>(
     server: Arc<Server>,
     app: &A,
     request: Request<Incoming>,
     peer: SocketAddr,
-    close: impl FnOnce() -> bool,
+    connection: (impl Fn() -> Option<Refusal>, impl FnOnce() -> bool),
 ) -> Response<Body> {
-    let exchange = Exchange::begin(server, &request);
+    let (refusal, close) = connection;
+    let mut exchange = Exchange::begin(server, &request);
     let context = Context { correlation: exchange.correlation.clone(), peer };
-    let reply = match admission::check(&request).and_then(|()| started(&exchange.server, request.uri().path())) {
-        Ok(()) => app.answer(&exchange.server, request, &context).await,
-        Err(problem) => Reply { route: route::UNKNOWN.into(), result: Err(problem) },
+    let admitted = match refusal() {
+        Some(refusal) => Err(refusal.into()),
+        None => exchange.admit(&request),
     };
-    // Asked only now: a drain that began meanwhile must reach this reply.
-    exchange.complete(reply, close())
+    let reply = match admitted {
+        Ok(()) => app.answer(&exchange.server, request, &context).await,
+        Err(problem) => unrouted(problem),
+    };
+    // Asked only now: a body may have gone wrong, and a drain that began meanwhile must reach this reply.
+    match refusal() {
+        Some(refusal) => exchange.complete(unrouted(refusal.into()), true),
+        None => exchange.complete(reply, close()),
+    }
+}
+
+fn unrouted(problem: Problem) -> Reply {
+    Reply { route: route::UNKNOWN.into(), result: Err(problem) }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.status, refusal.detail)
+    }
 }
 
 /// A server that has not started answers its probes, and nothing else.
@@ -80,7 +103,25 @@ impl Exchange {
             uri: request.uri().clone(),
             correlation: Correlation::of(request.headers()),
             outcome: None,
+            place: None,
         }
+    }
+
+    /// Whether `request` goes on to the app. One too many does not, before anything is done for it; a probe always does: a
+    /// busy server that is restarted for it would leave its load to the others.
+    fn admit(&mut self, request: &Request<Incoming>) -> Result<(), Problem> {
+        if !Probe::is_at(request.uri().path()) {
+            self.place = Some(Arc::clone(&self.server.places).try_acquire_owned().map_err(|_| self.shed())?);
+        }
+        admission::check(request, self.server.limits.target_bytes)?;
+        started(&self.server, request.uri().path())
+    }
+
+    fn shed(&self) -> Problem {
+        self.server.metrics.shed.inc();
+        let detail = "too many requests are being answered: try again later";
+        // After a second, a request in flight has usually ended.
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
     fn complete(mut self, reply: Reply, close: bool) -> Response<Body> {

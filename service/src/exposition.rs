@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::body::Body;
+use crate::config::Limits;
 use crate::metrics::CONTENT_TYPE as OPEN_METRICS;
 use crate::server::{App, Server};
 use crate::{connection, listener};
@@ -24,6 +25,7 @@ const IDLE: Duration = Duration::from_secs(75);
 /// Serves the metrics of `server`, and what `app` shows, until dropped. It does not drain: a scraper asks again.
 pub async fn serve<A: App>(listener: TcpListener, server: Arc<Server>, app: Arc<A>) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let limits = Limits { idle: IDLE, ..Limits::default() };
     while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
         let (stream, _) = listener::accept(&listener).await;
         let (server, app) = (Arc::clone(&server), Arc::clone(&app));
@@ -33,7 +35,7 @@ pub async fn serve<A: App>(listener: TcpListener, server: Arc<Server>, app: Arc<
                 async { Ok::<_, Infallible>(response) }
             });
             // A scraper that goes away early is no event.
-            let _ = connection::http1(IDLE).serve_connection(TokioIo::new(stream), service).await;
+            let _ = connection::http1(&limits).serve_connection(TokioIo::new(stream), service).await;
             drop(slot);
         });
     }

@@ -34,6 +34,24 @@ pub struct Metrics {
     pub(crate) abandoned: Counter,
     pub(crate) connections: Gauge,
     pub(crate) accepted: Counter,
+    pub(crate) shed: Counter,
+    cut: Family<CutLabels, Counter>,
+}
+
+/// What of a client was waited for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// The rest of a request's head.
+    Head,
+    /// More of a request's body.
+    Body,
+    /// Room for more of a reply.
+    Reply,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CutLabels {
+    awaited: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -60,6 +78,8 @@ impl Metrics {
             abandoned: Counter::default(),
             connections: Gauge::default(),
             accepted: Counter::default(),
+            shed: Counter::default(),
+            cut: Family::default(),
         };
         let registry = &mut metrics.registry;
         registry.register(
@@ -90,6 +110,16 @@ impl Metrics {
             "Connections accepted on the service port",
             metrics.accepted.clone(),
         );
+        registry.register(
+            "http_requests_shed",
+            "Requests that were answered 503 because too many were in flight",
+            metrics.shed.clone(),
+        );
+        registry.register(
+            "http_connections_cut",
+            "Connections whose client was too slow: with a request's head or body, or to take a reply",
+            metrics.cut.clone(),
+        );
         registry.register_collector(Box::new(Process));
         registry.register_collector(Box::new(Cgroup::own()));
         metrics
@@ -117,6 +147,16 @@ impl Metrics {
             .get_or_create(&RequestLabels { method: method_label(method), route: route.clone(), status: class(status) })
             .inc();
         self.latency.get_or_create(&LatencyLabels { route: route.clone() }).observe(took.as_secs_f64());
+    }
+
+    /// Counts a connection whose client was `awaited` too long.
+    pub(crate) fn cut(&self, awaited: Awaited) {
+        let awaited = match awaited {
+            Awaited::Head => "head",
+            Awaited::Body => "body",
+            Awaited::Reply => "reply",
+        };
+        self.cut.get_or_create(&CutLabels { awaited }).inc();
     }
 
     /// The exposition in the `OpenMetrics` text format.

@@ -67,6 +67,8 @@ pub struct Server {
     pub(crate) served_by: hyper::header::HeaderValue,
     pub(crate) limits: Limits,
     pub(crate) faults: Faults,
+    /// Places for requests in flight.
+    pub(crate) places: Arc<Semaphore>,
     timing: Timing,
     phase: watch::Sender<Phase>,
 }
@@ -112,6 +114,7 @@ impl Server {
             served_by_json: identity.json(),
             identity,
             metrics,
+            places: Arc::new(Semaphore::new(limits.in_flight)),
             limits,
             faults,
             timing,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use frontend::credentials::Credentials;
 use frontend::router::Source;
 use frontend::table::{Defaults, Table, Target};
 use frontend::upstream::{Origin, Resilience, Timeouts};
@@ -115,6 +116,7 @@ pub fn gateway_with(upstream: SocketAddr, timeouts: Timeouts, resilience: Resili
 pub fn config_of(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Config {
     let origin = Origin::parse(&format!("http://{upstream}")).unwrap();
     let table = Table::of_one(Target { origin, timeouts, resilience });
-    let routes = Source { file: None, defaults: Defaults { timeouts, resilience }, table };
+    let defaults = Defaults { timeouts, resilience };
+    let routes = Source { file: None, credentials: Credentials::default(), defaults, table };
     Config { routes, ready_needs_upstream: false }
 }

@@ -29,10 +29,16 @@ impl Program {
 
     /// Reads log lines up to the one with `message`.
     pub fn line(&mut self, message: &str) -> Value {
+        self.lines_to(message).pop().unwrap()
+    }
+
+    /// Reads log lines up to the one with `message`; all of them.
+    pub fn lines_to(&mut self, message: &str) -> Vec<Value> {
+        let mut lines = Vec::new();
         for line in self.lines.by_ref() {
-            let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
-            if line["message"].as_str().unwrap().starts_with(message) {
-                return line;
+            lines.push(serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+            if lines.last().unwrap()["message"].as_str().unwrap().starts_with(message) {
+                return lines;
             }
         }
         panic!("the program ended without the line {message:?}");

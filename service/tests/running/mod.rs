@@ -15,7 +15,20 @@ use service::server::{App, Server, Stop, stop};
 use tokio::task::JoinHandle;
 
 /// Bounds that no test reaches unless it means to.
-pub const WIDE: Limits = Limits { idle: Duration::from_secs(60), max_age: None, connections: 10_000 };
+pub const WIDE: Limits = Limits {
+    idle: Duration::from_secs(60),
+    max_age: None,
+    connections: 10_000,
+    in_flight: 10_000,
+    head: Duration::from_secs(60),
+    body: Duration::from_secs(60),
+    reply: Duration::from_secs(60),
+    bytes_per_second: 0,
+    target_bytes: 8 * 1024,
+    head_bytes: 32 * 1024,
+    headers: 100,
+    body_bytes: u64::MAX,
+};
 
 /// A drain that takes no longer than a test has to wait.
 pub const BRIEF: Timing = Timing { quiet: Duration::from_millis(50), longest_request: Duration::from_secs(10) };

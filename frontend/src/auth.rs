@@ -1,0 +1,220 @@
+//! Who may use a route: what a request has to bring, and which client it is then.
+//!
+//! The upstream learns the client's name from `x-auth-client`, which comes from nowhere but here, and does not get what the
+//! client has proved it with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use service::problem::Problem;
+
+use crate::api_key::ApiKeys;
+use crate::token::{self, Key, Refusal, Rules};
+
+/// Tells the upstream which client a request is of.
+pub const CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
+
+/// What a route asks of requests.
+#[derive(Debug, Clone)]
+pub enum Guard {
+    /// A key that is a client's.
+    ApiKey {
+        /// Name of the secret that has the keys.
+        secret: String,
+        /// Where a request has its key.
+        header: HeaderName,
+        /// Of all clients.
+        keys: Arc<ApiKeys>,
+    },
+    /// A token that somebody else has issued (RFC 6750).
+    Jwt {
+        /// Name of the secret that tokens are verified with.
+        secret: String,
+        /// What a token must say.
+        rules: Rules,
+        /// What it is verified with.
+        key: Arc<Key>,
+    },
+}
+
+/// Equal if they ask for the same. What the secrets hold is not compared: a route stays the same one when its keys change.
+impl PartialEq for Guard {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::ApiKey { secret, header, keys: _ },
+                Self::ApiKey { secret: other_secret, header: other_header, keys: _ },
+            ) => (secret, header) == (other_secret, other_header),
+            (
+                Self::Jwt { secret, rules, key },
+                Self::Jwt { secret: other_secret, rules: other_rules, key: other_key },
+            ) => (secret, rules, key.algorithm()) == (other_secret, other_rules, other_key.algorithm()),
+            (Self::ApiKey { .. }, Self::Jwt { .. }) | (Self::Jwt { .. }, Self::ApiKey { .. }) => false,
+        }
+    }
+}
+
+impl Guard {
+    /// The client that a request with `headers` is of, at `now`, the time since 1970.
+    ///
+    /// # Errors
+    /// The reply that says what is missing or wrong: 401, or 400 where there are two credentials.
+    pub fn admit(&self, headers: &HeaderMap, now: Duration) -> Result<HeaderValue, Problem> {
+        let mut values = headers.get_all(self.credential()).iter();
+        let value = values.next();
+        if values.next().is_some() {
+            // RFC 6750, section 3.1. Which of them an upstream or a log would take is anyone's guess.
+            let detail = format!("more than one {} header", self.credential());
+            return Err(self.refuse(StatusCode::BAD_REQUEST, &detail, Some("invalid_request")));
+        }
+        match self {
+            Self::ApiKey { header, keys, .. } => {
+                let key = value.ok_or_else(|| self.missing(&format!("a key in the header {header}")))?;
+                let client = keys.client(key.as_bytes()).cloned();
+                client.ok_or_else(|| self.wrong(&format!("the key in the header {header} is nobody's")))
+            }
+            Self::Jwt { rules, key, .. } => {
+                let token = value.and_then(|value| bearer(value.as_bytes()));
+                let token = token.ok_or_else(|| self.missing("a token, as Authorization: Bearer TOKEN"))?;
+                token::verify(token, key, rules, now).map_err(|refusal: Refusal| self.wrong(refusal.text()))
+            }
+        }
+    }
+
+    /// The header with what the client proves itself with: nobody else's business.
+    #[must_use]
+    pub fn credential(&self) -> &HeaderName {
+        match self {
+            Self::ApiKey { header, .. } => header,
+            Self::Jwt { .. } => &AUTHORIZATION,
+        }
+    }
+
+    /// Without an error code: the client may just not know yet (RFC 6750, section 3.1).
+    fn missing(&self, what: &str) -> Problem {
+        self.refuse(StatusCode::UNAUTHORIZED, &format!("this path asks for {what}"), None)
+    }
+
+    fn wrong(&self, what: &str) -> Problem {
+        self.refuse(StatusCode::UNAUTHORIZED, what, Some("invalid_token"))
+    }
+
+    /// A problem with a challenge (RFC 9110, section 11.6.1; for tokens RFC 6750, section 3). There is no registered scheme
+    /// for keys; this one tells where they go.
+    fn refuse(&self, status: StatusCode, detail: &str, error: Option<&str>) -> Problem {
+        let challenge = match (self, error) {
+            (Self::ApiKey { header, .. }, _) => format!("ApiKey realm=\"gateway\", header=\"{header}\""),
+            (Self::Jwt { .. }, None) => "Bearer realm=\"gateway\"".to_owned(),
+            (Self::Jwt { .. }, Some(error)) => {
+                format!("Bearer realm=\"gateway\", error=\"{error}\", error_description=\"{detail}\"")
+            }
+        };
+        let problem = Problem::new(status, detail);
+        match HeaderValue::try_from(challenge) {
+            Ok(challenge) => problem.header(WWW_AUTHENTICATE, challenge),
+            Err(_) => problem,
+        }
+    }
+}
+
+/// The token of an Authorization header, if that has one; names of schemes are of any case (RFC 9110, section 11.1).
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked(b"Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii_start())
+}
+
+/// Whether an upstream could take a header for [`CLIENT`]: to some, `_` is as good as `-`.
+#[must_use]
+pub fn claims_client(name: &HeaderName) -> bool {
+    let same = |(a, b): (u8, u8)| a == b || (a == b'_' && b == b'-');
+    name.as_str().len() == CLIENT.as_str().len() && name.as_str().bytes().zip(CLIENT.as_str().bytes()).all(same)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::Algorithm;
+
+    fn by_key() -> Guard {
+        let keys = Arc::new(ApiKeys::parse(b"shop:0123456789abcdef").unwrap());
+        Guard::ApiKey { secret: "partners".into(), header: HeaderName::from_static("x-api-key"), keys }
+    }
+
+    fn by_token(secret: &[u8]) -> Guard {
+        let key = Arc::new(Key::parse(Algorithm::Hs256, secret).unwrap());
+        let rules = Rules { issuer: None, audience: None, leeway: Duration::ZERO };
+        Guard::Jwt { secret: "issuer".into(), rules, key }
+    }
+
+    /// The status, the challenge and the detail of a refusal.
+    fn refused(guard: &Guard, headers: &[(&'static str, &'static str)]) -> String {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        let response = guard.admit(&map, Duration::ZERO).unwrap_err().into_response("/", "");
+        format!("{} {}", response.status().as_u16(), response.headers()[WWW_AUTHENTICATE].to_str().unwrap())
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_bring_and_nothing_of_what_was_brought() {
+        let guard = by_key();
+        for headers in [&[][..], &[("x-api-key", "0123456789abcdeF")], &[("authorization", "0123456789abcdef")]] {
+            assert_eq!(refused(&guard, headers), "401 ApiKey realm=\"gateway\", header=\"x-api-key\"");
+        }
+        let twice = [("x-api-key", "0123456789abcdef"), ("x-api-key", "0123456789abcdef")];
+        assert!(refused(&guard, &twice).starts_with("400 ApiKey "));
+
+        let guard = by_token(&[b'k'; 32]);
+        for headers in [
+            &[][..],
+            &[("authorization", "Basic dTpw")],
+            &[("authorization", "Bearer")],
+            &[("authorization", "Bearer,")],
+            &[("x-api-key", "x")],
+        ] {
+            assert_eq!(refused(&guard, headers), "401 Bearer realm=\"gateway\"", "{headers:?}");
+        }
+        let malformed = "401 Bearer realm=\"gateway\", error=\"invalid_token\", \
+                         error_description=\"the token is no JSON Web Token in the compact form\"";
+        for value in ["Bearer x", "bearer   x.y", "BEARER x.y.z.a", "Bearer "] {
+            assert_eq!(refused(&guard, &[("authorization", value)]), malformed, "{value}");
+        }
+        let twice = [("authorization", "Bearer a"), ("authorization", "Bearer b")];
+        assert!(refused(&guard, &twice).contains("400 Bearer realm=\"gateway\", error=\"invalid_request\""));
+    }
+
+    #[test]
+    fn the_client_is_the_keys_owner() {
+        let headers = HeaderMap::from_iter([(
+            HeaderName::from_static("x-api-key"),
+            HeaderValue::from_static("0123456789abcdef"),
+        )]);
+        assert_eq!(by_key().admit(&headers, Duration::ZERO).unwrap(), "shop");
+    }
+
+    #[test]
+    fn what_is_shown_of_a_guard_is_no_secret_and_new_keys_leave_it_the_same() {
+        let shown = format!("{:?} {:?}", by_key(), by_token(&[b'k'; 32]));
+        assert!(!shown.contains("0123456789abcdef") && !shown.contains("kkkk") && !shown.contains("107"), "{shown}");
+        assert_eq!(by_token(&[b'k'; 32]), by_token(&[b'l'; 32]));
+        assert_ne!(by_key(), by_token(&[b'k'; 32]));
+    }
+
+    #[test]
+    fn who_claims_to_be_a_client_is_seen_in_all_spellings() {
+        for (name, claims) in [
+            ("x-auth-client", true),
+            ("X-Auth-Client", true),
+            ("x_auth_client", true),
+            ("x-auth_client", true),
+            ("x-auth-clients", false),
+            ("x-auth-clien", false),
+            ("authorization", false),
+        ] {
+            assert_eq!(claims_client(&HeaderName::from_bytes(name.as_bytes()).unwrap()), claims, "{name}");
+        }
+    }
+}
