@@ -118,5 +118,17 @@ WARNING this cluster has no IngressClass {{ .className }}: nothing serves the in
         Install its controller, or set ingress.className to one of: kubectl get ingressclass
 {{- end -}}
 {{- end -}}
+{{- with $root.Values.store -}}
+{{- if and .enabled .persistence.enabled -}}
+{{- $classes := dict -}}
+{{- range (lookup "storage.k8s.io/v1" "StorageClass" "" "").items -}}
+{{- $_ := set $classes .metadata.name (dig "annotations" "storageclass.kubernetes.io/is-default-class" "" .metadata) -}}
+{{- end -}}
+{{- if not (ternary (hasKey $classes .persistence.storageClass) (has "true" (values $classes)) (ne .persistence.storageClass "")) }}
+WARNING this cluster has no {{ with .persistence.storageClass }}StorageClass {{ . }}{{ else }}default StorageClass{{ end }}: {{ .name }} waits for a volume.
+        Set store.persistence.storageClass to one of: kubectl get storageclass
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
