@@ -91,7 +91,7 @@ run: ## Backend and frontend as plain processes, without root: http://127.0.0.1:
 test: check unit chart e2e ## Everything: check, unit, chart and e2e
 	@. cluster/progress.sh && say 'all tests passed'
 
-check: ## Formatting, clippy, the oldest compiler, licences, shellcheck, hadolint
+check: ## Formatting, clippy, the oldest compiler, licences, shellcheck, hadolint, compose.yaml
 	@cluster/prepare test
 	@$(call step,fmt,'cargo fmt: formatted') cargo fmt --all --check
 	@$(call step,clippy,'clippy: no warning') cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -99,8 +99,10 @@ check: ## Formatting, clippy, the oldest compiler, licences, shellcheck, hadolin
 	@$(call step,deny,'cargo deny: licences and duplicates') cargo-deny --all-features check bans licenses sources
 	@$(call step,shellcheck,'shellcheck: no warning') shellcheck --external-sources --source-path=SCRIPTDIR $(SCRIPTS)
 	@$(call step,hadolint,'hadolint: no warning') .cluster/bin/hadolint Dockerfile
+	@$(call step,compose,'compose-spec: compose.yaml is valid') env REDIS_PASSWORD=any .cluster/bin/compose-spec compose.yaml
 
-unit: ## Unit and integration tests of the crates; no root, no cluster
+unit: ## Unit and integration tests of the crates, with real Redis, Chromium and hostile clients; no cluster
+	@cluster/prepare test
 	@$(call step,unit,'tests of the crates passed') cargo test --locked --workspace --exclude e2e
 	@$(MAKE) --no-print-directory api
 	@$(call step,forward,'tests of the port forward passed') env -C cluster go test ./forward

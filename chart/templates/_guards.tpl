@@ -24,13 +24,19 @@ All take a dict: root and services (by name, resolved); those about one service 
 {{- range (index $root.Values $from).paths -}}
 {{- if not (hasKey $services .service) }}
 {{ $from }}.paths: {{ .path }} leads to the service {{ .service | quote }}, and there are: {{ $names }}. Correct the name, or take the path away.
+{{- else if not (include "practice.answers" (index $services .service)) }}
+{{ $from }}.paths: {{ .path }} leads to {{ .service }}, a worker, which takes no requests. Name another service, or take the path away.
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- if and $root.Values.load.enabled (not (hasKey $services $root.Values.load.service)) }}
 load.service: there is no service {{ $root.Values.load.service | quote }}, and there are: {{ $names }}. Correct the name.
+{{- else if and $root.Values.load.enabled (not (include "practice.answers" (index $services $root.Values.load.service))) }}
+load.service: {{ $root.Values.load.service }} is a worker, which takes no requests. Name another service.
 {{- end -}}
+{{- include "practice.brokenCertificate" . -}}
+{{- include "practice.brokenStore" . -}}
 {{- range $name, $service := $services -}}
 {{- range $knob, $upstream := include "practice.upstreams" $service | fromYaml -}}
 {{- $knob = print "services." $name "." $knob -}}
@@ -38,6 +44,8 @@ load.service: there is no service {{ $root.Values.load.service | quote }}, and t
 {{- if $upstream.url -}}
 {{- else if not (hasKey $services $to) }}
 {{ $knob }}.service: there is no service {{ $to | quote }}, and there are: {{ $names }}. Correct the name, or give a url.
+{{- else if not (include "practice.answers" (index $services $to)) }}
+{{ $knob }}.service: {{ $to }} is a worker, which takes no requests. Name another service, or give a url.
 {{- else if eq $name $to }}
 {{ $knob }}.service: {{ $name }} would send every request to itself. Name another service, or give a url.
 {{- else if and $upstream.headless (not (index $services $to).service.headless) }}
@@ -59,6 +67,54 @@ services.{{ $name }}.routeTable.routes: {{ $route.path }} leads to the upstream 
 {{- end -}}
 {{- if and $route.auth (not $table.credentials) }}
 services.{{ $name }}.routeTable.credentials: {{ $route.path }} asks for credentials, and no Secret has them. Name one.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "practice.brokenCertificate" -}}
+{{- with .root.Values.ingress -}}
+{{- if and .enabled .selfSigned.enabled }}
+{{- if not (include "practice.ingressHosts" $.root | fromYamlArray) }}
+ingress.selfSigned: a certificate is for names, and there are none. Name one in ingress.hosts.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "practice.brokenStore" -}}
+{{- $root := .root -}}
+{{- $store := $root.Values.store -}}
+{{- if and $store.enabled (hasKey .services $store.name) }}
+store.name: {{ $store.name }} is a service too, and two objects would have one name. Choose another.
+{{- end -}}
+{{- if and $store.enabled $store.url }}
+store.url: {{ $store.url }} is a store outside of this release, and store.enabled makes one inside. Choose one of them.
+{{- end -}}
+{{- range $name, $service := .services -}}
+{{- if eq $service.kind "backend" -}}
+{{- if and $service.useStore (not $store.enabled) (not $store.url) }}
+services.{{ $name }}.useStore: there is no store. Set store.enabled to true, or give store.url.
+{{- end -}}
+{{- if and (eq $service.role "worker") (not $service.useStore) }}
+services.{{ $name }}.role: a worker takes its jobs from the store. Set services.{{ $name }}.useStore to true.
+{{- end -}}
+{{- if and (eq $service.role "worker") (ne $service.service.type "ClusterIP") }}
+services.{{ $name }}.service.type: a worker takes no requests, from outside even less. Leave it ClusterIP.
+{{- end -}}
+{{- if and (eq $service.role "worker") $service.service.nodePortBeside.enabled }}
+services.{{ $name }}.service.nodePortBeside: a worker takes no requests. Set enabled to false.
+{{- end -}}
+{{- if and $service.voteOptions (not $service.useStore) }}
+services.{{ $name }}.voteOptions: votes are kept in the store. Set services.{{ $name }}.useStore to true.
+{{- end -}}
+{{- if eq (len $service.voteOptions) 1 }}
+services.{{ $name }}.voteOptions: {{ first $service.voteOptions }} alone is no choice. Give two or more, or none.
+{{- end -}}
+{{- $ids := list -}}
+{{- range $service.data.items }}{{ $ids = append $ids (toJson .id) }}{{ end -}}
+{{- if ne (len $ids) (len (uniq $ids)) }}
+services.{{ $name }}.data.items: two items have the same id, and a path leads to one. Number them anew.
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -209,6 +265,14 @@ services.{{ $name }}.probes.{{ $probe }}: a try may take {{ int .timeoutSeconds 
 {{- if and (ne $service.service.type "ClusterIP") (ne $port "0") -}}
 {{- if hasKey $taken $port }}
 services.{{ $name }}.service.nodePort: {{ $port }} is that of services.{{ index $taken $port }} too, and a node has each port once. Choose another, or 0 and the cluster chooses.
+{{- end -}}
+{{- $_ := set $taken $port $name -}}
+{{- end -}}
+{{- $beside := $service.service.nodePortBeside -}}
+{{- $port = int $beside.nodePort | toString -}}
+{{- if and $beside.enabled (ne $port "0") -}}
+{{- if hasKey $taken $port }}
+services.{{ $name }}.service.nodePortBeside: {{ $port }} is that of services.{{ index $taken $port }} too, and a node has each port once. Choose another, or 0 and the cluster chooses.
 {{- end -}}
 {{- $_ := set $taken $port $name -}}
 {{- end -}}

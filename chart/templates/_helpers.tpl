@@ -102,6 +102,21 @@ app.kubernetes.io/component: {{ .name }}
 {{- include "practice.name" (dict "root" .root "name" (print .name "-routes")) -}}
 {{- end -}}
 
+{{/* Takes root and name: the ConfigMap with a service's own data. */}}
+{{- define "practice.dataName" -}}
+{{- include "practice.name" (dict "root" .root "name" (print .name "-data")) -}}
+{{- end -}}
+
+{{/* Takes a service: whether it answers requests. A worker does not: it asks the store for its work. */}}
+{{- define "practice.answers" -}}
+{{- if not (and (eq .kind "backend") (eq .role "worker")) }}yes{{ end -}}
+{{- end -}}
+
+{{/* Name of the Secret with the certificate that the chart makes. */}}
+{{- define "practice.certificateName" -}}
+{{- include "practice.ingressName" . }}-tls
+{{- end -}}
+
 {{/* Takes root and name: the address at which pods of the same namespace reach a service. */}}
 {{- define "practice.url" -}}
 {{- $service := index (include "practice.services" .root | fromYaml) .name -}}

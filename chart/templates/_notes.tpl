@@ -62,6 +62,7 @@ of {{ $pods }}, at least {{ max 0 (sub $pods $missing) }} ready and at most {{ a
 {{/* Takes root, name and service: one line for each way to the service. */}}
 {{- define "practice.reach" -}}
 {{- $name := include "practice.serviceName" . -}}
+{{- if include "practice.answers" .service -}}
 {{- $port := int .service.service.port -}}
 {{- $nodePort := int .service.service.nodePort | toString -}}
 {{- if eq $nodePort "0" }}{{ $nodePort = "PORT" }}{{ end -}}
@@ -78,6 +79,12 @@ http://{{ $name }}:{{ $port }} inside the cluster
 {{- if eq .service.service.type "ClusterIP" }}
 kubectl port-forward -n {{ .root.Release.Namespace }} svc/{{ $name }} {{ $port }}
 {{- end }}
+{{- if .service.service.nodePortBeside.enabled }}
+http://NODE:{{ with int .service.service.nodePortBeside.nodePort }}{{ . }}{{ else }}PORT{{ end }} too, PORT as in kubectl get svc {{ include "practice.serviceName" (dict "root" .root "name" (print .name "-nodeport")) }}
+{{- end }}
+{{- else -}}
+by nobody: a worker asks the store for its work
+{{- end -}}
 {{- end -}}
 
 {{/*
@@ -109,6 +116,18 @@ WARNING this cluster has no metrics API: {{ join ", " $autoscaled }} will not sc
 {{- if and .enabled .className (not (lookup "networking.k8s.io/v1" "IngressClass" "" .className)) }}
 WARNING this cluster has no IngressClass {{ .className }}: nothing serves the ingress.
         Install its controller, or set ingress.className to one of: kubectl get ingressclass
+{{- end -}}
+{{- end -}}
+{{- with $root.Values.store -}}
+{{- if and .enabled .persistence.enabled -}}
+{{- $classes := dict -}}
+{{- range (lookup "storage.k8s.io/v1" "StorageClass" "" "").items -}}
+{{- $_ := set $classes .metadata.name (dig "annotations" "storageclass.kubernetes.io/is-default-class" "" .metadata) -}}
+{{- end -}}
+{{- if not (ternary (hasKey $classes .persistence.storageClass) (has "true" (values $classes)) (ne .persistence.storageClass "")) }}
+WARNING this cluster has no {{ with .persistence.storageClass }}StorageClass {{ . }}{{ else }}default StorageClass{{ end }}: {{ .name }} waits for a volume.
+        Set store.persistence.storageClass to one of: kubectl get storageclass
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

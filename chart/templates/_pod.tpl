@@ -7,6 +7,10 @@ The pod of a service. All templates here take root, name and service.
 {{- if and .service.configMap.enabled .service.configMap.rollOnChange -}}
 {{- $_ := set $annotations "checksum/config" (include "practice.settings" . | sha256sum) -}}
 {{- end -}}
+{{- /* A pod reads its items once, when it starts. */ -}}
+{{- if and (eq .service.kind "backend") .service.data.items -}}
+{{- $_ := set $annotations "checksum/data" (toJson .service.data.items | sha256sum) -}}
+{{- end -}}
 {{- if .root.Values.monitoring.scrapeAnnotations -}}
 {{- $_ := set $annotations "prometheus.io/scrape" "true" -}}
 {{- $_ := set $annotations "prometheus.io/port" (int .service.service.metricsPort | toString) -}}
@@ -85,6 +89,14 @@ proxy does not vanish under a draining service.
 {{- $volumes = append $volumes (dict "name" "credentials" "secret" (dict "secretName" .)) -}}
 {{- end -}}
 {{- end -}}
+{{- if and (eq .service.kind "backend") .service.data.items -}}
+{{- $volumes = append $volumes (dict "name" "data" "configMap" (dict "name" (include "practice.dataName" .))) -}}
+{{- end -}}
+{{- if eq (include "practice.storePasswordAs" .) "file" -}}
+{{- $key := .root.Values.store.password.key -}}
+{{- $secret := dict "secretName" (include "practice.storeSecret" .root) "items" (list (dict "key" $key "path" $key)) -}}
+{{- $volumes = append $volumes (dict "name" "store-password" "secret" $secret) -}}
+{{- end -}}
 {{- toYaml $volumes -}}
 {{- end -}}
 
@@ -97,6 +109,12 @@ proxy does not vanish under a draining service.
 {{- if .service.routeTable.credentials -}}
 {{- $mounts = append $mounts (dict "name" "credentials" "mountPath" "/etc/practice/credentials" "readOnly" true) -}}
 {{- end -}}
+{{- end -}}
+{{- if and (eq .service.kind "backend") .service.data.items -}}
+{{- $mounts = append $mounts (dict "name" "data" "mountPath" "/etc/practice/data" "readOnly" true) -}}
+{{- end -}}
+{{- if eq (include "practice.storePasswordAs" .) "file" -}}
+{{- $mounts = append $mounts (dict "name" "store-password" "mountPath" "/etc/practice/store" "readOnly" true) -}}
 {{- end -}}
 {{- toYaml $mounts -}}
 {{- end -}}
@@ -121,6 +139,13 @@ env:
   - name: {{ $variable }}
     value: {{ $value | quote }}
   {{- end }}
+  {{- end }}
+  {{- if eq (include "practice.storePasswordAs" .) "env" }}
+  - name: STORE_PASSWORD
+    valueFrom:
+      secretKeyRef:
+        name: {{ include "practice.storeSecret" .root }}
+        key: {{ .root.Values.store.password.key }}
   {{- end }}
   {{- range $variable, $value := $service.env }}
   {{- if kindIs "map" $value }}

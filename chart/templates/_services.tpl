@@ -65,10 +65,24 @@ Numbers go through toJson because a template prints 1000000 as 1e+06.
   "LOG_LEVEL" $service.logs.level -}}
 {{- if eq $service.kind "backend" -}}
 {{- $settings = merge $settings (dict
+  "ROLE" $service.role
+  "RESOURCE" $service.data.resource
   "BURN_SLOTS" $service.burn.slots
   "BURN_DEFAULT_MS" $service.burn.defaultMs
   "BURN_MAX_MS" $service.burn.maxMs
   "DELAY_MAX_MS" (mulf $service.lifecycle.longestRequestSeconds 1000 | min 600000 | int)) -}}
+{{- if $service.data.items -}}
+{{- $_ := set $settings "RESOURCE_FILE" "/etc/practice/data/items.json" -}}
+{{- end -}}
+{{- with $service.voteOptions -}}
+{{- $_ := set $settings "VOTE_OPTIONS" (join "," .) -}}
+{{- end -}}
+{{- if $service.useStore -}}
+{{- $_ := set $settings "STORE_URL" (include "practice.storeUrl" .root) -}}
+{{- if eq (include "practice.storePasswordAs" .) "file" -}}
+{{- $_ := set $settings "STORE_PASSWORD_FILE" (print "/etc/practice/store/" .root.Values.store.password.key) -}}
+{{- end -}}
+{{- end -}}
 {{- else if eq $service.kind "frontend" -}}
 {{- if $service.routeTable.routes -}}
 {{- $_ := set $settings "ROUTES_FILE" "/etc/practice/routes/routes.json" -}}
@@ -99,6 +113,13 @@ Numbers go through toJson because a template prints 1000000 as 1e+06.
 {{- end -}}
 {{- range $variable, $value := $settings }}
 {{ $variable }}: {{ ternary $value (toJson $value) (kindIs "string" $value) | quote }}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes root and service: how it gets the store's password: file, env, or not at all (empty). */}}
+{{- define "practice.storePasswordAs" -}}
+{{- if and (eq .service.kind "backend") .service.useStore (include "practice.storeSecret" .root) -}}
+{{- .root.Values.store.password.passAs -}}
 {{- end -}}
 {{- end -}}
 

@@ -54,13 +54,17 @@ def resolve(node, root):
 
 
 def knobs(node, root, path=()):
-    """Yields (path, node) for every knob at or below the node: whatever has no properties of its own."""
+    """Yields (path, node) for every knob at or below the node: whatever has no properties of its own.
+
+    What a node needs (x-needs), all below it need too.
+    """
     node = resolve(node, root)
     if "properties" not in node:
         yield path, node
         return
     for key, child in node["properties"].items():
-        yield from knobs(child, root, (*path, key))
+        needs = {**node.get("x-needs", {}), **child.get("x-needs", {})}
+        yield from knobs({**child, "x-needs": needs} if needs else child, root, (*path, key))
 
 
 def with_value(values, path, value):

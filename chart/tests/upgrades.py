@@ -22,6 +22,14 @@ def pods(rendered):
     }
 
 
+def newer_chart(folder):
+    """A copy of the chart with another version, in this folder."""
+    newer = Path(shutil.copytree(chart.CHART, Path(folder) / "practice"))
+    metadata = newer / "Chart.yaml"
+    metadata.write_text(metadata.read_text().replace("\nversion: ", "\nversion: 9"))
+    return newer
+
+
 class Upgrades(unittest.TestCase):
     def test_a_new_tag_rolls_the_services_and_nothing_else(self):
         before = objects(LOAD)
@@ -37,12 +45,25 @@ class Upgrades(unittest.TestCase):
 
     def test_a_new_chart_version_rolls_nothing(self):
         with tempfile.TemporaryDirectory() as folder:
-            newer = Path(shutil.copytree(chart.CHART, Path(folder) / "practice"))
-            metadata = newer / "Chart.yaml"
-            metadata.write_text(metadata.read_text().replace("\nversion: ", "\nversion: 9"))
-            before, after = objects(LOAD), objects(LOAD, newer)
+            before, after = objects(LOAD), objects(LOAD, newer_chart(folder))
         self.assertNotEqual(before, after)
         self.assertEqual(pods(before), pods(after))
+
+    def test_a_new_chart_version_and_a_new_tag_leave_the_store_alone(self):
+        key = ("StatefulSet", "practice-redis")
+        stored = {"store": {"enabled": True}}
+        with tempfile.TemporaryDirectory() as folder:
+            newer = newer_chart(folder)
+            before, after = objects(stored)[key], objects({**stored, "image": {"tag": "v2"}}, newer)[key]
+        self.assertEqual(before["spec"], after["spec"])
+
+    def test_changed_items_roll_the_pods_that_serve_them(self):
+        def items(name):
+            return {"services": {"backend": {"data": {"items": [{"id": 1, "name": name}]}}}}
+
+        before, after = pods(objects(items("Ada"))), pods(objects(items("Grace")))
+        self.assertNotEqual(before["practice-backend"], after["practice-backend"])
+        self.assertEqual(before["practice-frontend"], after["practice-frontend"])
 
     def test_changed_settings_roll_the_pods_that_read_them(self):
         before = pods(objects(CONFIG_MAP))

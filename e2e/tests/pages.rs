@@ -121,6 +121,36 @@ fn lab_19_canary() {
     lab("19-canary.md");
 }
 
+#[test]
+fn lab_20_shop() {
+    lab("20-shop.md");
+}
+
+#[test]
+fn lab_21_two_services() {
+    lab("21-two-services.md");
+}
+
+#[test]
+fn lab_22_hello() {
+    lab("22-hello.md");
+}
+
+#[test]
+fn lab_23_jobs() {
+    lab("23-jobs.md");
+}
+
+#[test]
+fn lab_24_voting() {
+    lab("24-voting.md");
+}
+
+#[test]
+fn lab_25_settings_and_secrets() {
+    lab("25-settings-and-secrets.md");
+}
+
 /// The release that `make up` installs into the namespace that a new user is in; it goes with the test, whatever its end.
 struct Installed {
     user: Shell,

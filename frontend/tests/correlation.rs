@@ -15,6 +15,7 @@ use frontend::upstream::Resilience;
 use running::{BRIEF, WIDE, start};
 use scripted::{PATIENT, PLAIN, Scripted, gateway_to, gateway_with};
 use serde_json::Value;
+use service::environment::Environment;
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 use wire::{Reply, Wire, until};
@@ -99,13 +100,7 @@ async fn noted(headers: &str) -> (String, Reply) {
 #[tokio::test]
 async fn both_hops_log_a_request_under_its_id_and_trace() {
     LazyLock::force(&LOG);
-    let config = backend::Config {
-        burn_slots: 1,
-        burn_default: Duration::from_millis(1),
-        burn_max: Duration::from_millis(1),
-        delay_max: Duration::ZERO,
-        health_behind_burn: false,
-    };
+    let config = backend::Config::read(&mut Environment::new(&|_| None));
     let upstream = start::<Backend>(config, BRIEF, WIDE);
     let gateway = gateway_to(upstream.address, PATIENT);
     let mut client = Wire::connect(gateway.address).await.unwrap();
