@@ -8,7 +8,6 @@ mod wire;
 
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Duration;
 
 use backend::Backend;
 use frontend::upstream::Resilience;
