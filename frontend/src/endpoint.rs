@@ -110,14 +110,13 @@ impl Endpoints {
 /// Chooses one of `endpoints` for a try, but none of those `tried`; `None` if there is no other.
 #[must_use]
 pub fn choose(endpoints: &[Arc<Endpoint>], tried: &[SocketAddr], random: u64, epoch: Instant) -> Option<Try> {
+    // A Service with a cluster IP: nothing to choose from.
+    if let [only] = endpoints {
+        return (!tried.contains(&only.address)).then(|| Try::at(only, epoch));
+    }
     let now = epoch.elapsed();
-    let rotation: Vec<usize> = match endpoints {
-        [_] => vec![0],
-        several => {
-            let failing: Vec<Option<Duration>> = several.iter().map(|endpoint| endpoint.failing_since(now)).collect();
-            balance::in_rotation(&failing)
-        }
-    };
+    let failing: Vec<Option<Duration>> = endpoints.iter().map(|endpoint| endpoint.failing_since(now)).collect();
+    let rotation = balance::in_rotation(&failing);
     let untried: Vec<&Arc<Endpoint>> =
         rotation.iter().map(|index| &endpoints[*index]).filter(|endpoint| !tried.contains(&endpoint.address)).collect();
     let in_flight: Vec<u32> = untried.iter().map(|endpoint| endpoint.in_flight.load(Ordering::Relaxed)).collect();

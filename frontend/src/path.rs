@@ -3,6 +3,8 @@
 //! The upstream must read a path as the gateway does, or `/proxy/../admin` leaves the prefix there. So a path that two
 //! programs could read differently is refused, not repaired.
 
+use std::borrow::Cow;
+
 use hyper::StatusCode;
 use service::problem::Problem;
 
@@ -19,7 +21,7 @@ pub fn check(rest: &str) -> Result<(), Problem> {
         if decoded.is_empty() && !last {
             return Err(bad("an empty segment"));
         }
-        if decoded == b"." || decoded == b".." {
+        if matches!(&*decoded, b"." | b"..") {
             return Err(bad("a dot segment"));
         }
         if decoded.iter().any(|b| matches!(b, b'/' | b'\\' | 0)) {
@@ -29,7 +31,10 @@ pub fn check(rest: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-fn decode(segment: &str) -> Option<Vec<u8>> {
+fn decode(segment: &str) -> Option<Cow<'_, [u8]>> {
+    if !segment.contains('%') {
+        return Some(Cow::Borrowed(segment.as_bytes()));
+    }
     let mut bytes = segment.bytes();
     let mut decoded = Vec::with_capacity(segment.len());
     while let Some(byte) = bytes.next() {
@@ -38,7 +43,7 @@ fn decode(segment: &str) -> Option<Vec<u8>> {
             byte => byte,
         });
     }
-    Some(decoded)
+    Some(Cow::Owned(decoded))
 }
 
 fn hex(digit: u8) -> Option<u8> {

@@ -183,7 +183,7 @@ pub fn rewrite(
     context: &Context,
 ) -> Result<(), Problem> {
     path::check(head.uri.path().strip_prefix('/').unwrap_or_default())?;
-    head.uri = target(&route.target(head.uri.path()), head.uri.query())?;
+    head.uri = origin_form(route.target(head.uri.path(), head.uri.query()))?;
     head.version = Version::HTTP_11;
     headers::to_upstream(&mut head.headers, authority, via, context);
     for (name, value) in &route.request_headers {
@@ -241,13 +241,9 @@ fn seconds(time: Duration) -> HeaderValue {
     HeaderValue::from(time.as_millis().div_ceil(1000) as u64)
 }
 
-/// The target at the upstream, in origin form.
-fn target(path: &str, query: Option<&str>) -> Result<Uri, Problem> {
-    let text = match query {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_owned(),
-    };
-    PathAndQuery::try_from(text)
+/// `target`, a path and perhaps a query, as the target of a request.
+fn origin_form(target: String) -> Result<Uri, Problem> {
+    PathAndQuery::try_from(target)
         .map(Uri::from)
         .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the request target cannot be forwarded"))
 }

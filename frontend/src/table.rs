@@ -467,16 +467,20 @@ impl Route {
     /// Its label in metrics: its path, with `{*rest}` for what may follow.
     #[must_use]
     pub fn label(&self) -> Label {
-        if self.exact { self.path.clone().into() } else { format!("{}/{{*rest}}", self.path).into() }
+        // Made for every request, so without the machinery of format!.
+        if self.exact { self.path.clone().into() } else { [&self.path, "/{*rest}"].concat().into() }
     }
 
-    /// The path at the upstream of a request for `path`, which this route takes.
+    /// The target at the upstream of a request for `path`, which this route takes, and `query`.
     #[must_use]
-    pub fn target(&self, path: &str) -> String {
+    pub fn target(&self, path: &str, query: Option<&str>) -> String {
         let rest = &path[self.path.len().min(path.len())..];
         let start = self.rewrite.as_deref().unwrap_or(&self.path);
-        let whole = format!("{start}{rest}");
-        if whole.is_empty() { "/".into() } else { whole }
+        let start = if start.is_empty() && rest.is_empty() { "/" } else { start };
+        match query {
+            Some(query) => [start, rest, "?", query].concat(),
+            None => [start, rest].concat(),
+        }
     }
 
     /// The upstream of a request with `headers`; every value of `random` is as likely as any other.
@@ -972,7 +976,7 @@ mod tests {
 
     fn found(table: &Table, method: &str, host: &str, path: &str) -> String {
         match table.find(&Method::from_bytes(method.as_bytes()).unwrap(), host, path) {
-            Match::Route(_, route) => format!("{} {}", route.shares[0].upstream, route.target(path)),
+            Match::Route(_, route) => format!("{} {}", route.shares[0].upstream, route.target(path, None)),
             Match::OtherMethods(methods) => methods.iter().map(Method::as_str).collect::<Vec<_>>().join(","),
             Match::None => "none".into(),
         }
@@ -1218,7 +1222,7 @@ mod tests {
                 prop_assert!(path.starts_with(&route.path));
                 let rest = &path[route.path.len()..];
                 prop_assert!(rest.is_empty() || rest.starts_with('/'));
-                let target = route.target(&path);
+                let target = route.target(&path, None);
                 prop_assert!(target.starts_with('/') && target.ends_with(rest), "{target}");
             }
         }

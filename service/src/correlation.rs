@@ -118,14 +118,27 @@ fn is_tracestate(headers: &HeaderMap) -> bool {
 }
 
 fn new_request_id() -> HeaderValue {
-    let text = format!("{:016x}{:016x}", random(), random());
-    HeaderValue::try_from(text).expect("hexadecimal digits")
+    let mut text = [0; 32];
+    write_hex(&mut text[..16], random());
+    write_hex(&mut text[16..], random());
+    HeaderValue::from_bytes(&text).expect("hexadecimal digits")
 }
 
 /// Flags 00: nothing here records the trace. Ids must not be zero.
 fn new_traceparent() -> HeaderValue {
-    let text = format!("00-{:016x}{:016x}-{:016x}-00", random(), random().max(1), random().max(1));
-    HeaderValue::try_from(text).expect("hexadecimal digits and dashes")
+    let mut text = *b"00-................................-................-00";
+    write_hex(&mut text[3..19], random());
+    write_hex(&mut text[19..35], random().max(1));
+    write_hex(&mut text[36..52], random().max(1));
+    HeaderValue::from_bytes(&text).expect("hexadecimal digits and dashes")
+}
+
+/// Fills `text` with the last digits of `number`. Every request without ids needs 80, so without the machinery of `format!`.
+fn write_hex(text: &mut [u8], mut number: u64) {
+    for digit in text.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(number & 15) as usize];
+        number >>= 4;
+    }
 }
 
 /// A number that is unique to this process and cannot be guessed: a counter under `SipHash` with keys from the operating
@@ -195,6 +208,15 @@ mod tests {
         ];
         for (text, valid) in cases {
             assert_eq!(is_traceparent(text.as_bytes()), valid, "{text}");
+        }
+    }
+
+    #[test]
+    fn hexadecimal_digits_are_those_of_format() {
+        for number in [0, 1, 0x0123_4567_89ab_cdef, u64::MAX] {
+            let mut text = [0; 16];
+            write_hex(&mut text, number);
+            assert_eq!(text, format!("{number:016x}").as_bytes());
         }
     }
 
