@@ -27,7 +27,7 @@ fn backends(ns: &Namespace) -> Vec<(String, u64)> {
 }
 
 fn unix_ms(ns: &Namespace, time: &str) -> u64 {
-    ns.stdout(&format!("date -d '{time}' +%s%3N")).parse().expect("milliseconds")
+    ns.stdout(&format!("date -d '{time}' +%s%3N")).trim().parse().expect("milliseconds")
 }
 
 /// When the pod answered first and last, in milliseconds since 1970, a tenth of a second more or less.
@@ -116,8 +116,7 @@ fn a_route_table_changes_without_a_restart_and_one_with_a_mistake_is_refused() {
     );
     eventually("both gateways have refused it", || {
         let logs = ns.stdout("kubectl logs -l app.kubernetes.io/component=frontend --tail=-1 --prefix");
-        let refusals =
-            logs.lines().filter(|line| line.contains("routes[0]: there is no upstream \\\\\\\"nobody\\\\\\\"")).count();
+        let refusals = logs.lines().filter(|line| line.contains("routes[0]: there is no upstream")).count();
         if refusals >= 2 { Ok(()) } else { Err(format!("{refusals} have:\n{logs}")) }
     });
     ns.run(&format!("client get -q {url}/things"));

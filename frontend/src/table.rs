@@ -536,8 +536,9 @@ impl Document {
                 route.shares.iter().map(|share| &share.upstream).chain(route.pins.iter().map(|pin| &pin.upstream))
             {
                 if !upstreams.contains_key(name) {
-                    let names: Vec<&str> = upstreams.keys().map(String::as_str).collect();
-                    mistakes.add(&place, format!("there is no upstream {name:?}, and there are: {}", names.join(", ")));
+                    let known: Vec<&str> = upstreams.keys().map(String::as_str).collect();
+                    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                    mistakes.add(&place, format!("there is no upstream {name:?}, and there are: {known}"));
                 }
             }
             if let Some(other) = routes.iter().position(|other| other.is_ambiguous_with(&route)) {
