@@ -669,6 +669,8 @@ impl RouteEntry {
                 }
                 headers.push(header);
             }
+            // In the order of their names as they are sent, not as they were written: what says the same is the same.
+            headers.sort_by(|(one, _), (other, _)| one.as_str().cmp(other.as_str()));
             headers
         };
         let request_headers = headers("requestHeaders", self.request_headers);
@@ -1159,7 +1161,7 @@ mod tests {
             "path": "/", "hosts": ["a.example", "b.example"],
             "split": [{"upstream": "users", "weight": 9}, {"upstream": "orders", "weight": 0}],
             "pins": [{"header": "x-canary", "value": "a b", "upstream": "orders"}],
-            "requestHeaders": {"x-a": "1"}, "responseHeaders": {"x-b": "2"},
+            "requestHeaders": {"x-a": "1", "X-B": "2"}, "responseHeaders": {"x-b": "2"},
             "rateLimit": {"requests": 10, "periodSeconds": 1.5, "byHeader": "x-api-key"},
             "cors": {"origins": ["https://a.example:8443"], "methods": ["PUT"], "headers": ["x-a"], "exposeHeaders": ["x-b"],
                      "credentials": true, "maxAgeSeconds": 60},
