@@ -165,6 +165,11 @@ services.{{ $name }}.data.items: two items have the same id, and a path leads to
 {{ $knob }}.{{ $upstream }}.timeoutSeconds: a request of {{ $knobs.timeoutSeconds }} s outlasts lifecycle.longestRequestSeconds {{ $longest }}, and a rollout would cut it off. Lower the one or raise the other.
 {{- end -}}
 {{- end -}}
+{{- range .service.routeTable.routes -}}
+{{- if and .timeoutSeconds (gt (float64 .timeoutSeconds) $longest) }}
+{{ $knob }}.routeTable.routes: {{ .path }}: a request of {{ .timeoutSeconds }} s (timeoutSeconds) outlasts lifecycle.longestRequestSeconds {{ $longest }}, and a rollout would cut it off. Lower the one or raise the other.
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "practice.brokenProbes" -}}

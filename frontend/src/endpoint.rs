@@ -48,8 +48,6 @@ pub struct Connecting {
     pub idle: Duration,
     /// Age after which a connection is not used again.
     pub max_age: Option<Duration>,
-    /// How long an endpoint may be silent: before its reply's head, and between parts of the body.
-    pub patience: Duration,
     /// When an endpoint leaves the rotation.
     pub breaker: Option<breaker::Terms>,
     /// Counts the connections.
@@ -255,7 +253,8 @@ impl Try {
         self.endpoint.pool.put(connection, Instant::now());
     }
 
-    /// Sends `request`, whose body is `body`; connects, where that is needed, until `connect_until`.
+    /// Sends `request`, whose body is `body`; connects, where that is needed, until `connect_until`. The endpoint may be silent
+    /// for as long as `patience`: before its reply's head, and between parts of the body.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -264,8 +263,8 @@ impl Try {
         request: Request<Upload>,
         body: &RequestBody,
         connect_until: Instant,
+        patience: Duration,
     ) -> Result<Response<Download>, Refusal> {
-        let patience = self.endpoint.connecting.patience;
         match body.within(patience, self.endpoint.exchange(request, connect_until)).await {
             Ok(Ok((response, connection))) => {
                 self.tell(Outcome::Success);
@@ -316,7 +315,6 @@ mod tests {
         Endpoints::new(Connecting {
             idle: Duration::from_secs(30),
             max_age: None,
-            patience: Duration::from_secs(1),
             breaker: Some(TERMS),
             connections: Counter::default(),
             failures: Failures::of("test", &Family::default()),

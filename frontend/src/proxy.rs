@@ -113,7 +113,7 @@ impl Proxy {
             head.headers.insert(auth::CLIENT, client);
         }
         let body = RequestBody::new(body, route.most_request_bytes);
-        let mut response = match upstream.send(head, &body).await {
+        let mut response = match upstream.send(head, &body, route.persistence.over(upstream.persistence())).await {
             Ok(response) => received(response, route, upstream.name())?,
             Err(_) if body.is_too_long() => return Err(too_long(route.most_request_bytes)),
             Err(failure) => {
@@ -163,7 +163,8 @@ impl Proxy {
             let (mut head, ()) = Request::new(()).into_parts();
             head.uri = Uri::from_static("/ready");
             head.headers.insert(HOST, upstream.authority().clone());
-            if !upstream.send(head, &body).await.is_ok_and(|reply| reply.status() == StatusCode::OK) {
+            let reply = upstream.send(head, &body, upstream.persistence()).await;
+            if !reply.is_ok_and(|reply| reply.status() == StatusCode::OK) {
                 return false;
             }
         }

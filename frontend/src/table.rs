@@ -20,7 +20,7 @@ use crate::backoff::MOST_RETRIES;
 use crate::cors::Cors;
 use crate::credentials::Reading;
 use crate::token::{Algorithm, Key, Rules};
-use crate::upstream::{Origin, Resilience, Timeouts};
+use crate::upstream::{Origin, Persistence, Resilience, Timeouts};
 use crate::{breaker, budget, path, rate_limit, sunset};
 
 /// The longest document that is read.
@@ -81,6 +81,8 @@ pub struct Route {
     pub pins: Vec<Pin>,
     /// Who may use it; anyone if none.
     pub auth: Option<Guard>,
+    /// How long and how often a request is tried.
+    pub persistence: Overrides,
     /// How many requests a client may make; any number if none.
     pub rate_limit: Option<RateLimitTerms>,
     /// What pages of other origins may do; nothing if none.
@@ -95,6 +97,29 @@ pub struct Route {
     pub request_headers: Vec<(HeaderName, HeaderValue)>,
     /// Set in replies to the client.
     pub response_headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What of an upstream's [`Persistence`] is different for the requests of a route.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// For one try.
+    pub attempt: Option<Duration>,
+    /// For all tries.
+    pub overall: Option<Duration>,
+    /// Tries after the first.
+    pub retries: Option<u32>,
+}
+
+impl Overrides {
+    /// These over the `usual` ones.
+    #[must_use]
+    pub fn over(self, usual: Persistence) -> Persistence {
+        Persistence {
+            attempt: self.attempt.unwrap_or(usual.attempt),
+            overall: self.overall.unwrap_or(usual.overall),
+            retries: self.retries.unwrap_or(usual.retries),
+        }
+    }
 }
 
 /// How many requests a client may make.
@@ -208,6 +233,9 @@ struct RouteEntry {
     split: Vec<Share>,
     #[serde(default)]
     pins: Vec<PinEntry>,
+    try_timeout_seconds: Option<f64>,
+    timeout_seconds: Option<f64>,
+    retries: Option<u32>,
     auth: Option<AuthEntry>,
     rate_limit: Option<RateLimitEntry>,
     cors: Option<CorsEntry>,
@@ -324,6 +352,7 @@ impl Table {
             rewrite: Some("/api".into()),
             shares: vec![Share { upstream: name.into(), weight: 1 }],
             pins: Vec::new(),
+            persistence: Overrides::default(),
             auth: None,
             rate_limit: None,
             cors: None,
@@ -408,6 +437,15 @@ impl Route {
         });
         if let Some(rewrite) = &self.rewrite {
             document["rewrite"] = whole(rewrite).into();
+        }
+        let Overrides { attempt, overall, retries } = self.persistence;
+        for (key, time) in [("tryTimeoutSeconds", attempt), ("timeoutSeconds", overall)] {
+            if let Some(time) = time {
+                document[key] = time.as_secs_f64().into();
+            }
+        }
+        if let Some(retries) = retries {
+            document["retries"] = retries.into();
         }
         for (key, most) in [("maxRequestBytes", self.most_request_bytes), ("maxReplyBytes", self.most_reply_bytes)] {
             if most < u64::MAX {
@@ -501,6 +539,11 @@ impl Route {
         &self.shares[0].upstream
     }
 
+    fn leads_to(&self, upstream: &str) -> bool {
+        let shares = self.shares.iter().map(|share| &share.upstream);
+        shares.chain(self.pins.iter().map(|pin| &pin.upstream)).any(|name| name == upstream)
+    }
+
     fn takes_host(&self, host: &str) -> bool {
         self.hosts.is_empty() || self.hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
     }
@@ -532,6 +575,20 @@ impl Document {
         for (index, entry) in self.routes.into_iter().enumerate() {
             let place = format!("routes[{index}]");
             let route = entry.check(&place, secrets, mistakes);
+            // What an upstream has by itself was checked there.
+            let own = route.persistence != Overrides::default();
+            for (name, target) in upstreams.iter().filter(|(name, _)| own && route.leads_to(name)) {
+                let Persistence { attempt, overall, .. } =
+                    route.persistence.over(Persistence::of(&target.timeouts, &target.resilience));
+                if attempt > overall {
+                    let (attempt, overall) = (attempt.as_secs_f64(), overall.as_secs_f64());
+                    let text = format!(
+                        "for the upstream {name} tryTimeoutSeconds {attempt} is above timeoutSeconds {overall}: lower the one or \
+                         raise the other"
+                    );
+                    mistakes.add(&place, text);
+                }
+            }
             for name in
                 route.shares.iter().map(|share| &share.upstream).chain(route.pins.iter().map(|pin| &pin.upstream))
             {
@@ -566,12 +623,7 @@ impl UpstreamEntry {
     fn check(self, place: &str, defaults: Defaults, mistakes: &mut Mistakes) -> Option<Target> {
         let Defaults { timeouts, resilience } = defaults;
         let mut seconds = |key: &str, given: Option<f64>, default: Duration, least: f64| {
-            let Some(given) = given else { return default };
-            if !(least..=MOST_SECONDS).contains(&given) {
-                mistakes.add(place, format!("{key} is {given}, and {least} to {MOST_SECONDS} is accepted"));
-                return default;
-            }
-            Duration::from_secs_f64(given)
+            mistakes.seconds(place, key, given, least).unwrap_or(default)
         };
         let connect = seconds("connectTimeoutSeconds", self.connect_timeout_seconds, timeouts.connect, 0.001);
         let attempt = seconds("tryTimeoutSeconds", self.try_timeout_seconds, timeouts.attempt, 0.001);
@@ -656,6 +708,14 @@ impl RouteEntry {
                 pins.push(Pin { header, value, upstream: pin.upstream });
             }
         }
+        if let Some(retries) = self.retries.filter(|retries| *retries > MOST_RETRIES) {
+            mistakes.add(place, format!("retries is {retries}, and 0 to {MOST_RETRIES} is accepted"));
+        }
+        let persistence = Overrides {
+            attempt: mistakes.seconds(place, "tryTimeoutSeconds", self.try_timeout_seconds, 0.001),
+            overall: mistakes.seconds(place, "timeoutSeconds", self.timeout_seconds, 0.001),
+            retries: self.retries,
+        };
         let rate_limit = self.rate_limit.map(|entry| entry.check(place, self.auth.is_some(), mistakes));
         let auth = self.auth.and_then(|entry| entry.check(place, secrets, mistakes));
         let fallback = self.fallback.and_then(|entry| entry.check(place, mistakes));
@@ -686,6 +746,7 @@ impl RouteEntry {
             rewrite,
             shares,
             pins,
+            persistence,
             auth,
             rate_limit,
             cors,
@@ -860,6 +921,16 @@ impl Mistakes {
     /// What was made of the secret called `name`, or a mistake.
     fn of_secret<T>(&mut self, place: &str, key: &str, name: &str, made: Result<T, String>) -> Option<T> {
         made.map_err(|mistake| self.add(place, format!("{key} {name:?}: {mistake}"))).ok()
+    }
+
+    /// A time that was given, if it is neither shorter than `least` nor too long.
+    fn seconds(&mut self, place: &str, key: &str, given: Option<f64>, least: f64) -> Option<Duration> {
+        let given = given?;
+        if (least..=MOST_SECONDS).contains(&given) {
+            return Some(Duration::from_secs_f64(given));
+        }
+        self.add(place, format!("{key} is {given}, and {least} to {MOST_SECONDS} is accepted"));
+        None
     }
 
     fn count(&mut self, place: &str, count: usize, most: usize) {
@@ -1156,6 +1227,30 @@ mod tests {
     }
 
     #[test]
+    fn a_route_may_have_more_or_less_patience_than_its_upstream() {
+        let routed = |overrides: Value| {
+            let mut route = json!({"path": "/a", "upstream": "users"});
+            route.as_object_mut().unwrap().extend(overrides.as_object().unwrap().clone());
+            parsed(&with_routes(&json!([route])))
+        };
+        let usual = Persistence::of(&defaults().timeouts, &defaults().resilience);
+        let over = |overrides| routed(overrides).unwrap().routes[0].persistence.over(usual);
+        assert_eq!(over(json!({})), usual);
+        assert_eq!(over(json!({"retries": 0})), Persistence { retries: 0, ..usual });
+        let (attempt, overall) = (Duration::from_millis(500), Duration::from_millis(2500));
+        let less = over(json!({"tryTimeoutSeconds": 0.5, "timeoutSeconds": 2.5}));
+        assert_eq!(less, Persistence { attempt, overall, ..usual });
+        for (overrides, mistake) in [
+            (json!({"retries": 4}), "retries is 4, and 0 to 3 is accepted"),
+            (json!({"timeoutSeconds": 0}), "timeoutSeconds is 0, and 0.001 to 3600 is accepted"),
+            (json!({"timeoutSeconds": 2}), "for the upstream users tryTimeoutSeconds 4 is above timeoutSeconds 2"),
+        ] {
+            let refused = routed(overrides).unwrap_err().0;
+            assert!(refused.len() == 1 && refused[0].contains(mistake), "{refused:?}");
+        }
+    }
+
+    #[test]
     fn its_document_is_the_table_again() {
         let split = json!([{
             "path": "/", "hosts": ["a.example", "b.example"],
@@ -1165,7 +1260,7 @@ mod tests {
             "rateLimit": {"requests": 10, "periodSeconds": 1.5, "byHeader": "x-api-key"},
             "cors": {"origins": ["https://a.example:8443"], "methods": ["PUT"], "headers": ["x-a"], "exposeHeaders": ["x-b"],
                      "credentials": true, "maxAgeSeconds": 60},
-            "maxRequestBytes": 1000, "maxReplyBytes": 0,
+            "maxRequestBytes": 1000, "maxReplyBytes": 0, "timeoutSeconds": 2.5, "tryTimeoutSeconds": 0.5, "retries": 1,
             "fallback": {"status": 200, "contentType": "application/json", "body": "{\"orders\":[]}"},
         }]);
         let never = json!({

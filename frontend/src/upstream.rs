@@ -71,6 +71,25 @@ impl Default for Resilience {
     }
 }
 
+/// How long and how often one request is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Persistence {
+    /// For one try, until the reply's head; also between parts of its body.
+    pub attempt: Duration,
+    /// For all tries.
+    pub overall: Duration,
+    /// Tries after the first, at most [`MOST_RETRIES`].
+    pub retries: u32,
+}
+
+impl Persistence {
+    /// That of an upstream with these settings.
+    #[must_use]
+    pub fn of(timeouts: &Timeouts, resilience: &Resilience) -> Self {
+        Self { attempt: timeouts.attempt, overall: timeouts.overall, retries: resilience.retries }
+    }
+}
+
 /// An upstream.
 pub struct Upstream {
     origin: Origin,
@@ -188,7 +207,6 @@ impl Upstream {
             endpoints: Endpoints::new(Connecting {
                 idle: timeouts.idle,
                 max_age: timeouts.max_age,
-                patience: timeouts.attempt,
                 breaker: resilience.breaker,
                 connections: metrics.connections.get_or_create(&upstream).clone(),
                 failures: failures.clone(),
@@ -218,16 +236,27 @@ impl Upstream {
         &self.authority
     }
 
-    /// Has the request of `head`, whose target is in origin form, answered within the timeouts; tries again where that is
-    /// safe and may help.
+    /// How long and how often a request is tried where its route says nothing else.
+    #[must_use]
+    pub fn persistence(&self) -> Persistence {
+        Persistence::of(&self.timeouts, &self.resilience)
+    }
+
+    /// Has the request of `head`, whose target is in origin form, answered within the times of `persistence`; tries again
+    /// where that is safe and may help.
     ///
     /// # Errors
     /// Why there is no reply: of several tries, what became of the last.
-    pub async fn send(&self, head: Parts, body: &Arc<RequestBody>) -> Result<Response<Download>, Failure> {
+    pub async fn send(
+        &self,
+        head: Parts,
+        body: &Arc<RequestBody>,
+        persistence: Persistence,
+    ) -> Result<Response<Download>, Failure> {
         let outcome = match self.admit() {
             Err(failure) => Err(failure),
             Ok(mut admitted) => {
-                let overall = body.within(self.timeouts.overall, self.tries(head, body)).await;
+                let overall = body.within(persistence.overall, self.tries(head, body, persistence)).await;
                 let outcome = overall.unwrap_or_else(|late| Err(late.into()));
                 admitted.outcome = match &outcome {
                     Ok(_) => Outcome::Success,
@@ -252,17 +281,22 @@ impl Upstream {
         }
     }
 
-    async fn tries(&self, head: Parts, body: &Arc<RequestBody>) -> Result<Response<Download>, Failure> {
+    async fn tries(
+        &self,
+        head: Parts,
+        body: &Arc<RequestBody>,
+        persistence: Persistence,
+    ) -> Result<Response<Download>, Failure> {
         self.budget().request(self.epoch.elapsed());
         let mut tried = Vec::new();
         let mut retry = 0;
         loop {
             let request = Request::from_parts(head.clone(), body.upload());
-            let failure = match self.attempt(request, body, &mut tried).await {
+            let failure = match self.attempt(request, body, &mut tried, persistence.attempt).await {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
-            if retry == self.resilience.retries || !is_safe(&failure, &head, body) || !self.may_retry() {
+            if retry == persistence.retries || !is_safe(&failure, &head, body) || !self.may_retry() {
                 return Err(failure);
             }
             self.log_retry(&failure, &head);
@@ -306,6 +340,7 @@ impl Upstream {
         mut request: Request<Upload>,
         body: &RequestBody,
         tried: &mut Vec<SocketAddr>,
+        patience: Duration,
     ) -> Result<Response<Download>, Failure> {
         let connect_until = Instant::now() + self.timeouts.connect;
         let resolved = tokio::time::timeout_at(connect_until, self.resolver.addresses()).await;
@@ -320,7 +355,7 @@ impl Upstream {
             };
             tried.push(this.address());
             asked += 1;
-            match this.send(request, body, connect_until).await {
+            match this.send(request, body, connect_until, patience).await {
                 Ok(response) => return Ok(response),
                 Err(Refusal::Sent(failure)) => return Err(failure),
                 Err(Refusal::Unsent(failure, _)) if asked >= endpoints.len().min(MOST_ENDPOINTS_OF_A_TRY) => {

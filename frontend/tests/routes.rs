@@ -10,7 +10,7 @@ mod wire;
 use std::sync::Arc;
 
 use routed::{Routed, named, table};
-use scripted::Scripted;
+use scripted::{PATIENT, Scripted};
 use serde_json::json;
 use tokio::sync::Notify;
 use wire::{Wire, until};
@@ -248,4 +248,19 @@ async fn an_old_version_of_an_api_says_when_it_ends_and_what_comes_after_it() {
     for name in ["deprecation", "sunset", "link"] {
         assert_eq!(reply.header(name), None, "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_route_can_give_up_sooner_than_its_upstream_would() {
+    let stalled = Scripted::start(|_, mut upstream| async move {
+        let _ = upstream.head().await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let quick = json!([{
+        "path": "/quick", "upstream": "stalled", "tryTimeoutSeconds": 0.1, "timeoutSeconds": 10, "retries": 0
+    }]);
+    let routed = Routed::start("quick", &table(&[("stalled", &stalled)], &quick));
+    let asked = tokio::time::timeout(PATIENT.attempt / 2, routed.get("/quick")).await;
+    assert_eq!(asked.expect("it is tried for a tenth of a second, once").status, 504);
 }
