@@ -1,0 +1,337 @@
+//! What tables say of requests, and what is refused as one.
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::credentials::Credentials;
+
+fn defaults() -> Defaults {
+    Defaults {
+        timeouts: Timeouts {
+            connect: Duration::from_secs(1),
+            attempt: Duration::from_secs(4),
+            overall: Duration::from_secs(5),
+            idle: Duration::from_secs(30),
+            max_age: Some(Duration::from_secs(30)),
+        },
+        resilience: Resilience::default(),
+    }
+}
+
+fn parsed(document: &Value) -> Result<Table, Refused> {
+    table(document.to_string().as_bytes())
+}
+
+/// Of a gateway without secrets.
+fn table(text: &[u8]) -> Result<Table, Refused> {
+    Table::parse(text, defaults(), &mut Credentials::default().reading())
+}
+
+fn with_routes(routes: &Value) -> Value {
+    json!({
+        "upstreams": {"users": {"url": "http://users"}, "orders": {"url": "http://orders:8000"}},
+        "routes": routes,
+    })
+}
+
+fn shop() -> Table {
+    let to = |upstream: &str, mut route: Value| {
+        route["upstream"] = upstream.into();
+        route
+    };
+    parsed(&with_routes(&json!([
+        to("users", json!({"path": "/"})),
+        to("users", json!({"path": "/users/", "rewrite": "/api/users"})),
+        to("orders", json!({"path": "/orders", "methods": ["GET", "POST"]})),
+        to("orders", json!({"path": "/orders/new", "exact": true, "methods": ["POST"], "rewrite": "/create"})),
+        to("orders", json!({"path": "/orders", "hosts": ["Admin.Example"], "rewrite": "/"})),
+    ])))
+    .unwrap()
+}
+
+fn found(table: &Table, method: &str, host: &str, path: &str) -> String {
+    match table.find(&Method::from_bytes(method.as_bytes()).unwrap(), host, path) {
+        Match::Route(_, route) => format!("{} {}", route.shares[0].upstream, route.target(path, None)),
+        Match::OtherMethods(methods) => methods.iter().map(Method::as_str).collect::<Vec<_>>().join(","),
+        Match::None => "none".into(),
+    }
+}
+
+#[test]
+fn the_most_specific_route_wins() {
+    let table = shop();
+    for (request, expected) in [
+        ("GET shop.example /", "users /"),
+        ("GET shop.example /other/x", "users /other/x"),
+        ("GET shop.example /users", "users /api/users"),
+        ("GET shop.example /users/7", "users /api/users/7"),
+        ("GET shop.example /users/", "users /api/users/"),
+        ("GET shop.example /usersx", "users /usersx"),
+        ("GET shop.example /orders/7", "orders /orders/7"),
+        ("POST shop.example /orders/new", "orders /create"),
+        ("GET shop.example /orders/new", "orders /orders/new"),
+        ("POST shop.example /orders/new/x", "orders /orders/new/x"),
+        ("BREW admin.example /orders/7", "orders /7"),
+        ("GET ADMIN.example:8080 /orders", "orders /"),
+        ("GET admin.example.evil /orders", "orders /orders"),
+    ] {
+        let parts: Vec<&str> = request.split(' ').collect();
+        assert_eq!(found(&table, parts[0], parts[1], parts[2]), expected, "{request}");
+    }
+}
+
+#[test]
+fn a_method_that_no_route_takes_is_told_from_a_path_that_none_does() {
+    let table = parsed(&with_routes(&json!([
+        {"path": "/orders", "methods": ["GET", "POST"], "upstream": "orders"},
+        {"path": "/only", "hosts": ["a.example"], "upstream": "users"},
+    ])))
+    .unwrap();
+    assert_eq!(found(&table, "DELETE", "x", "/orders/7"), "GET,POST");
+    assert_eq!(found(&table, "GET", "x", "/order"), "none");
+    assert_eq!(found(&table, "GET", "b.example", "/only"), "none");
+}
+
+#[test]
+fn a_header_that_differs_in_case_only_is_given_twice() {
+    let headers = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), json!("1"))).collect::<Map<_, _>>();
+    for key in ["requestHeaders", "responseHeaders"] {
+        let route = |names| with_routes(&json!([{"path": "/", "upstream": "users", key: headers(names)}]));
+        assert!(parsed(&route(&["x-a", "x-b"])).is_ok());
+        let refused = parsed(&route(&["X-A", "x-a"])).unwrap_err();
+        assert_eq!(refused.0, [format!("routes[0]: {key}: x-a is given twice")]);
+    }
+}
+
+#[test]
+fn mistakes_are_all_named_with_their_place_and_their_mend() {
+    let document = json!({
+        "upstreams": {
+            "users": {"url": "https://users", "retries": 4},
+            "orders": {"url": "http://orders", "tryTimeoutSeconds": 9, "idleSeconds": -1},
+        },
+        "routes": [
+            {"path": "shop", "upstream": "orders"},
+            {"path": "/a/../b", "upstream": "orders", "methods": ["get"], "hosts": ["a:80"]},
+            {"path": "/x", "upstream": "order"},
+            {"path": "/y"},
+            {"path": "/y", "split": [{"upstream": "orders", "weight": 0}]},
+            {"path": "/z", "upstream": "orders", "requestHeaders": {"Host": "x", "a b": "c"}},
+            {"path": "/zz", "upstream": "orders", "pins": [{"header": "x-auth-client", "value": "a", "upstream": "orders"}],
+             "rateLimit": {"requests": 1, "periodSeconds": 1, "byHeader": "x-auth-client"}},
+            {"path": "/c", "upstream": "orders", "cors": {"origins": ["*"], "credentials": true, "headers": [""]}},
+            {"path": "/d", "upstream": "orders", "cors": {"origins": ["shop.example", "https://a/b"], "maxAgeSeconds": -1}},
+            {"path": "/e", "upstream": "orders", "cors": {"origins": []}},
+            {"path": "/f", "upstream": "orders", "fallback": {"status": 100, "contentType": "\n", "body": ""}},
+            {"path": "/l", "upstream": "orders", "rateLimit": {"requests": 0, "periodSeconds": 0, "byHeader": ""}},
+            {"path": "/m", "upstream": "orders", "rateLimit": {"requests": 1, "periodSeconds": 1, "byClient": true, "byHeader": "x-a"}},
+            {"path": "/n", "upstream": "orders", "auth": {}},
+            {"path": "/o", "upstream": "orders", "auth": {"apiKey": {"secret": "a/../b", "header": "Host"}}},
+            {"path": "/p", "upstream": "orders", "auth": {"apiKey": {"secret": "keys", "header": "X_Auth_Client"}}},
+            {"path": "/q", "upstream": "orders",
+             "auth": {"jwt": {"secret": "keys", "algorithm": "RS256", "issuer": "", "audience": "", "leewaySeconds": 301}}},
+            {"path": "/r", "upstream": "orders", "responseHeaders": {"Deprecation": "true", "Sunset": "2027-01-01"}},
+        ],
+    });
+    let Refused(mistakes) = parsed(&document).unwrap_err();
+    for expected in [
+        "upstreams.users: retries is 4, and 0 to 3 is accepted",
+        "upstreams.users: url \"https://users\": accepted is http://HOST",
+        "upstreams.orders: tryTimeoutSeconds 9 is above timeoutSeconds 5",
+        "upstreams.orders: idleSeconds is -1, and 0.001 to 3600 is accepted",
+        "routes[0]: path \"shop\": accepted is a path such as /shop",
+        "routes[1]: path \"/a/../b\"",
+        "routes[1]: method \"get\": accepted is a name in upper case",
+        "routes[1]: host \"a:80\": accepted is a name without a port",
+        "routes[2]: there is no upstream \"order\", and there are: orders",
+        "routes[3]: accepted is either upstream or split",
+        "routes[4]: all weights of split are 0",
+        "routes[4]: takes requests that routes[3] takes",
+        "routes[5]: requestHeaders: Host is the gateway's own",
+        "routes[5]: requestHeaders: \"a b\" with \"c\" is no header",
+        "routes[6]: pins: x-auth-client is the gateway's own",
+        "routes[6]: rateLimit.byHeader: x-auth-client is the gateway's own: use byClient",
+        "routes[7]: cors.credentials: browsers refuse it with any origin",
+        "routes[7]: cors.headers: \"\" is no name of a header",
+        "routes[8]: cors.origins: \"shop.example\": accepted is https://HOST",
+        "routes[8]: cors.origins: \"https://a/b\"",
+        "routes[8]: cors.maxAgeSeconds is -1, and 0 to 86400 is accepted",
+        "routes[9]: cors.origins is empty",
+        "routes[10]: fallback.status is 100, and 200 to 599 is accepted",
+        "routes[10]: fallback.contentType: \"\\n\" is no content type",
+        "routes[11]: rateLimit.requests is 0, and 1 to 1000000 is accepted",
+        "routes[11]: rateLimit.periodSeconds is 0, and 0.1 to 3600 is accepted",
+        "routes[11]: rateLimit.byHeader: \"\" is no name of a header",
+        "routes[12]: rateLimit.byClient: nobody says who the client is: add auth",
+        "routes[12]: rateLimit: accepted is either byHeader or byClient",
+        "routes[13]: auth: accepted is either apiKey or jwt",
+        "routes[14]: auth.apiKey.header: Host is the gateway's own",
+        "routes[14]: auth.apiKey.secret \"a/../b\": accepted is a name",
+        "routes[15]: auth.apiKey.header: X_Auth_Client is the gateway's own",
+        "routes[15]: auth.apiKey.secret \"keys\": there is no directory of secrets: set CREDENTIALS_DIR",
+        "routes[16]: auth.jwt.issuer: accepted are 1 to 1024 bytes, or leave it out",
+        "routes[16]: auth.jwt.audience: accepted are 1 to 1024 bytes",
+        "routes[16]: auth.jwt.leewaySeconds is 301, and 0 to 300 is accepted",
+        "routes[16]: auth.jwt.secret \"keys\": there is no directory of secrets",
+        "routes[17]: responseHeaders: deprecation \"true\": accepted is @ and seconds since 1970",
+        "routes[17]: responseHeaders: sunset \"2027-01-01\": accepted is a date",
+    ] {
+        assert!(mistakes.iter().any(|mistake| mistake.starts_with(expected)), "{expected}\nnot in {mistakes:#?}");
+    }
+    assert_eq!(mistakes.len(), 40, "{mistakes:#?}");
+}
+
+#[test]
+fn what_is_no_table_at_all_is_named_by_its_path() {
+    for (text, expected) in [
+        ("", "EOF"),
+        ("{}", "missing field `upstreams`"),
+        (r#"{"upstreams": {}, "routes": [], "rutes": []}"#, "unknown field `rutes`"),
+        (r#"{"upstreams": {}, "routes": [{"path": "/", "upstrem": "x"}]}"#, "routes[0].upstrem: unknown field"),
+        (r#"{"upstreams": {"a": {"url": 7}}, "routes": []}"#, "upstreams.a.url: invalid type"),
+        (r#"{"upstreams": {}, "routes": []} x"#, "after the table"),
+        (
+            r#"{"upstreams": {}, "routes": [{"path": "/", "auth": {"jwt": {"secret": "x", "algorithm": "none"}}}]}"#,
+            "routes[0].auth.jwt.algorithm: unknown variant `none`, expected `HS256` or `RS256`",
+        ),
+        (
+            r#"{"upstreams": {}, "routes": [{"path": "/", "auth": {"basic": {}}}]}"#,
+            "routes[0].auth.basic: unknown field",
+        ),
+    ] {
+        let refused = table(text.as_bytes()).unwrap_err().to_string();
+        assert!(refused.contains(expected), "{text}: {refused}");
+    }
+    let long = " ".repeat(MOST_BYTES + 1);
+    assert!(table(long.as_bytes()).unwrap_err().to_string().contains("262144 are accepted"));
+    let many: Vec<Value> = (0..257).map(|i| json!({"path": format!("/{i}"), "upstream": "users"})).collect();
+    assert!(parsed(&with_routes(&json!(many))).unwrap_err().to_string().contains("256 are accepted"));
+}
+
+#[test]
+fn weights_share_the_requests_and_pins_leave_them_aside() {
+    let table = parsed(&with_routes(&json!([{
+        "path": "/",
+        "split": [{"upstream": "users", "weight": 9}, {"upstream": "orders", "weight": 1}],
+        "pins": [{"header": "x-canary", "value": "always", "upstream": "orders"}],
+    }])))
+    .unwrap();
+    let route = &table.routes[0];
+    let orders = (0..10_000_u32).filter(|i| route.upstream(&HeaderMap::new(), i * 429_496) == "orders").count();
+    assert!((990..=1010).contains(&orders), "{orders}");
+    let pinned = |value: &'static str| {
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("x-canary"), HeaderValue::from_static(value))]);
+        route.upstream(&headers, 0).to_owned()
+    };
+    assert_eq!((pinned("always").as_str(), pinned("never").as_str()), ("orders", "users"));
+}
+
+#[test]
+fn a_route_may_have_more_or_less_patience_than_its_upstream() {
+    let routed = |overrides: Value| {
+        let mut route = json!({"path": "/a", "upstream": "users"});
+        route.as_object_mut().unwrap().extend(overrides.as_object().unwrap().clone());
+        parsed(&with_routes(&json!([route])))
+    };
+    let usual = Persistence::of(&defaults().timeouts, &defaults().resilience);
+    let over = |overrides| routed(overrides).unwrap().routes[0].persistence.over(usual);
+    assert_eq!(over(json!({})), usual);
+    assert_eq!(over(json!({"retries": 0})), Persistence { retries: 0, ..usual });
+    let (attempt, overall) = (Duration::from_millis(500), Duration::from_millis(2500));
+    let less = over(json!({"tryTimeoutSeconds": 0.5, "timeoutSeconds": 2.5}));
+    assert_eq!(less, Persistence { attempt, overall, ..usual });
+    for (overrides, mistake) in [
+        (json!({"retries": 4}), "retries is 4, and 0 to 3 is accepted"),
+        (json!({"timeoutSeconds": 0}), "timeoutSeconds is 0, and 0.001 to 3600 is accepted"),
+        (json!({"timeoutSeconds": 2}), "for the upstream users tryTimeoutSeconds 4 is above timeoutSeconds 2"),
+    ] {
+        let refused = routed(overrides).unwrap_err().0;
+        assert!(refused.len() == 1 && refused[0].contains(mistake), "{refused:?}");
+    }
+}
+
+#[test]
+fn its_document_is_the_table_again() {
+    let split = json!([{
+        "path": "/", "hosts": ["a.example", "b.example"],
+        "split": [{"upstream": "users", "weight": 9}, {"upstream": "orders", "weight": 0}],
+        "pins": [{"header": "x-canary", "value": "a b", "upstream": "orders"}],
+        "requestHeaders": {"x-a": "1", "X-B": "2"}, "responseHeaders": {"x-b": "2"},
+        "rateLimit": {"requests": 10, "periodSeconds": 1.5, "byHeader": "x-api-key"},
+        "cors": {"origins": ["https://a.example:8443"], "methods": ["PUT"], "headers": ["x-a"], "exposeHeaders": ["x-b"],
+                 "credentials": true, "maxAgeSeconds": 60},
+        "maxRequestBytes": 1000, "maxReplyBytes": 0, "timeoutSeconds": 2.5, "tryTimeoutSeconds": 0.5, "retries": 1,
+        "fallback": {"status": 200, "contentType": "application/json", "body": "{\"orders\":[]}"},
+    }]);
+    let never = json!({
+        "upstreams": {"a": {"url": "http://[::1]:8000", "breakerFailures": 0, "maxAgeSeconds": 0, "retries": 0}},
+        "routes": [{"path": "/x/", "exact": true, "upstream": "a", "rewrite": "/"}],
+    });
+    for table in [shop(), parsed(&with_routes(&split)).unwrap(), parsed(&never).unwrap()] {
+        assert_eq!(parsed(&table.document()).unwrap(), table);
+    }
+}
+
+#[test]
+fn its_document_names_the_secrets_and_shows_nothing_of_them() {
+    let directory = std::env::temp_dir().join(format!("table-secrets-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("partners"), "shop:0123456789abcdef").unwrap();
+    std::fs::write(directory.join("shared"), "0123456789abcdef0123456789abcdef").unwrap();
+    let credentials = Credentials::in_directory(directory.clone());
+    let limit = json!({"requests": 10, "periodSeconds": 1.5, "byClient": true});
+    let document = with_routes(&json!([
+        {"path": "/a", "upstream": "users", "auth": {"apiKey": {"secret": "partners"}}, "rateLimit": limit},
+        {"path": "/b", "upstream": "users", "auth": {"apiKey": {"secret": "partners", "header": "X-Key"}}},
+        {"path": "/c", "upstream": "users", "auth": {"jwt": {"secret": "shared", "algorithm": "HS256"}}},
+        {"path": "/d", "upstream": "users",
+         "auth": {"jwt": {"secret": "shared", "algorithm": "HS256", "issuer": "a", "audience": "b", "leewaySeconds": 2.5}}},
+    ]));
+    let read = |document: &Value| {
+        Table::parse(document.to_string().as_bytes(), defaults(), &mut credentials.reading()).unwrap()
+    };
+    let table = read(&document);
+    let shown = table.document();
+    assert_eq!(read(&shown), table);
+    assert_eq!(shown["routes"][0]["auth"], json!({"apiKey": {"secret": "partners", "header": "x-api-key"}}));
+    assert_eq!(
+        shown["routes"][2]["auth"],
+        json!({"jwt": {"secret": "shared", "algorithm": "HS256", "leewaySeconds": 30.0}})
+    );
+    assert!(!format!("{shown} {table:?}").contains("0123456789abcdef"));
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn the_table_of_one_upstream() {
+    let origin = Origin::parse("http://backend:8000").unwrap();
+    let Defaults { timeouts, resilience } = defaults();
+    let table = Table::of_one(Target { origin, timeouts, resilience });
+    assert_eq!(found(&table, "GET", "x", "/proxy/items"), "backend /api/items");
+    assert_eq!(found(&table, "GET", "x", "/proxyitems"), "none");
+}
+
+proptest! {
+    /// Whatever the path: a route that takes it is for it, and its target keeps all that follows the route's own path.
+    #[test]
+    fn a_target_keeps_what_follows_the_prefix(path in "/[a-z/]{0,12}") {
+        let table = shop();
+        if let Match::Route(_, route) = table.find(&Method::GET, "x", &path) {
+            prop_assert!(path.starts_with(&route.path));
+            let rest = &path[route.path.len()..];
+            prop_assert!(rest.is_empty() || rest.starts_with('/'));
+            let target = route.target(&path, None);
+            prop_assert!(target.starts_with('/') && target.ends_with(rest), "{target}");
+        }
+    }
+
+    /// Whatever the bytes: an answer, and no table that sends a request to an upstream that is not there.
+    #[test]
+    fn any_text_is_a_table_or_refused(text in r#"[{}\[\]",:a-z0-9/ ]{0,80}"#) {
+        if let Ok(table) = table(text.as_bytes()) {
+            let known = |route: &Route| route.shares.iter().all(|share| table.upstreams.contains_key(&share.upstream));
+            prop_assert!(table.routes.iter().all(known));
+        }
+    }
+}
