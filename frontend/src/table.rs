@@ -271,9 +271,9 @@ impl Route {
         &self.shares[0].upstream
     }
 
-    fn leads_to(&self, upstream: &str) -> bool {
-        let shares = self.shares.iter().map(|share| &share.upstream);
-        shares.chain(self.pins.iter().map(|pin| &pin.upstream)).any(|name| name == upstream)
+    /// Names of all upstreams that it may lead to.
+    fn upstreams(&self) -> impl Iterator<Item = &String> {
+        self.shares.iter().map(|share| &share.upstream).chain(self.pins.iter().map(|pin| &pin.upstream))
     }
 
     fn takes_host(&self, host: &str) -> bool {

@@ -192,21 +192,12 @@ impl Document {
             let route = entry.check(&place, secrets, mistakes);
             // What an upstream has by itself was checked there.
             let own = route.persistence != Overrides::default();
-            for (name, target) in upstreams.iter().filter(|(name, _)| own && route.leads_to(name)) {
-                let Persistence { attempt, overall, .. } =
-                    route.persistence.over(Persistence::of(&target.timeouts, &target.resilience));
-                if attempt > overall {
-                    let (attempt, overall) = (attempt.as_secs_f64(), overall.as_secs_f64());
-                    let text = format!(
-                        "for the upstream {name} tryTimeoutSeconds {attempt} is above timeoutSeconds {overall}: lower the one or \
-                         raise the other"
-                    );
-                    mistakes.add(&place, text);
-                }
+            for (name, target) in upstreams.iter().filter(|(name, _)| own && route.upstreams().any(|to| to == *name)) {
+                let usual = Persistence::of(&target.timeouts, &target.resilience);
+                let Persistence { attempt, overall, .. } = route.persistence.over(usual);
+                mistakes.fits(&format!("{place}, for the upstream {name}"), attempt, overall);
             }
-            for name in
-                route.shares.iter().map(|share| &share.upstream).chain(route.pins.iter().map(|pin| &pin.upstream))
-            {
+            for name in route.upstreams() {
                 if !upstreams.contains_key(name) {
                     let known: Vec<&str> = upstreams.keys().map(String::as_str).collect();
                     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
@@ -237,13 +228,7 @@ impl UpstreamEntry {
         let max_age = seconds("maxAgeSeconds", self.max_age_seconds, timeouts.max_age.unwrap_or_default(), 0.0);
         let usual = resilience.breaker.unwrap_or_default();
         let open = seconds("breakerOpenSeconds", self.breaker_open_seconds, usual.open, 0.001);
-        if attempt > overall {
-            let (attempt, overall) = (attempt.as_secs_f64(), overall.as_secs_f64());
-            let text = format!(
-                "tryTimeoutSeconds {attempt} is above timeoutSeconds {overall}: lower the one or raise the other"
-            );
-            mistakes.add(place, text);
-        }
+        mistakes.fits(place, attempt, overall);
         let mut number = |key: &str, given: Option<u32>, default: u32, most: u32| {
             let given = given.unwrap_or(default);
             if given > most {
@@ -536,6 +521,15 @@ impl Mistakes {
         }
         self.add(place, format!("{key} is {given}, and {least} to {MOST_SECONDS} is accepted"));
         None
+    }
+
+    /// One try has to fit into all of them.
+    fn fits(&mut self, place: &str, attempt: Duration, overall: Duration) {
+        if attempt > overall {
+            let (attempt, overall) = (attempt.as_secs_f64(), overall.as_secs_f64());
+            let text = format!("tryTimeoutSeconds {attempt} is above timeoutSeconds {overall}");
+            self.add(place, format!("{text}: lower the one or raise the other"));
+        }
     }
 
     fn count(&mut self, place: &str, count: usize, most: usize) {

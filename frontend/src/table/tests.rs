@@ -244,7 +244,10 @@ fn a_route_may_have_more_or_less_patience_than_its_upstream() {
     for (overrides, mistake) in [
         (json!({"retries": 4}), "retries is 4, and 0 to 3 is accepted"),
         (json!({"timeoutSeconds": 0}), "timeoutSeconds is 0, and 0.001 to 3600 is accepted"),
-        (json!({"timeoutSeconds": 2}), "for the upstream users tryTimeoutSeconds 4 is above timeoutSeconds 2"),
+        (
+            json!({"timeoutSeconds": 2}),
+            "routes[0], for the upstream users: tryTimeoutSeconds 4 is above timeoutSeconds 2",
+        ),
     ] {
         let refused = routed(overrides).unwrap_err().0;
         assert!(refused.len() == 1 && refused[0].contains(mistake), "{refused:?}");
