@@ -1,14 +1,13 @@
 # One file for the three images: `docker build --target backend --build-arg VERSION=v1 -t backend:v1 .`
 #
-# The stage named `build` leaves the binaries of one version in /out. Where they are built already, that stage is
-# replaced by their folder and the rest of this file packs them: `buildah bud --build-context build=FOLDER …`
-# (that is what `make images` does).
+# The stage named `build` leaves the binaries in /out. Where they are built already, that stage is replaced by their
+# folder and the rest of this file packs them: `buildah bud --build-context build=FOLDER …` (that is what `make images`
+# does). The version is the image's, not the compiler's: VERSION is set after the compile, so all versions share it.
 
 # The compile stage runs on the builder's own platform and cross-compiles: the linker that ships with Rust links both targets.
 ARG RUST_IMAGE=docker.io/library/rust:1.95.0-slim-bookworm
 FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS build
 ARG TARGETARCH=amd64
-ARG VERSION=dev
 WORKDIR /src
 COPY . .
 RUN case "$TARGETARCH" in \
@@ -16,13 +15,14 @@ RUN case "$TARGETARCH" in \
       arm64) target=aarch64-unknown-linux-musl ;; \
       *) echo "TARGETARCH=$TARGETARCH is not built: amd64 or arm64" >&2; exit 1 ;; \
     esac \
-    && VERSION="$VERSION" cargo build --locked --release --target "$target" -p backend -p frontend -p client \
+    && cargo build --locked --release --target "$target" -p backend -p frontend -p client \
     && mkdir -p /out \
     && cp "target/$target/release/backend" "target/$target/release/frontend" "target/$target/release/client" /out/
 
 # What every image is: nothing but one static binary, run by a user that owns nothing.
 FROM scratch AS image
 ARG VERSION=dev
+ENV VERSION=${VERSION}
 LABEL org.opencontainers.image.vendor="practice" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}"

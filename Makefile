@@ -55,18 +55,18 @@ env: ## Shell lines that point kubectl and helm at the cluster: eval "$$(make en
 status: ## What runs, where, and how much memory it takes
 	@cluster/cluster status
 
-images: .cluster/images/packed ## Compile v1 and v2 of backend, frontend and client, and pack them as OCI archives (root)
+images: .cluster/images/packed ## Compile backend, frontend and client, and pack v1 and v2 of them as OCI archives (root)
 
-.cluster/images/packed: .cluster/binaries/v1/compiled .cluster/binaries/v2/compiled Dockerfile
+.cluster/images/packed: .cluster/binaries/compiled Dockerfile
 	@cluster/prepare up
-	@$(call step,pack,'images packed: .cluster/images/*.tar') cluster/images services .cluster/binaries
+	@$(call step,pack,'images packed: .cluster/images/*.tar') cluster/images services .cluster/binaries v1 v2
 	@touch $@
 
-# v1 and v2 are the same source with another VERSION; `out` is what the Dockerfile's stage `build` leaves.
-.cluster/binaries/%/compiled: $(SOURCES)
-	@$(call step,compile-$*,'compiled $*: static binaries for $(TARGET)') env VERSION=$* \
+# `out` is what the Dockerfile's stage `build` leaves. v1 and v2 are the same binaries: the image sets VERSION.
+.cluster/binaries/compiled: $(SOURCES)
+	@$(call step,compile,'compiled: static binaries for $(TARGET)') \
 	  cargo build --locked --release --target $(TARGET) --target-dir target/images -p backend -p frontend -p client
-	@install -D -t .cluster/binaries/$*/out $(addprefix target/images/$(TARGET)/release/,backend frontend client)
+	@install -D -t .cluster/binaries/out $(addprefix target/images/$(TARGET)/release/,backend frontend client)
 	@install -D -t .cluster/bin target/images/$(TARGET)/release/client
 	@touch $@
 
@@ -131,7 +131,7 @@ hostile: ## Hostile requests through the gateway, nginx, HAProxy and Traefik, si
 	@cargo build --locked --quiet --package hostile
 	@target/debug/hostile --peers --output docs/hostile.md
 
-figures: .cluster/binaries/v1/compiled ## Sizes, memory and time to exit of the binaries, measured on loopback
+figures: .cluster/binaries/compiled ## Sizes, memory and time to exit of the binaries, measured on loopback
 	@bench/figures
 
 clean: down ## Stop the cluster and delete all that was built

@@ -18,11 +18,12 @@ fn output(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
 }
 
 #[test]
-fn help_lists_every_variable_and_version_names_the_build() {
+fn help_lists_every_variable() {
     let help = output(&["--help"], &[]);
     assert!(help.status.success());
     let text = String::from_utf8(help.stdout).unwrap();
     for name in [
+        "VERSION",
         "PORT",
         "METRICS_PORT",
         "POD_NAME",
@@ -39,9 +40,15 @@ fn help_lists_every_variable_and_version_names_the_build() {
     ] {
         assert!(text.contains(&format!("\n  {name} ")), "{name} is not in\n{text}");
     }
-    let version = output(&["--version"], &[]);
-    assert!(version.status.success());
-    assert!(version.stdout.starts_with(b"backend "));
+}
+
+#[test]
+fn the_version_is_the_environments() {
+    assert_eq!(output(&["--version"], &[]).stdout, b"backend dev\n");
+    assert_eq!(output(&["--version"], &[("VERSION", "v7")]).stdout, b"backend v7\n");
+    let wrong = output(&["--version"], &[("VERSION", "v 7")]);
+    assert_eq!(wrong.status.code(), Some(64));
+    assert!(String::from_utf8(wrong.stderr).unwrap().contains("VERSION=\"v 7\" is not accepted"));
 }
 
 #[test]

@@ -37,11 +37,8 @@ mod timeline;
 mod url;
 mod wait;
 
-/// Which build this is; set at compile time.
-const VERSION: &str = match option_env!("VERSION") {
-    Some(version) => version,
-    None => "dev",
-};
+/// Which client this is: the version of the package. The images of v1 and v2 hold the same one.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Exit status of a command line that is not understood (`EX_USAGE` of sysexits.h).
 const EXIT_USAGE: u8 = 64;

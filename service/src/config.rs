@@ -152,13 +152,14 @@ fn identity(environment: &mut Environment, service: &'static str) -> Identity {
         default: "",
         about: "name of the pod (downward API); empty is the host's name",
     });
+    let version = environment.name(VERSION);
     let mut optional = |name, about| {
         let variable = Variable { name, default: "", about };
         environment.optional_name(variable).unwrap_or_default()
     };
     Identity {
         service,
-        version: VERSION.to_owned(),
+        version,
         pod: pod.unwrap_or_else(host_name),
         namespace: optional("POD_NAMESPACE", "namespace of the pod (downward API)"),
         node: optional("NODE_NAME", "name of the node (downward API)"),

@@ -3,11 +3,11 @@
 use hyper::header::HeaderValue;
 use serde::Serialize;
 
-/// The version compiled in: the environment variable `VERSION` of the build, or `dev`.
-pub const VERSION: &str = match option_env!("VERSION") {
-    Some(version) => version,
-    None => "dev",
-};
+use crate::environment::Variable;
+
+/// The setting that says which version this is. The image sets it (`ENV VERSION`), so v1 and v2 are one binary.
+pub(crate) const VERSION: Variable =
+    Variable { name: "VERSION", default: "dev", about: "version of the image, in x-served-by, logs and metrics" };
 
 /// The reply header that names who answered, one entry a hop, nearest to the data first.
 pub const SERVED_BY: &str = "x-served-by";
@@ -17,7 +17,7 @@ pub const SERVED_BY: &str = "x-served-by";
 pub struct Identity {
     /// Name of the service, such as `backend`.
     pub service: String,
-    /// [`VERSION`] outside tests.
+    /// Version of the image, from the setting `VERSION`; `dev` outside an image.
     pub version: String,
     /// Pod name from the downward API, or the host's name.
     pub pod: String,

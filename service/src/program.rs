@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
-use crate::environment::Environment;
+use crate::environment::{Environment, Invalid};
 use crate::identity::VERSION;
 use crate::metrics::Metrics;
 use crate::server::{App, Server, Stop, stop};
@@ -30,10 +30,7 @@ pub fn main<A: App>() -> ExitCode {
             print!("{}", help::<A>());
             ExitCode::SUCCESS
         }
-        (Some(only), None) if only == "--version" || only == "-V" => {
-            println!("{} {VERSION}", A::NAME);
-            ExitCode::SUCCESS
-        }
+        (Some(only), None) if only == "--version" || only == "-V" => version::<A>(),
         (Some(argument), _) => {
             eprintln!(
                 "{}: the argument {} is not accepted: settings are environment variables, see {} --help",
@@ -46,6 +43,25 @@ pub fn main<A: App>() -> ExitCode {
     }
 }
 
+/// Says which version the image is of, as every log and reply will.
+fn version<A: App>() -> ExitCode {
+    let lookup = |name: &str| std::env::var_os(name);
+    let mut environment = Environment::new(&lookup);
+    let version = environment.name(VERSION);
+    if let Err(invalid) = environment.finish() {
+        return refused::<A>(&invalid);
+    }
+    println!("{} {version}", A::NAME);
+    ExitCode::SUCCESS
+}
+
+fn refused<A: App>(settings: &[Invalid]) -> ExitCode {
+    for invalid in settings {
+        eprintln!("{}: {invalid}", A::NAME);
+    }
+    ExitCode::from(USAGE)
+}
+
 /// The text of `--help`: the table holds what [`configure`] reads.
 fn help<A: App>() -> String {
     let mut environment = Environment::new(&|_| None);
@@ -56,7 +72,7 @@ fn help<A: App>() -> String {
     };
     let (names, defaults) = (width(|v| v.name), width(|v| v.default));
     let mut help = format!(
-        "{} {VERSION}: {}\n\nUsage: {} [--help | --version]\n\nSettings are environment variables; an empty one counts as unset.\n\n",
+        "{}: {}\n\nUsage: {} [--help | --version]\n\nSettings are environment variables; an empty one counts as unset.\n\n",
         A::NAME,
         A::ABOUT,
         A::NAME
@@ -77,10 +93,7 @@ fn start<A: App>() -> ExitCode {
     let mut environment = Environment::new(&lookup);
     let (mut config, own) = configure::<A>(&mut environment);
     if let Err(invalid) = environment.finish() {
-        for invalid in invalid {
-            eprintln!("{}: {invalid}", A::NAME);
-        }
-        return ExitCode::from(USAGE);
+        return refused::<A>(&invalid);
     }
     config.identity.faults = [config.faults.names(), A::faults(&own)].concat();
     telemetry::start(config.log_format, config.log_level);

@@ -33,8 +33,9 @@ impl Pod {
     /// Starts a backend of `version` on `port`.
     pub(crate) fn backend_on(port: u16, version: &str, name: &str) -> Self {
         // Connections are replaced each second, so that a new endpoint is found soon.
-        let environment = [("MAX_CONNECTION_AGE_SECONDS", "1"), ("NODE_NAME", "node-of-the-test")];
-        Self::start(&backend_binary(version), port, name, &environment)
+        let environment =
+            [("VERSION", version), ("MAX_CONNECTION_AGE_SECONDS", "1"), ("NODE_NAME", "node-of-the-test")];
+        Self::start(backend_binary(), port, name, &environment)
     }
 
     /// Starts the gateway in front of `backend`.
@@ -152,32 +153,17 @@ fn join(client: &TcpStream, server: &TcpStream) {
     }
 }
 
-/// The backend of `version`, built once a test run. Versions are compiled in, so each is a binary of its own.
-fn backend_binary(version: &str) -> PathBuf {
+/// The backend, which `cargo test --workspace` has built already; a test of this crate alone builds it here.
+fn backend_binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let directory = BUILT.get_or_init(|| {
-        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("backends");
-        for version in ["v1", "v2"] {
-            build_backend(version, &directory);
-        }
-        directory
-    });
-    directory.join(format!("backend-{version}"))
-}
-
-/// The target directory is apart from the one that the tests were built in, whose backend has another version.
-fn build_backend(version: &str, directory: &Path) {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--quiet", "--locked", "--package", "backend", "--manifest-path"])
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
-        .arg("--target-dir")
-        .arg(directory)
-        .env("VERSION", version)
-        .env_remove("CARGO_BUILD_TARGET")
-        .status()
-        .expect("cargo runs");
-    assert!(status.success(), "the backend {version} was not built: {status}");
-    fs::copy(directory.join("debug/backend"), directory.join(format!("backend-{version}")))
-        .expect("cargo made the binary");
+    BUILT.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let status = Command::new(cargo)
+            .args(["build", "--quiet", "--locked", "--package", "backend", "--manifest-path"])
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
+            .status()
+            .expect("cargo runs");
+        assert!(status.success(), "the backend was not built: {status}");
+        Path::new(env!("CARGO_BIN_EXE_frontend")).with_file_name("backend")
+    })
 }
