@@ -101,10 +101,9 @@ impl Config {
             "DISCOVERY",
             "serve /api/discovery?service=NAME: what variables and the name service say of a Service",
         );
-        let role = environment.parse(
+        let role = environment.word(
             Variable { name: "ROLE", default: "api", about: "api answers requests; worker does jobs and counts votes" },
-            "api or worker",
-            Role::parse,
+            &[("api", Role::Api), ("worker", Role::Worker)],
         );
         let store = Stored::read(environment);
         if role == Role::Worker && store.is_none() {
@@ -124,28 +123,18 @@ impl Config {
     }
 }
 
-impl Role {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "api" => Some(Self::Api),
-            "worker" => Some(Self::Worker),
-            _ => None,
-        }
-    }
-}
-
 impl Stored {
     fn read(environment: &mut Environment) -> Option<Self> {
         let target = Target::read(environment);
         let patience = Variable {
             name: "STORE_TIMEOUT_MS",
             default: "1000",
-            about: "milliseconds that the store has for each answer, from 10 to 10000",
+            about: "milliseconds that the store has for each answer",
         };
         let queued = Variable {
             name: "QUEUE_MAX",
             default: "10000",
-            about: "jobs that may wait, and votes, from 1 to 1000000; further ones are answered 503",
+            about: "jobs that may wait, and votes; further ones are answered 503",
         };
         let patience = Duration::from_millis(environment.number(patience, 10, 10_000));
         let queued = environment.number(queued, 1, 1_000_000);

@@ -76,8 +76,7 @@ enum End {
 impl Settings {
     /// Reads how a worker works.
     pub fn read(environment: &mut Environment) -> Self {
-        let concurrency =
-            Variable { name: "WORKER_CONCURRENCY", default: "2", about: "worker: jobs at the same time, from 1 to 32" };
+        let concurrency = Variable { name: "WORKER_CONCURRENCY", default: "2", about: "worker: jobs at the same time" };
         let lease = Variable {
             name: "WORKER_LEASE_SECONDS",
             default: "10",
@@ -86,7 +85,7 @@ impl Settings {
         let poll = Variable {
             name: "WORKER_POLL_MS",
             default: "100",
-            about: "worker: milliseconds between two looks into an empty queue, from 1 to 60000",
+            about: "worker: milliseconds between two looks into an empty queue",
         };
         Self {
             concurrency: environment.number(concurrency, 1, MOST_CONCURRENT) as usize,

@@ -57,6 +57,71 @@ fn help_does_not_depend_on_the_environment() {
 }
 
 #[test]
+fn settings_are_json_with_unit_default_and_bounds_and_help_says_the_same() {
+    let printed = output(&["--settings"], &[("BURN_SLOTS", "7")]);
+    assert!(printed.status.success());
+    let settings: Vec<Value> = serde_json::from_slice(&printed.stdout).unwrap();
+    let setting = |name: &str| settings.iter().find(|setting| setting["name"] == name).unwrap();
+    let slots = setting("BURN_SLOTS");
+    assert_eq!((&slots["default"], &slots["least"], &slots["most"]), (&"2".into(), &1.into(), &64.into()), "{slots}");
+    assert_eq!((&slots["unit"], &slots["accepted"]), (&Value::Null, &"a whole number from 1 to 64".into()));
+    let idle = setting("IDLE_TIMEOUT_SECONDS");
+    assert_eq!((&idle["unit"], &idle["least"], &idle["most"]), (&"seconds".into(), &0.01.into(), &86400.0.into()));
+    assert_eq!(setting("BURN_MAX_MS")["unit"], "milliseconds");
+    assert_eq!(setting("ROLE")["words"], serde_json::json!(["api", "worker"]));
+    assert_eq!(setting("DISCOVERY")["words"], serde_json::json!(["true", "false"]));
+    let help = String::from_utf8(output(&["--help"], &[]).stdout).unwrap();
+    for setting in &settings {
+        let name = setting["name"].as_str().unwrap();
+        let line = help.lines().find(|line| line.split_whitespace().next() == Some(name)).unwrap();
+        let about = setting["about"].as_str().unwrap();
+        let ends = match (&setting["least"], &setting["most"]) {
+            (Value::Null, Value::Null) => about.to_owned(),
+            (least, most) => format!("{about} ({} to {})", least.as_f64().unwrap(), most.as_f64().unwrap()),
+        };
+        assert!(line.ends_with(&ends), "{line}\n{ends}");
+    }
+    assert_eq!(settings.len(), help.lines().filter(|line| line.starts_with("  ")).count());
+}
+
+#[test]
+fn settings_refuse_what_a_start_refuses() {
+    let wrong = output(&["--settings"], &[("BURN_SLOTS", "65"), ("BURN_DEFAULT_MS", "20000")]);
+    assert_eq!(wrong.status.code(), Some(64));
+    assert_eq!(wrong.stderr, output(&[], &[("BURN_SLOTS", "65"), ("BURN_DEFAULT_MS", "20000")]).stderr);
+    assert!(String::from_utf8(wrong.stderr).unwrap().contains("BURN_SLOTS=\"65\""));
+}
+
+#[test]
+fn a_reader_that_is_gone_is_no_failure() {
+    for argument in ["--help", "--settings", "--version"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(PROGRAM).arg(argument).stdout(writer).output().unwrap();
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{argument}");
+    }
+}
+
+#[tokio::test]
+async fn a_variable_that_is_almost_a_setting_is_named_in_the_log_with_that_setting() {
+    let links =
+        [("STORE_SERVICE_HOST", "10.96.0.9"), ("STORE_PORT", "tcp://10.96.0.9:6379"), ("ROLES_SERVICE_HOST", "a")];
+    let wrong = [("DRAIN_SECOND", "hunter2"), ("ROLES_PORT", "1"), ("IDLE_TIMEOUT", "5")];
+    let mut program = start(&[&links[..], &wrong[..]].concat());
+    let mut found = Vec::new();
+    for line in program.lines_to("listening") {
+        if line["message"].as_str().is_some_and(|message| message.starts_with("unknown setting")) {
+            assert_eq!(line["level"], "WARN", "{line}");
+            found.push((line["name"].as_str().unwrap().to_owned(), line["nearest"].as_str().unwrap().to_owned()));
+        }
+        assert!(!line.to_string().contains("hunter2"), "{line}");
+    }
+    found.sort();
+    let expected = [("DRAIN_SECOND", "DRAIN_SECONDS"), ("IDLE_TIMEOUT", "IDLE_TIMEOUT_SECONDS")];
+    assert_eq!(found, expected.map(|(name, nearest)| (name.to_owned(), nearest.to_owned())));
+}
+
+#[test]
 fn wrong_settings_and_arguments_exit_64_and_say_why() {
     let wrong = output(&[], &[("PORT", "80 00"), ("DRAIN_SECONDS", "-1"), ("BURN_DEFAULT_MS", "20000")]);
     assert_eq!(wrong.status.code(), Some(64));

@@ -5,10 +5,13 @@
 
 use std::time::Duration;
 
+/// The most failures in a row that can be asked for.
+pub const MOST_FAILURES: u32 = 1_000_000;
+
 /// When to open, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
-    /// Failures in a row that open it, at least 1.
+    /// Failures in a row that open it, 1 to [`MOST_FAILURES`].
     pub failures: u32,
     /// How long it stays open before it lets a trial through.
     pub open: Duration,

@@ -12,10 +12,13 @@ pub const WINDOW: Duration = Duration::from_secs(10);
 /// The parts in which the window moves on.
 const SLOT: Duration = Duration::from_secs(1);
 
+/// The largest share of retries that can be asked for.
+pub const MOST_PERCENT: u32 = 100;
+
 /// What may be spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
-    /// Retries for each hundred requests of the window, 0 to 100.
+    /// Retries for each hundred requests of the window, 0 to [`MOST_PERCENT`].
     pub percent: u32,
     /// Retries besides, for each second of the window.
     pub reserve_per_second: u32,

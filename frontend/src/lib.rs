@@ -49,7 +49,7 @@ use page::Page;
 use proxy::Proxy;
 use router::{Live, Router, Source};
 use table::{Defaults, Match, Table, Target};
-use upstream::{Origin, Resilience, Timeouts};
+use upstream::{Origin, Resilience, SHORTEST, Timeouts};
 
 /// The frontend.
 pub struct Frontend {
@@ -233,7 +233,7 @@ fn timeouts(environment: &mut Environment) -> Timeouts {
     let max_age = Some(environment.seconds(max_age, Duration::ZERO)).filter(|age| !age.is_zero());
     let mut seconds = |name, default, about| {
         let variable = Variable { name, default, about };
-        environment.seconds(variable, Duration::from_millis(10))
+        environment.seconds(variable, SHORTEST)
     };
     let timeouts = Timeouts {
         connect: seconds("UPSTREAM_CONNECT_TIMEOUT_SECONDS", "1", "to resolve the name and connect"),
@@ -273,13 +273,13 @@ fn resilience(environment: &mut Environment) -> Resilience {
     let percent = number(
         "UPSTREAM_RETRY_BUDGET_PERCENT",
         "20",
-        100,
+        u64::from(budget::MOST_PERCENT),
         "retries of all requests together, in percent of those of the last 10 s; 10 a second besides are always free",
     );
     let failures = number(
         "UPSTREAM_BREAKER_FAILURES",
         "5",
-        1_000_000,
+        u64::from(breaker::MOST_FAILURES),
         "requests in a row without a reply, retries included, after which the upstream is not asked for a while; 0 is never",
     );
     let open = Variable {
@@ -287,10 +287,10 @@ fn resilience(environment: &mut Environment) -> Resilience {
         default: "30",
         about: "how long it is not asked, until one request finds out whether it is back",
     };
+    let open = environment.seconds(open, SHORTEST);
     Resilience {
         retries,
         budget: budget::Terms { percent, ..budget::Terms::default() },
-        breaker: (failures > 0)
-            .then(|| breaker::Terms { failures, open: environment.seconds(open, Duration::from_millis(10)) }),
+        breaker: (failures > 0).then_some(breaker::Terms { failures, open }),
     }
 }

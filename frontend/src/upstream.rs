@@ -11,6 +11,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use service::correlation::Correlation;
+use service::environment;
 use tokio::time::Instant;
 
 use crate::backoff::{self, MOST_RETRIES};
@@ -27,6 +28,11 @@ use crate::{breaker, budget};
 
 /// Endpoints that one try may find to take no connection before it has failed.
 const MOST_ENDPOINTS_OF_A_TRY: usize = 3;
+
+/// The shortest time that an upstream can be given: less would fail what is merely far away.
+pub const SHORTEST: Duration = Duration::from_millis(10);
+/// The longest.
+pub const LONGEST: Duration = environment::LONGEST;
 
 /// Where an upstream is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -106,23 +106,21 @@ impl Config {
             timing,
             limits: limits(environment),
             faults: Faults::read(environment),
-            log_format: environment.parse(
+            log_format: environment.word(
                 Variable {
                     name: "LOG_FORMAT",
                     default: "auto",
                     about: "json or human; auto is human on a terminal, else json",
                 },
-                "json, human or auto",
-                Format::parse,
+                &[("json", Format::Json), ("human", Format::Human), ("auto", Format::for_stdout())],
             ),
-            log_level: environment.parse(
+            log_level: environment.word(
                 Variable {
                     name: "LOG_LEVEL",
                     default: "info",
                     about: "error, warn, info, debug (adds a line for every request) or trace",
                 },
-                "error, warn, info, debug or trace",
-                Level::parse,
+                &Level::ALL,
             ),
         }
     }

@@ -1,15 +1,18 @@
 //! Reads settings from environment variables, and describes them.
 //!
-//! A program reads each variable through [`Environment`], which notes its name, default and meaning while it does so.
-//! `--help` runs the same code on an empty environment and prints what was noted, so that help and program cannot differ.
-//! All bad values are collected, so that one start shows every mistake.
+//! A program reads each variable through [`Environment`], which notes its name, default, bounds and meaning while it does so.
+//! `--help` and `--settings` run the same code and print what was noted, so that they and the program cannot differ; the
+//! chart's checks compare its own bounds with those of `--settings`. All bad values are collected, so that one start shows
+//! every mistake.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::time::Duration;
 
+use serde::Serialize;
+
 /// The longest duration that a setting accepts: a day. Longer is more likely a wrong unit than a wish.
-const LONGEST: Duration = Duration::from_secs(86_400);
+pub const LONGEST: Duration = Duration::from_secs(86_400);
 
 /// The longest value that an error message repeats, in characters.
 const LONGEST_SHOWN: usize = 80;
@@ -26,6 +29,72 @@ pub struct Variable {
     pub default: &'static str,
     /// What it sets, with the unit; one line of `--help`.
     pub about: &'static str,
+}
+
+/// A variable as it was read: with what it takes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Setting {
+    /// Name in the environment.
+    pub name: &'static str,
+    /// What a number of it counts, as the end of the name says; none for what is counted one by one, and for text.
+    pub unit: Option<&'static str>,
+    /// Value where the variable is unset or empty.
+    pub default: &'static str,
+    /// What it takes, in a form to compute with.
+    #[serde(flatten)]
+    pub values: Values,
+    /// What it takes, in words.
+    pub accepted: String,
+    /// What it sets.
+    pub about: &'static str,
+}
+
+/// What a setting takes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Values {
+    /// Whole numbers.
+    Numbers {
+        /// The least of them.
+        least: u64,
+        /// The greatest.
+        most: u64,
+    },
+    /// Numbers with decimals.
+    Decimals {
+        /// The least of them.
+        least: f64,
+        /// The greatest.
+        most: f64,
+    },
+    /// Words.
+    Words {
+        /// All of them.
+        words: Vec<&'static str>,
+    },
+    /// Text of a form of its own.
+    Text {},
+}
+
+/// What the names of settings end with, and the unit that it says. The longer endings first.
+const UNITS: [(&str, &str); 7] = [
+    ("_BYTES_PER_SECOND", "bytes per second"),
+    ("_MIB_PER_SECOND", "MiB per second"),
+    ("_SECONDS", "seconds"),
+    ("_MS", "milliseconds"),
+    ("_BYTES", "bytes"),
+    ("_MIB", "MiB"),
+    ("_PERCENT", "percent"),
+];
+
+/// `name` without the unit at its end.
+pub(crate) fn stem(name: &str) -> &str {
+    split_unit(name).0
+}
+
+fn split_unit(name: &str) -> (&str, Option<&'static str>) {
+    let known = UNITS.iter().find_map(|(end, unit)| Some((name.strip_suffix(end)?, Some(*unit))));
+    known.unwrap_or((name, None))
 }
 
 /// A value that was refused.
@@ -48,7 +117,7 @@ impl fmt::Display for Invalid {
 /// A source of variables, what was read from it, and what was wrong.
 pub struct Environment<'a> {
     lookup: &'a dyn Fn(&str) -> Option<OsString>,
-    read: Vec<Variable>,
+    read: Vec<Setting>,
     invalid: Vec<Invalid>,
 }
 
@@ -64,7 +133,7 @@ impl<'a> Environment<'a> {
     /// # Panics
     /// Where `parse` refuses the declared default, which is a mistake in the program.
     pub fn parse<T>(&mut self, variable: Variable, accepted: &str, parse: impl Fn(&str) -> Option<T>) -> T {
-        self.take(variable, accepted, str::to_owned, parse)
+        self.take(variable, Values::Text {}, accepted, str::to_owned, parse)
     }
 
     /// As [`Environment::parse`], for a value that may hold a secret: a refusal does not repeat it.
@@ -72,25 +141,34 @@ impl<'a> Environment<'a> {
     /// # Panics
     /// As [`Environment::parse`].
     pub fn parse_secret<T>(&mut self, variable: Variable, accepted: &str, parse: impl Fn(&str) -> Option<T>) -> T {
-        self.take(variable, accepted, |_| HIDDEN.to_owned(), parse)
+        self.take(variable, Values::Text {}, accepted, |_| HIDDEN.to_owned(), parse)
     }
 
     fn take<T>(
         &mut self,
         variable: Variable,
+        values: Values,
         accepted: &str,
         shown: impl Fn(&str) -> String,
         parse: impl Fn(&str) -> Option<T>,
     ) -> T {
-        self.read.push(variable);
-        let given = (self.lookup)(variable.name).filter(|value| !value.is_empty());
+        let Variable { name, default, about } = variable;
+        self.read.push(Setting {
+            name,
+            unit: split_unit(name).1,
+            default,
+            values,
+            accepted: accepted.to_owned(),
+            about,
+        });
+        let given = (self.lookup)(name).filter(|value| !value.is_empty());
         if let Some(given) = given {
             if let Some(value) = given.to_str().and_then(&parse) {
                 return value;
             }
-            self.refuse(variable.name, &shown(&given.to_string_lossy()), accepted);
+            self.refuse(name, &shown(&given.to_string_lossy()), accepted);
         }
-        parse(variable.default).unwrap_or_else(|| panic!("{} has a default that it refuses", variable.name))
+        parse(default).unwrap_or_else(|| panic!("{name} has a default that it refuses"))
     }
 
     /// Text of visible ASCII characters without `/`, `,` and `"`, which have a meaning where names are put together.
@@ -117,27 +195,46 @@ impl<'a> Environment<'a> {
     /// A whole number from `least` to `most`.
     pub fn number(&mut self, variable: Variable, least: u64, most: u64) -> u64 {
         let accepted = format!("a whole number from {least} to {most}");
-        self.parse(variable, &accepted, |text| digits(text)?.parse().ok().filter(|n| (least..=most).contains(n)))
+        self.take(variable, Values::Numbers { least, most }, &accepted, str::to_owned, |text| {
+            digits(text)?.parse().ok().filter(|n| (least..=most).contains(n))
+        })
     }
 
     /// A number of seconds from `least` to a day, decimals allowed.
     pub fn seconds(&mut self, variable: Variable, least: Duration) -> Duration {
-        let accepted =
-            format!("a number of seconds from {} to {}, such as 2.5", least.as_secs_f64(), LONGEST.as_secs());
-        self.parse(variable, &accepted, |text| decimal(text).filter(|seconds| (least..=LONGEST).contains(seconds)))
+        let (values, accepted) = seconds_from(least);
+        self.take(variable, values, &accepted, str::to_owned, |text| {
+            decimal(text).filter(|seconds| (least..=LONGEST).contains(seconds))
+        })
     }
 
     /// As [`Environment::seconds`] from 0 on, where the variable may be unset.
     pub fn optional_seconds(&mut self, name: &'static str, about: &'static str) -> Option<Duration> {
-        let accepted = format!("nothing, or a number of seconds from 0 to {}, such as 2.5", LONGEST.as_secs());
-        self.parse(Variable { name, default: "", about }, &accepted, |text| {
+        let (values, accepted) = seconds_from(Duration::ZERO);
+        let variable = Variable { name, default: "", about };
+        self.take(variable, values, &format!("nothing, or {accepted}"), str::to_owned, |text| {
             if text.is_empty() { Some(None) } else { decimal(text).filter(|seconds| *seconds <= LONGEST).map(Some) }
         })
     }
 
     /// `true` or `false`; false where the variable is unset.
     pub fn switch(&mut self, name: &'static str, about: &'static str) -> bool {
-        self.parse(Variable { name, default: "false", about }, "true or false", |text| text.parse().ok())
+        self.word(Variable { name, default: "false", about }, &[("true", true), ("false", false)])
+    }
+
+    /// One of `words`, each with what it stands for.
+    ///
+    /// # Panics
+    /// Where the declared default is none of them, which is a mistake in the program.
+    pub fn word<T: Clone>(&mut self, variable: Variable, words: &[(&'static str, T)]) -> T {
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let accepted = match names.as_slice() {
+            [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
+            names => names.concat(),
+        };
+        self.take(variable, Values::Words { words: names }, &accepted, str::to_owned, |text| {
+            words.iter().find_map(|(word, value)| (*word == text).then(|| value.clone()))
+        })
     }
 
     /// Notes that `value` of the variable `name` is refused, for what only two settings together show.
@@ -151,7 +248,7 @@ impl<'a> Environment<'a> {
 
     /// What was read so far, in order.
     #[must_use]
-    pub fn variables(&self) -> &[Variable] {
+    pub fn settings(&self) -> &[Setting] {
         &self.read
     }
 
@@ -162,6 +259,12 @@ impl<'a> Environment<'a> {
     pub fn finish(self) -> Result<(), Vec<Invalid>> {
         if self.invalid.is_empty() { Ok(()) } else { Err(self.invalid) }
     }
+}
+
+fn seconds_from(least: Duration) -> (Values, String) {
+    let (least, most) = (least.as_secs_f64(), LONGEST.as_secs_f64());
+    let accepted = format!("a number of seconds from {least} to {most}, such as 2.5");
+    (Values::Decimals { least, most }, accepted)
 }
 
 fn is_name(text: &str) -> bool {

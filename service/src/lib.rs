@@ -25,5 +25,6 @@ pub mod program;
 pub mod route;
 pub mod runtime;
 pub mod server;
+mod spelling;
 mod stream;
 pub mod telemetry;

@@ -1,7 +1,7 @@
 //! A server as a program: arguments, settings, threads, signals, exit code.
 
 use std::fmt::Write as _;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Config;
-use crate::environment::{Environment, Invalid};
+use crate::environment::{Environment, Invalid, Setting, Values};
 use crate::identity::VERSION;
 use crate::metrics::Metrics;
 use crate::server::{App, Server, Stop, stop};
-use crate::{exposition, listener, runtime, telemetry};
+use crate::{exposition, listener, runtime, spelling, telemetry};
 
 /// Exit code for wrong arguments or settings: `EX_USAGE` of sysexits(3).
 const USAGE: u8 = 64;
@@ -27,9 +27,10 @@ pub fn main<A: App>() -> ExitCode {
     match (arguments.next(), arguments.next()) {
         (None, _) => start::<A>(),
         (Some(only), None) if only == "--help" || only == "-h" => {
-            print!("{}", help::<A>());
+            print(&help::<A>());
             ExitCode::SUCCESS
         }
+        (Some(only), None) if only == "--settings" => settings::<A>(),
         (Some(only), None) if only == "--version" || only == "-V" => version::<A>(),
         (Some(argument), _) => {
             eprintln!(
@@ -51,8 +52,54 @@ fn version<A: App>() -> ExitCode {
     if let Err(invalid) = environment.finish() {
         return refused::<A>(&invalid);
     }
-    println!("{} {version}", A::NAME);
+    print(&format!("{} {version}\n", A::NAME));
     ExitCode::SUCCESS
+}
+
+/// Prints to standard output. Whoever reads it may have had enough and be gone.
+fn print(text: &str) {
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// What [`configure`] reads, whatever the environment.
+fn known<A: App>() -> Vec<Setting> {
+    let mut environment = Environment::new(&|_| None);
+    configure::<A>(&mut environment);
+    environment.settings().to_vec()
+}
+
+/// The text of `--help`.
+fn help<A: App>() -> String {
+    let settings = known::<A>();
+    let width = |text: fn(&Setting) -> &'static str| settings.iter().map(|s| text(s).len()).max().unwrap_or(0);
+    let (names, defaults) = (width(|s| s.name), width(|s| s.default));
+    let mut help = format!(
+        "{}: {}\n\nUsage: {} [--help | --settings | --version]\n\n\
+         Settings are environment variables; an empty one counts as unset. --settings prints them as JSON with all that they\n\
+         take, and exits 64 where the environment has a value that is not accepted.\n\n",
+        A::NAME,
+        A::ABOUT,
+        A::NAME
+    );
+    for Setting { name, default, values, about, .. } in settings {
+        let _ = write!(help, "  {name:names$}  {default:defaults$}  {about}");
+        let _ = match values {
+            Values::Numbers { least, most } => writeln!(help, " ({least} to {most})"),
+            Values::Decimals { least, most } => writeln!(help, " ({least} to {most})"),
+            Values::Words { .. } | Values::Text {} => writeln!(help),
+        };
+    }
+    help
+}
+
+/// Prints the settings as JSON; refuses the same values as a start would.
+fn settings<A: App>() -> ExitCode {
+    let lookup = |name: &str| std::env::var_os(name);
+    let mut environment = Environment::new(&lookup);
+    configure::<A>(&mut environment);
+    let json = serde_json::to_string_pretty(environment.settings()).expect("texts and numbers serialize");
+    print(&(json + "\n"));
+    environment.finish().map_or_else(|invalid| refused::<A>(&invalid), |()| ExitCode::SUCCESS)
 }
 
 fn refused<A: App>(settings: &[Invalid]) -> ExitCode {
@@ -60,27 +107,6 @@ fn refused<A: App>(settings: &[Invalid]) -> ExitCode {
         eprintln!("{}: {invalid}", A::NAME);
     }
     ExitCode::from(USAGE)
-}
-
-/// The text of `--help`: the table holds what [`configure`] reads.
-fn help<A: App>() -> String {
-    let mut environment = Environment::new(&|_| None);
-    configure::<A>(&mut environment);
-    let variables = environment.variables();
-    let width = |text: fn(&crate::environment::Variable) -> &'static str| {
-        variables.iter().map(|v| text(v).len()).max().unwrap_or(0)
-    };
-    let (names, defaults) = (width(|v| v.name), width(|v| v.default));
-    let mut help = format!(
-        "{}: {}\n\nUsage: {} [--help | --version]\n\nSettings are environment variables; an empty one counts as unset.\n\n",
-        A::NAME,
-        A::ABOUT,
-        A::NAME
-    );
-    for variable in variables {
-        let _ = writeln!(help, "  {:names$}  {:defaults$}  {}", variable.name, variable.default, variable.about);
-    }
-    help
 }
 
 fn configure<A: App>(environment: &mut Environment) -> (Config, A::Config) {
@@ -92,6 +118,7 @@ fn start<A: App>() -> ExitCode {
     let lookup = |name: &str| std::env::var_os(name);
     let mut environment = Environment::new(&lookup);
     let (mut config, own) = configure::<A>(&mut environment);
+    let settings: Vec<&str> = environment.settings().iter().map(|setting| setting.name).collect();
     if let Err(invalid) = environment.finish() {
         return refused::<A>(&invalid);
     }
@@ -111,6 +138,7 @@ fn start<A: App>() -> ExitCode {
     for name in &config.identity.faults {
         tracing::warn!(name, "fault: switched on by a setting FAULT_..., this is a rehearsal");
     }
+    warn_of_misspelled(&settings);
     let served = runtime::build(workers).and_then(|runtime| {
         let served = runtime.block_on(serve::<A>(config, own));
         // Dropping the runtime would wait for its blocking threads, such as one that resolves a name.
@@ -124,6 +152,18 @@ fn start<A: App>() -> ExitCode {
             eprintln!("{}: {error}", A::NAME);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// A setting with a wrong name would do nothing. Its value is not logged: it may be a secret.
+fn warn_of_misspelled(settings: &[&'static str]) {
+    let names: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    for (name, nearest) in spelling::misspelled(settings, &names) {
+        tracing::warn!(
+            name,
+            nearest,
+            "unknown setting: no variable of this name is read, see the nearest one in --help"
+        );
     }
 }
 

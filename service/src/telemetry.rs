@@ -21,13 +21,9 @@ pub enum Format {
 }
 
 impl Format {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        match text {
-            "auto" if std::io::stdout().is_terminal() => Some(Self::Human),
-            "json" | "auto" => Some(Self::Json),
-            "human" => Some(Self::Human),
-            _ => None,
-        }
+    /// Human on a terminal, else JSON.
+    pub(crate) fn for_stdout() -> Self {
+        if std::io::stdout().is_terminal() { Self::Human } else { Self::Json }
     }
 }
 
@@ -36,17 +32,14 @@ impl Format {
 pub struct Level(LevelFilter);
 
 impl Level {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let level = match text {
-            "error" => LevelFilter::ERROR,
-            "warn" => LevelFilter::WARN,
-            "info" => LevelFilter::INFO,
-            "debug" => LevelFilter::DEBUG,
-            "trace" => LevelFilter::TRACE,
-            _ => return None,
-        };
-        Some(Self(level))
-    }
+    /// By the words that settings have for them.
+    pub(crate) const ALL: [(&str, Self); 5] = [
+        ("error", Self(LevelFilter::ERROR)),
+        ("warn", Self(LevelFilter::WARN)),
+        ("info", Self(LevelFilter::INFO)),
+        ("debug", Self(LevelFilter::DEBUG)),
+        ("trace", Self(LevelFilter::TRACE)),
+    ];
 }
 
 /// Starts logging for the process. Libraries stay at `warn`: their debug lines are about themselves, not about requests.

@@ -33,18 +33,15 @@ impl Bounds {
         let dead = Variable {
             name: "JOBS_DEAD_MAX",
             default: "1000",
-            about: "dead letters that are kept, from 1 to 100000; of more, the oldest are dropped",
+            about: "dead letters that are kept; of more, the oldest are dropped",
         };
         let keep = Variable {
             name: "JOBS_KEEP_SECONDS",
             default: "3600",
             about: "how long a job that is done, and its Idempotency-Key, are kept",
         };
-        let tries = Variable {
-            name: "JOBS_MAX_TRIES",
-            default: "5",
-            about: "tries of a job before it is a dead letter, from 1 to 100",
-        };
+        let tries =
+            Variable { name: "JOBS_MAX_TRIES", default: "5", about: "tries of a job before it is a dead letter" };
         Self {
             queued,
             dead: environment.number(dead, 1, 100_000),

@@ -52,11 +52,7 @@ impl Settings {
             "2 to 10 different names with ',' between them, each of 1 to 32 lower-case letters, digits and '-'",
             parse_options,
         );
-        let voters = Variable {
-            name: "VOTERS_MAX",
-            default: "100000",
-            about: "voters, from 1 to 10000000; further ones are answered 503",
-        };
+        let voters = Variable { name: "VOTERS_MAX", default: "100000", about: "voters; further ones are answered 503" };
         Self { options, queued, voters: environment.number(voters, 1, 10_000_000) }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
@@ -18,7 +19,7 @@ use crate::cors::Cors;
 use crate::credentials::Reading;
 use crate::token::{Algorithm, Key, Rules};
 use crate::upstream::{Origin, Persistence, Resilience, Timeouts};
-use crate::{breaker, budget, path, rate_limit, sunset};
+use crate::{breaker, budget, path, rate_limit, sunset, upstream};
 
 /// The most routes, and the most upstreams.
 const MOST_ENTRIES: usize = 256;
@@ -34,8 +35,11 @@ const MOST_NAME: usize = 1024;
 const MOST_LEEWAY: f64 = 300.0;
 /// How far it may be off where the table says nothing, in seconds.
 const USUAL_LEEWAY: f64 = 30.0;
-/// The longest time that a table can ask for, in seconds.
-const MOST_SECONDS: f64 = 3600.0;
+/// The shortest and the longest period of a rate limit, in seconds.
+const PERIODS: RangeInclusive<f64> = 0.1..=3600.0;
+/// The shortest and the longest time that an upstream can be given, in seconds: those of the settings.
+const LEAST_SECONDS: f64 = upstream::SHORTEST.as_secs_f64();
+const MOST_SECONDS: f64 = upstream::LONGEST.as_secs_f64();
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -221,13 +225,13 @@ impl UpstreamEntry {
         let mut seconds = |key: &str, given: Option<f64>, default: Duration, least: f64| {
             mistakes.seconds(place, key, given, least).unwrap_or(default)
         };
-        let connect = seconds("connectTimeoutSeconds", self.connect_timeout_seconds, timeouts.connect, 0.001);
-        let attempt = seconds("tryTimeoutSeconds", self.try_timeout_seconds, timeouts.attempt, 0.001);
-        let overall = seconds("timeoutSeconds", self.timeout_seconds, timeouts.overall, 0.001);
-        let idle = seconds("idleSeconds", self.idle_seconds, timeouts.idle, 0.001);
+        let connect = seconds("connectTimeoutSeconds", self.connect_timeout_seconds, timeouts.connect, LEAST_SECONDS);
+        let attempt = seconds("tryTimeoutSeconds", self.try_timeout_seconds, timeouts.attempt, LEAST_SECONDS);
+        let overall = seconds("timeoutSeconds", self.timeout_seconds, timeouts.overall, LEAST_SECONDS);
+        let idle = seconds("idleSeconds", self.idle_seconds, timeouts.idle, LEAST_SECONDS);
         let max_age = seconds("maxAgeSeconds", self.max_age_seconds, timeouts.max_age.unwrap_or_default(), 0.0);
         let usual = resilience.breaker.unwrap_or_default();
-        let open = seconds("breakerOpenSeconds", self.breaker_open_seconds, usual.open, 0.001);
+        let open = seconds("breakerOpenSeconds", self.breaker_open_seconds, usual.open, LEAST_SECONDS);
         mistakes.fits(place, attempt, overall);
         let mut number = |key: &str, given: Option<u32>, default: u32, most: u32| {
             let given = given.unwrap_or(default);
@@ -237,9 +241,10 @@ impl UpstreamEntry {
             given
         };
         let retries = number("retries", self.retries, resilience.retries, MOST_RETRIES);
-        let percent = number("retryBudgetPercent", self.retry_budget_percent, resilience.budget.percent, 100);
+        let percent =
+            number("retryBudgetPercent", self.retry_budget_percent, resilience.budget.percent, budget::MOST_PERCENT);
         let failures = resilience.breaker.map_or(0, |terms| terms.failures);
-        let failures = number("breakerFailures", self.breaker_failures, failures, 1_000_000);
+        let failures = number("breakerFailures", self.breaker_failures, failures, breaker::MOST_FAILURES);
         let Some(origin) = Origin::parse(&self.url) else {
             mistakes
                 .add(place, format!("url {:?}: accepted is http://HOST or http://HOST:PORT without a path", self.url));
@@ -302,8 +307,8 @@ impl RouteEntry {
             mistakes.add(place, format!("retries is {retries}, and 0 to {MOST_RETRIES} is accepted"));
         }
         let persistence = Overrides {
-            attempt: mistakes.seconds(place, "tryTimeoutSeconds", self.try_timeout_seconds, 0.001),
-            overall: mistakes.seconds(place, "timeoutSeconds", self.timeout_seconds, 0.001),
+            attempt: mistakes.seconds(place, "tryTimeoutSeconds", self.try_timeout_seconds, LEAST_SECONDS),
+            overall: mistakes.seconds(place, "timeoutSeconds", self.timeout_seconds, LEAST_SECONDS),
             retries: self.retries,
         };
         let rate_limit = self.rate_limit.map(|entry| entry.check(place, self.auth.is_some(), mistakes));
@@ -466,10 +471,10 @@ impl RateLimitEntry {
             mistakes
                 .add(place, format!("rateLimit.requests is {}, and 1 to {MOST_LIMITED} is accepted", self.requests));
         }
-        let accepted = 0.1..=MOST_SECONDS;
-        if !accepted.contains(&self.period_seconds) {
+        let (least, most) = (*PERIODS.start(), *PERIODS.end());
+        if !PERIODS.contains(&self.period_seconds) {
             let given = self.period_seconds;
-            mistakes.add(place, format!("rateLimit.periodSeconds is {given}, and 0.1 to {MOST_SECONDS} is accepted"));
+            mistakes.add(place, format!("rateLimit.periodSeconds is {given}, and {least} to {most} is accepted"));
         }
         let client = match self.by_header.as_deref().map(|name| (name, HeaderName::from_bytes(name.as_bytes()))) {
             None if self.by_client => ClientKey::Client,
@@ -492,7 +497,7 @@ impl RateLimitEntry {
         }
         let terms = rate_limit::Terms {
             limit: self.requests.clamp(1, MOST_LIMITED),
-            period: Duration::from_secs_f64(self.period_seconds.clamp(*accepted.start(), *accepted.end())),
+            period: Duration::from_secs_f64(self.period_seconds.clamp(least, most)),
             clients: CLIENTS_TOLD_APART,
         };
         RateLimitTerms { terms, client }

@@ -139,7 +139,7 @@ fn mistakes_are_all_named_with_their_place_and_their_mend() {
         "upstreams.users: retries is 4, and 0 to 3 is accepted",
         "upstreams.users: url \"https://users\": accepted is http://HOST",
         "upstreams.orders: tryTimeoutSeconds 9 is above timeoutSeconds 5",
-        "upstreams.orders: idleSeconds is -1, and 0.001 to 3600 is accepted",
+        "upstreams.orders: idleSeconds is -1, and 0.01 to 86400 is accepted",
         "routes[0]: path \"shop\": accepted is a path such as /shop",
         "routes[1]: path \"/a/../b\"",
         "routes[1]: method \"get\": accepted is a name in upper case",
@@ -243,7 +243,7 @@ fn a_route_may_have_more_or_less_patience_than_its_upstream() {
     assert_eq!(less, Persistence { attempt, overall, ..usual });
     for (overrides, mistake) in [
         (json!({"retries": 4}), "retries is 4, and 0 to 3 is accepted"),
-        (json!({"timeoutSeconds": 0}), "timeoutSeconds is 0, and 0.001 to 3600 is accepted"),
+        (json!({"timeoutSeconds": 0}), "timeoutSeconds is 0, and 0.01 to 86400 is accepted"),
         (
             json!({"timeoutSeconds": 2}),
             "routes[0], for the upstream users: tryTimeoutSeconds 4 is above timeoutSeconds 2",
