@@ -12,7 +12,6 @@ use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use service::body::Body;
 use service::exchange::Context;
 use service::problem::Problem;
-use tokio::time::Instant;
 
 use crate::download::Download;
 use crate::rate_limit::Verdict;
@@ -24,8 +23,6 @@ use crate::{auth, headers, path};
 /// Forwards requests as the route table says.
 pub struct Proxy {
     router: Arc<Router>,
-    /// What the clock of rate limits counts from.
-    epoch: Instant,
     /// This hop in the Via header of requests.
     via: HeaderValue,
 }
@@ -36,7 +33,7 @@ impl Proxy {
     pub fn new(router: Arc<Router>, name: &str) -> Self {
         // A name that the configuration let through is visible ASCII.
         let via = HeaderValue::try_from(format!("1.1 {name}"));
-        Self { router, epoch: Instant::now(), via: via.unwrap_or(HeaderValue::from_static("1.1 gateway")) }
+        Self { router, via: via.unwrap_or(HeaderValue::from_static("1.1 gateway")) }
     }
 
     /// The table in force now.
@@ -153,7 +150,7 @@ impl Proxy {
             ClientKey::Header(name) => request.headers().get(name).map(|value| value.as_bytes().to_vec()),
         };
         let client = named.unwrap_or_else(|| context.peer.ip().to_canonical().to_string().into_bytes());
-        live.judge(place, &client, self.epoch.elapsed())
+        live.judge(place, &client, self.router.now())
     }
 
     /// Whether all upstreams answer `/ready` with 200. `body` is that of the request that asks.

@@ -11,10 +11,11 @@ use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use service::metrics::Metrics;
+use tokio::time::Instant;
 
 use crate::credentials::{Credentials, Fingerprints};
 use crate::random::Random;
-use crate::rate_limit::{RateLimit, Verdict};
+use crate::rate_limit::{RateLimit, SWEEP_EVERY, Verdict};
 use crate::table::{Defaults, MOST_BYTES, Refused, Route, Table};
 use crate::upstream::{self, Upstream};
 
@@ -31,7 +32,7 @@ pub struct Live {
 }
 
 /// What is left to the clients of a route.
-type Allowances = Arc<Mutex<RateLimit<Vec<u8>>>>;
+type Allowances = Arc<Mutex<RateLimit>>;
 
 /// Holds the table in force.
 pub struct Router {
@@ -39,6 +40,8 @@ pub struct Router {
     metrics: upstream::Metrics,
     reloads: Family<Reload, Counter>,
     random: Random,
+    /// What the clock of rate limits counts from.
+    epoch: Instant,
 }
 
 /// Label of reloads.
@@ -67,11 +70,17 @@ impl Live {
         self.upstreams.get(route.upstream(headers, random))
     }
 
-    /// Counts a request of `client` on the route at `place`, if that limits its clients.
+    /// Counts a request of `client` on the route at `place`, if that limits its clients; `now` is the router's.
     #[must_use]
     pub fn judge(&self, place: usize, client: &[u8], now: Duration) -> Option<Verdict> {
         let limit = self.rate_limits.get(place)?.as_ref()?;
         Some(limit.lock().unwrap_or_else(PoisonError::into_inner).judge(client, now))
+    }
+
+    fn sweep_rate_limits(&self, now: Duration) {
+        for limit in self.rate_limits.iter().flatten() {
+            limit.lock().unwrap_or_else(PoisonError::into_inner).sweep(now);
+        }
     }
 
     /// All of them.
@@ -93,8 +102,10 @@ impl Router {
             metrics: upstream_metrics,
             reloads,
             random: Random::seeded(),
+            epoch: Instant::now(),
         });
         router.put_in_force(source.table);
+        tokio::spawn(sweep_rate_limits(Arc::downgrade(&router)));
         if let Some(file) = source.file {
             let followed = Followed::new(file, source.credentials, source.defaults, &router);
             tokio::spawn(followed.by(Arc::downgrade(&router)));
@@ -106,6 +117,12 @@ impl Router {
     #[must_use]
     pub fn live(&self) -> Arc<Live> {
         Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The time that rate limits go by.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        self.epoch.elapsed()
     }
 
     /// A number to choose an upstream with.
@@ -152,6 +169,15 @@ impl Router {
         };
         self.reloads.get_or_create(&Reload { outcome }).inc();
         taken
+    }
+}
+
+/// Forgets clients whose allowance is whole, until the router is gone: also those of a route that nobody asks for any more.
+async fn sweep_rate_limits(router: Weak<Router>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        let Some(router) = router.upgrade() else { return };
+        router.live().sweep_rate_limits(router.now());
     }
 }
 

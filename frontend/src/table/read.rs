@@ -27,7 +27,7 @@ const MOST_ENTRIES: usize = 256;
 const MOST_LISTED: usize = 32;
 /// The most requests of a rate limit.
 const MOST_LIMITED: u32 = 1_000_000;
-/// Clients of a rate limit that are told apart at a time: some 1 MB.
+/// Clients of a rate limit that are told apart at a time.
 const CLIENTS_TOLD_APART: usize = 10_000;
 /// The longest name of a token's issuer or audience, in bytes.
 const MOST_NAME: usize = 1024;
