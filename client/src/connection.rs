@@ -10,9 +10,10 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 use crate::{
+    dial,
     distance::Distant,
     failure::{Failure, Kind},
     resolve,
@@ -38,20 +39,16 @@ pub(crate) enum SendError {
 }
 
 impl Connection {
-    /// Connects to `peer`, as if it took `round_trip` to get there and back. Must run on a [`tokio::task::LocalSet`].
+    /// Connects to the first of `addresses` that accepts, as if it took `round_trip` to get there and back. Must run on a
+    /// [`tokio::task::LocalSet`].
     ///
     /// # Errors
     /// Those of connecting.
-    pub(crate) async fn open(peer: SocketAddr, round_trip: Duration) -> Result<Self, Failure> {
+    pub(crate) async fn open(addresses: &[SocketAddr], round_trip: Duration) -> Result<Self, Failure> {
         tokio::time::sleep(round_trip).await;
-        let stream = TcpStream::connect(peer)
-            .await
-            .and_then(|stream| {
-                // Nagle's algorithm would hold a request back until the last one is acknowledged.
-                stream.set_nodelay(true)?;
-                Ok(stream)
-            })
-            .map_err(|error| Failure::connecting(&error))?;
+        let (stream, peer) = dial::connect(addresses).await?;
+        // Nagle's algorithm would hold a request back until the last one is acknowledged.
+        stream.set_nodelay(true).map_err(|error| Failure::connecting(&error))?;
         let (sender, driving) = http1::handshake(TokioIo::new(Distant::new(stream, round_trip / 2)))
             .await
             .map_err(|error| Failure::new(Kind::ConnectFailed, error.to_string()))?;
@@ -63,18 +60,10 @@ impl Connection {
     /// Connects to the first address of `origin` that accepts, as browsers and curl do.
     ///
     /// # Errors
-    /// That of the last address.
+    /// Those of resolving and of connecting.
     pub(crate) async fn open_any(origin: &Origin) -> Result<Self, Failure> {
-        let mut failure = Failure::new(Kind::Resolve, "no address");
-        for peer in resolve::addresses(origin).await? {
-            match Self::open(peer, Duration::ZERO).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => {
-                    failure = Failure::new(error.kind, format!("{peer}: {}", error.detail));
-                }
-            }
-        }
-        Err(failure)
+        let addresses = dial::interleaved(resolve::addresses(origin).await?);
+        Self::open(&addresses, Duration::ZERO).await
     }
 
     /// Waits until the connection is closed, by whichever side. Safe to cancel.

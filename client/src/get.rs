@@ -10,12 +10,14 @@ use std::{
 use http::Response;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use crate::{
     connection::{Connection, SendError},
+    deadline::within,
     failure::{Failure, Kind},
     message::Message,
+    output::{draw, not_printed, tell},
     url::Target,
 };
 
@@ -39,25 +41,41 @@ pub(crate) struct Options {
 
 /// Makes the request; the head goes to standard error and the body, byte for byte, to standard output.
 pub(crate) async fn run(options: Options) -> ExitCode {
-    let outcome = timeout(options.timeout, exchange(&options)).await.unwrap_or_else(|_| {
+    let exchanged = within(Instant::now() + options.timeout, options.timeout, exchange(&options)).await;
+    let outcome = exchanged.done.unwrap_or_else(|| {
         let after = format!("after {} s", options.timeout.as_secs_f64());
-        Err(Failure::new(Kind::Timeout, after))
+        Err(Failure::new(Kind::Timeout, after).into())
     });
     match outcome {
         Ok(status) if status.as_u16() < 400 => ExitCode::SUCCESS,
         Ok(_) => ExitCode::from(EXIT_STATUS),
-        Err(failure) => {
-            eprintln!("client: {}: {failure}", options.target.url);
+        Err(Fault::Output(error)) => not_printed(&error),
+        Err(Fault::Reply(failure)) => {
+            tell(format_args!("client: {}: {failure}", options.target.url));
             ExitCode::from(EXIT_NO_REPLY)
         }
     }
 }
 
-async fn exchange(options: &Options) -> Result<http::StatusCode, Failure> {
+/// What went wrong.
+enum Fault {
+    /// With the request or its reply.
+    Reply(Failure),
+    /// With standard output.
+    Output(io::Error),
+}
+
+impl From<Failure> for Fault {
+    fn from(failure: Failure) -> Self {
+        Self::Reply(failure)
+    }
+}
+
+async fn exchange(options: &Options) -> Result<http::StatusCode, Fault> {
     let mut connection = Connection::open_any(&options.target.origin).await?;
     let reply = connection.send(options.message.to(&options.target)).await.map_err(failure_of)?;
     if !options.quiet {
-        eprint!("{}", head(&reply, &connection));
+        draw(head(&reply, &connection));
     }
     let status = reply.status();
     print_body(reply.into_body(), options.quiet).await?;
@@ -83,7 +101,7 @@ fn head(reply: &Response<Incoming>, connection: &Connection) -> String {
     head
 }
 
-async fn print_body(mut body: Incoming, quiet: bool) -> Result<(), Failure> {
+async fn print_body(mut body: Incoming, quiet: bool) -> Result<(), Fault> {
     let mut last = b'\n';
     let mut stdout = io::stdout().lock();
     while let Some(frame) = body.frame().await {
@@ -92,15 +110,17 @@ async fn print_body(mut body: Incoming, quiet: bool) -> Result<(), Failure> {
             continue;
         };
         last = data.last().copied().unwrap_or(last);
-        if stdout.write_all(data).is_err() {
+        // The body's pieces come when they come: what is there can be seen.
+        match stdout.write_all(data).and_then(|()| stdout.flush()) {
+            Ok(()) => {}
             // The reader has gone, `| head` for one; the reply itself is sound.
-            return Ok(());
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) => return Err(Fault::Output(error)),
         }
     }
-    drop(stdout.flush());
     if last != b'\n' && !quiet {
         // Keeps the prompt off the body's last line and the body as it was.
-        eprintln!();
+        tell("");
     }
     Ok(())
 }

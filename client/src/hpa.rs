@@ -15,6 +15,8 @@ use std::{
 
 use serde_json::{Deserializer, Value};
 
+use crate::output::tell;
+
 /// Exit status when what comes in is no autoscaler.
 const EXIT_FAILED: u8 = 2;
 /// An object is at most 1.5 MiB in etcd; kubectl indents it.
@@ -31,7 +33,7 @@ pub(crate) fn run() -> ExitCode {
         // Whoever read the table has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("client: {error}");
+            tell(format_args!("client: {error}"));
             ExitCode::from(EXIT_FAILED)
         }
     }

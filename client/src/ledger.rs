@@ -48,9 +48,10 @@ pub(crate) struct Ledger {
     pub(crate) servers: HashMap<String, Server>,
     /// From the intended start of a request to the end of its answer.
     pub(crate) latency: Histogram,
-    /// From when a request was due to when an idle connection took it up: this client's own lateness.
+    /// This client's own lateness: from when a request was due to when it was given to an idle connection or put into the
+    /// queue, and from when its time was over to when this client looked.
     pub(crate) lag: Histogram,
-    /// From when a request was due to when a connection became idle, for those that had to wait.
+    /// From when a request was put into the queue to when a connection became idle, for those that had to wait.
     pub(crate) queue_wait: Histogram,
     /// Requests that found no idle connection.
     pub(crate) queued: u64,

@@ -3,17 +3,24 @@
 //! It drives one connection at a time with [`hyper::client::conn`], has no pool and retries nothing: pools and clients
 //! that retry hide the very losses that this one is here to count.
 
+// They panic where a pipe has lost its reader: see `output`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::process::ExitCode;
 
 use tokio::{runtime, task::LocalSet};
 
 use crate::{
     args::{Ask, Command, Parsed},
+    output::{print_and_exit, tell},
     stop::Stop,
 };
 
 mod args;
+mod atomic_file;
 mod connection;
+mod deadline;
+mod dial;
 mod distance;
 mod failure;
 mod get;
@@ -24,6 +31,7 @@ mod limits;
 mod load;
 mod message;
 mod mix;
+mod output;
 mod pacer;
 mod pause;
 mod queue;
@@ -47,20 +55,17 @@ const EXIT_SYSTEM: u8 = 71;
 
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)) {
-        Ok(Parsed::Print(text)) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(Parsed::Print(text)) => print_and_exit(&text, ExitCode::SUCCESS),
         Ok(Parsed::Run(Command::Hpa)) => hpa::run(),
         Ok(Parsed::Run(Command::Spread(options))) => spread::run(&options),
         Ok(Parsed::Run(Command::Ask(command))) => execute(command).unwrap_or_else(|error| {
-            eprintln!("client: {error}");
+            tell(format_args!("client: {error}"));
             ExitCode::from(EXIT_SYSTEM)
         }),
         Err(error) => {
             let command = error.command.map(|name| format!(" {name}"));
-            eprintln!("client: {}", error.message);
-            eprintln!("'client{} --help' says more", command.unwrap_or_default());
+            tell(format_args!("client: {}", error.message));
+            tell(format_args!("'client{} --help' says more", command.unwrap_or_default()));
             ExitCode::from(EXIT_USAGE)
         }
     }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use crate::stop::Stop;
 
-/// Waits for SIGTERM or SIGINT.
+/// Waits for SIGTERM, SIGINT or SIGHUP.
 pub(crate) async fn run(mut stop: Stop) -> ExitCode {
     stop.signalled().await;
     ExitCode::SUCCESS

@@ -47,7 +47,10 @@ pub(crate) struct Rotation {
 
 struct Known {
     since: Instant,
-    addresses: Rc<[SocketAddr]>,
+    /// Of the family that the resolver puts first; never empty.
+    first: Rc<[SocketAddr]>,
+    /// Of the other family.
+    second: Rc<[SocketAddr]>,
     next: usize,
 }
 
@@ -57,35 +60,39 @@ impl Rotation {
         Self { origin, known: Mutex::new(None) }
     }
 
-    /// The address for the next connection.
-    ///
-    /// A name with addresses of both families is reached over IPv4 alone: trying the other family after a refusal
-    /// would be a retry.
+    /// The addresses for the next connection, which tries them in this order: one, or of a name with addresses of both
+    /// families one of each. The other addresses of the same family are not tried: what refuses a connection is a loss here,
+    /// and another pod's answer must not hide it.
     ///
     /// # Errors
     /// [`Kind::Resolve`]; an answer that has gone stale is not used in a new one's place.
-    pub(crate) async fn next(&self) -> Result<SocketAddr, Failure> {
+    pub(crate) async fn next(&self) -> Result<Vec<SocketAddr>, Failure> {
         let mut known = self.known.lock().await;
         let known = match &mut *known {
             Some(known) if known.since.elapsed() < FRESH => known,
             stale => {
                 let next = stale.take().map_or(0, |known| known.next);
-                let addresses = one_family(addresses(&self.origin).await?).into();
-                stale.insert(Known { since: Instant::now(), addresses, next })
+                let (first, second) = families(addresses(&self.origin).await?);
+                stale.insert(Known { since: Instant::now(), first: first.into(), second: second.into(), next })
             }
         };
-        known.next = (known.next + 1) % known.addresses.len();
-        Ok(known.addresses[known.next])
+        known.next = known.next.wrapping_add(1);
+        let turn = |of: &[SocketAddr]| (!of.is_empty()).then(|| of[known.next % of.len()]);
+        Ok([&known.first, &known.second].into_iter().filter_map(|of| turn(of)).collect())
     }
 }
 
-fn one_family(mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
-    if addresses.iter().any(SocketAddr::is_ipv4) {
-        addresses.retain(SocketAddr::is_ipv4);
+/// Splits addresses by family, that of the first one first, each in order and without doubles: answers of the name server that
+/// differ by their order alone are the same.
+fn families(addresses: Vec<SocketAddr>) -> (Vec<SocketAddr>, Vec<SocketAddr>) {
+    let first_is_ipv4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
+    let (mut first, mut second): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv4() == first_is_ipv4);
+    for family in [&mut first, &mut second] {
+        family.sort_unstable();
+        family.dedup();
     }
-    addresses.sort_unstable();
-    addresses.dedup();
-    addresses
+    (first, second)
 }
 
 #[cfg(test)]
@@ -93,15 +100,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ipv4_where_there_is_some() {
+    fn families_are_told_apart_and_the_resolvers_first_is_first() {
         let of = |addresses: &[&str]| {
-            one_family(addresses.iter().map(|a| a.parse().unwrap()).collect())
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
+            let (first, second) = families(addresses.iter().map(|a| a.parse().unwrap()).collect());
+            [first, second].map(|family| family.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
         };
-        assert_eq!(of(&["[::1]:80", "127.0.0.1:80"]), ["127.0.0.1:80"]);
-        assert_eq!(of(&["[::2]:80", "[::1]:80"]), ["[::1]:80", "[::2]:80"]);
-        assert_eq!(of(&["10.0.0.2:80", "10.0.0.2:80"]), ["10.0.0.2:80"]);
+        assert_eq!(of(&["[::1]:80", "127.0.0.1:80"]), ["[::1]:80", "127.0.0.1:80"]);
+        assert_eq!(of(&["127.0.0.1:80", "[::1]:80"]), ["127.0.0.1:80", "[::1]:80"]);
+        assert_eq!(of(&["[::2]:80", "[::1]:80"]), ["[::1]:80 [::2]:80", ""]);
+        assert_eq!(of(&["10.0.0.2:80", "10.0.0.2:80"]), ["10.0.0.2:80", ""]);
+    }
+
+    #[tokio::test]
+    async fn connections_take_turns_within_a_family_and_have_one_of_each() {
+        let rotation = Rotation::new(Origin { host: Host::Name("pods.test".into()), port: 80 });
+        let of = |addresses: &[&str]| addresses.iter().map(|a| a.parse().unwrap()).collect();
+        let known = Known {
+            since: Instant::now() + FRESH * 60,
+            first: of(&["[::1]:80", "[::2]:80"]),
+            second: of(&["10.0.0.1:80", "10.0.0.2:80", "10.0.0.3:80"]),
+            next: 0,
+        };
+        *rotation.known.lock().await = Some(known);
+        for expected in ["[::2]:80 10.0.0.2:80", "[::1]:80 10.0.0.3:80", "[::2]:80 10.0.0.1:80"] {
+            let next = rotation.next().await.unwrap();
+            assert_eq!(next.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), expected);
+        }
     }
 }

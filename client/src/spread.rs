@@ -6,6 +6,8 @@ use std::{
 
 use serde::Deserialize;
 
+use crate::output::{not_printed, print, tell};
+
 /// Exit status when a pod's share is further from even than asked for.
 const EXIT_UNEVEN: u8 = 1;
 /// Exit status when there is no ledger to read.
@@ -31,18 +33,20 @@ pub(crate) fn run(options: &Options) -> ExitCode {
     let spread = match read(options).and_then(|ledger| Spread::of(&ledger, options)) {
         Ok(spread) => spread,
         Err(error) => {
-            eprintln!("client: {}: {error}", options.ledger.display());
+            tell(format_args!("client: {}: {error}", options.ledger.display()));
             return ExitCode::from(EXIT_FAILED);
         }
     };
-    print!("{}", spread.table());
+    if let Err(error) = print(&spread.table()) {
+        return not_printed(&error);
+    }
     match options.within {
         Some(within) if spread.furthest() > within => {
-            eprintln!(
+            tell(format_args!(
                 "client: a share is {:.0} % from even, which is more than {:.0} %",
                 spread.furthest() * 100.0,
                 within * 100.0
-            );
+            ));
             ExitCode::from(EXIT_UNEVEN)
         }
         _ => ExitCode::SUCCESS,

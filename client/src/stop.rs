@@ -1,9 +1,10 @@
-//! SIGTERM and SIGINT.
+//! SIGTERM, SIGINT and SIGHUP.
 //!
 //! The first process of a container has no default action for them: without a handler it would be deaf to
-//! `kubectl delete pod` until the grace period ends in SIGKILL.
+//! `kubectl delete pod` until the grace period ends in SIGKILL. Elsewhere the default action ends the process at once, with all
+//! that it has counted: SIGHUP does when the terminal is closed.
 
-use std::io;
+use std::{fs, future, io};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -11,6 +12,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) struct Stop {
     term: Signal,
     interrupt: Signal,
+    /// None where it was ignored when this process started: nohup(1) is there to let it outlive the terminal.
+    hangup: Option<Signal>,
 }
 
 impl Stop {
@@ -19,15 +22,36 @@ impl Stop {
     /// # Errors
     /// When the handlers can't be installed.
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self { term: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let hangup = SignalKind::hangup();
+        let hears = !ignores(&status, hangup);
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: hears.then(|| signal(hangup)).transpose()?,
+        })
     }
 
     /// Waits for the next signal, and returns its number. Safe to cancel.
     pub(crate) async fn signalled(&mut self) -> u8 {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => future::pending().await,
+            }
+        };
         let kind = tokio::select! {
             _ = self.term.recv() => SignalKind::terminate(),
             _ = self.interrupt.recv() => SignalKind::interrupt(),
+            _ = hangup => SignalKind::hangup(),
         };
         u8::try_from(kind.as_raw_value()).unwrap_or(u8::MAX)
     }
+}
+
+/// Whether a process with this status (proc(5)) ignores a signal; no if that can't be read.
+fn ignores(status: &str, kind: SignalKind) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (kind.as_raw_value() - 1)) != 0)
 }

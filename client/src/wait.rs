@@ -2,20 +2,22 @@
 
 use std::{
     fmt,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     process::ExitCode,
     time::Duration,
 };
 
 use http::StatusCode;
 use http_body_util::BodyExt;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use crate::{
     connection::Connection,
+    deadline::within,
     failure::{Failure, Kind},
     get::{EXIT_NO_REPLY, EXIT_STATUS, failure_of},
     message::Message,
+    output::{draw, tell},
     url::Target,
 };
 
@@ -52,10 +54,10 @@ pub(crate) async fn run(options: Options) -> ExitCode {
         let tried_at = Instant::now();
         tries += 1;
         let until = deadline.min(tried_at + LONGEST_TRY);
-        let answer = match timeout_at(until, ask(&options)).await {
-            Ok(Ok(status)) => Answer::Status(status),
-            Ok(Err(failure)) => Answer::Failed(failure),
-            Err(_) => Answer::Failed(Failure::new(Kind::Timeout, "")),
+        let answer = match within(until, LONGEST_TRY, ask(&options)).await.done {
+            Some(Ok(status)) => Answer::Status(status),
+            Some(Err(failure)) => Answer::Failed(failure),
+            None => Answer::Failed(Failure::new(Kind::Timeout, "")),
         };
         let taken = start.elapsed().as_secs_f64();
         if let Answer::Status(status) = answer
@@ -112,16 +114,15 @@ impl<'a> Progress<'a> {
 
     fn show(&mut self, answer: &str, seconds: f64) {
         if self.terminal {
-            eprint!("\r\x1b[K{}: {answer}, {seconds:.0} s", self.url);
-            drop(io::stderr().flush());
+            draw(format_args!("\r\x1b[K{}: {answer}, {seconds:.0} s", self.url));
         } else if self.shown != answer {
-            eprintln!("{}: {answer}", self.url);
+            tell(format_args!("{}: {answer}", self.url));
         }
         answer.clone_into(&mut self.shown);
     }
 
     fn finish(&mut self, summary: &str) {
         let erase = if self.terminal { "\r\x1b[K" } else { "" };
-        eprintln!("{erase}{}: {summary}", self.url);
+        tell(format_args!("{erase}{}: {summary}", self.url));
     }
 }

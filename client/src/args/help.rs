@@ -27,7 +27,8 @@ Options:
 
 Exit status: 0 success; 1 a reply that is an error (get, wait) or a lost request (load), a share
 that is too uneven (spread);
-2 no reply; 64 wrong usage; 128 + N ended by signal N.
+2 no reply; 64 wrong usage; 74 standard output can't be written; 128 + N ended by signal N. A reader
+that goes early (| head) changes none of it.
 
 Examples:
   client get http://backend-svc:8000/api/items
@@ -51,10 +52,12 @@ Options:
   -q, --quiet                  print the body alone
   -h, --help                   this text
 
-URL is http://HOST[:PORT][/PATH][?QUERY]; HOST is a name, an IPv4 address or an [IPv6 address].
-A TIME is 500ms, 10s, 2m, 1h, or a number of seconds.
+URL is http://HOST[:PORT][/PATH][?QUERY]; HOST is a name, an IPv4 address or an [IPv6 address]. All
+addresses of a name are tried, families in turn, the next 250 ms after the one before it or as soon as
+that has failed (RFC 8305). A TIME is 500ms, 10s, 2m, 1h, or a number of seconds.
 
-Exit status: 0 a status below 400; 1 a status of 400 or above; 2 no complete reply; 64 wrong usage.
+Exit status: 0 a status below 400; 1 a status of 400 or above; 2 no complete reply; 64 wrong usage;
+74 standard output can't be written.
 
 Examples:
   client get http://backend-svc:8000/api/items
@@ -75,7 +78,8 @@ Options:
   -H, --header 'NAME: VALUE'   add a header, or replace a default one; repeatable
   -h, --help                   this text
 
-One try takes at most 2 s. A TIME is 500ms, 10s, 2m, 1h, or a number of seconds.
+One try takes at most 2 s, and tries all addresses of a name as get does. A TIME is 500ms, 10s, 2m,
+1h, or a number of seconds.
 
 Exit status: 0 answered as asked; 1 gave up, the last reply had another status;
 2 gave up, the last try had no reply; 64 wrong usage.
@@ -113,12 +117,15 @@ What is an answer:
       --contains TEXT          an answer's body must contain this, within its first MiB
 Result:
   -o, --output table|json      form of the ledger on standard output [default: table]
-      --ledger FILE            write the ledger to FILE as JSON as well
+      --ledger FILE            write the ledger to FILE as JSON as well, before anything is printed. FILE
+                               is as it was until all of the new one is on the disk
   -h, --help                   this text
 
 The loop is open. Request i is due at start + i / rate, whatever became of those before it, and its
 latency counts from that moment. It is given to the connection that has been idle longest, or waits
-for one; what waits longer than the timeout is lost as 'unsent'.
+for one; what waits longer than the timeout is lost as 'unsent'. The time by which this client itself
+was late (it was stopped, or the machine is too busy) is no loss of the server's: the request has it on
+top of its timeout, and what has arrived is read before it is judged.
 
 Nothing is retried. A request is answered when its complete reply arrived in time with an accepted
 status and its own x-request-id; else it is lost, and the ledger says how:
@@ -141,13 +148,18 @@ pod (from x-served-by), with the first and the last of each; latency; the longes
 answer; connections. 'client lag' is this client's own lateness: when it is not small, the machine is
 too busy, and latencies are not the server's alone.
 
+A connection to a name goes to one of its addresses, each in turn. A name with addresses of both families
+has one of each tried: first that of the family which the resolver puts first, and the other one 250 ms
+later or as soon as the first has failed (RFC 8305).
+
 Above some 400 new connections a second from one address, ports come back within TIME_WAIT, and
 retransmissions of 1 s and 3 s show up that no server caused.
 
-SIGTERM or SIGINT ends the load: what was sent is waited for, and the ledger is printed. A second one
-gives up on what is open.
+SIGTERM, SIGINT or SIGHUP ends the load: what was sent is waited for, and the ledger is printed. A
+second one gives up on what is open. Under nohup, SIGHUP does nothing.
 
 Exit status: 0 nothing was lost; 1 something was; 2 the ledger could not be written; 64 wrong usage.
+A ledger for which FILE has no room goes to standard output, as JSON.
 
 Examples:
   client load http://127.0.0.1:30080/proxy/items --rate 1000 --duration 60s --connections 800
@@ -173,7 +185,7 @@ Options:
 FILE is what 'client load --ledger FILE' wrote.
 
 Exit status: 0 printed; 1 a pod's part is further from even than --within; 2 FILE is no ledger, or
-shorter than --last; 64 wrong usage.
+shorter than --last; 64 wrong usage; 74 standard output can't be written.
 
 Example:
   client spread run.json --last 30s --pods backend=4 --within 20%
@@ -201,7 +213,7 @@ Exit status: 0 standard input ended; 2 it is no autoscaler; 64 wrong usage.
 
 /// `client pause --help`.
 pub(crate) const PAUSE: &str = "\
-Do nothing until SIGTERM or SIGINT, then exit with 0. Made to be the first process of a container.
+Do nothing until SIGTERM, SIGINT or SIGHUP, then exit with 0. Made to be the first process of a container.
 
 Usage: client pause
 

@@ -5,9 +5,8 @@
 
 use std::{
     cell::{Cell, RefCell},
-    fs::File,
     hash::{BuildHasher, Hasher, RandomState},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     process::ExitCode,
     rc::Rc,
@@ -19,10 +18,12 @@ use tokio::task::JoinSet;
 
 use self::worker::{Context, Ticket, Worker};
 use crate::{
+    atomic_file::AtomicFile,
     ledger::Ledger,
     limits,
     message::Message,
     mix::Mix,
+    output::{self, tell},
     pacer::Pacer,
     queue::Queue,
     report,
@@ -121,48 +122,57 @@ impl Run {
 pub(crate) async fn run(options: Options, mut stop: Stop) -> ExitCode {
     let (origins, _) = origins(&options);
     if let Err(error) = limits::admit(options.connections * origins.len()) {
-        eprintln!("client: --connections: {error}");
+        tell(format_args!("client: --connections: {error}"));
         return ExitCode::from(EXIT_BOUND);
     }
-    // Opened first: a ledger that has nowhere to go is found out before the load, not after it.
-    let file = match create(options.ledger.as_deref()) {
+    // A ledger that has nowhere to go is found out before the load, not after it.
+    let file = match options.ledger.as_deref().map(AtomicFile::at).transpose() {
         Ok(file) => file,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(&unwritten(&options, &error)),
     };
     let (run, ledger) = match drive(options, &mut stop).await {
         Ok(done) => done,
         Err(error) => return failed(&error.to_string()),
     };
-    if let Err(error) = deliver(&run, &ledger, file) {
-        return failed(&format!("writing the ledger: {error}"));
+    match deliver(&run, &ledger, file) {
+        Err(error) => failed(&format!("standard output: {error}")),
+        Ok(Delivered::Elsewhere) => ExitCode::from(EXIT_FAILED),
+        Ok(Delivered::AsAsked) if ledger.lost > 0 => ExitCode::from(EXIT_LOST),
+        Ok(Delivered::AsAsked) => ExitCode::SUCCESS,
     }
-    if ledger.lost > 0 {
-        return ExitCode::from(EXIT_LOST);
-    }
-    ExitCode::SUCCESS
 }
 
-fn create(ledger: Option<&Path>) -> Result<Option<File>, String> {
-    let Some(path) = ledger else {
-        return Ok(None);
-    };
-    File::create(path).map(Some).map_err(|error| format!("--ledger {}: {error}", path.display()))
+fn unwritten(options: &Options, error: &io::Error) -> String {
+    let path = options.ledger.as_deref().unwrap_or(Path::new(""));
+    format!("--ledger {}: {error}", path.display())
 }
 
 fn failed(why: &str) -> ExitCode {
-    eprintln!("client: {why}");
+    tell(format_args!("client: {why}"));
     ExitCode::from(EXIT_FAILED)
 }
 
-fn deliver(run: &Run, ledger: &Ledger, file: Option<File>) -> io::Result<()> {
-    if let Some(mut file) = file {
-        file.write_all(report::json(run, ledger)?.as_bytes())?;
+/// Where the ledger went.
+enum Delivered {
+    AsAsked,
+    /// To standard output, because its file could not be written.
+    Elsewhere,
+}
+
+/// The file first: whatever becomes of what is printed, it is there.
+fn deliver(run: &Run, ledger: &Ledger, file: Option<AtomicFile>) -> io::Result<Delivered> {
+    let json = report::json(run, ledger)?;
+    if let Some(file) = file
+        && let Err(error) = file.write(json.as_bytes())
+    {
+        tell(format_args!("client: {}; the ledger is on standard output instead", unwritten(&run.options, &error)));
+        return output::print(&json).map(|()| Delivered::Elsewhere);
     }
     let text = match run.options.output {
         Output::Table => report::table(run, ledger),
-        Output::Json => report::json(run, ledger)?,
+        Output::Json => json,
     };
-    io::stdout().lock().write_all(text.as_bytes())
+    output::print(&text).map(|()| Delivered::AsAsked)
 }
 
 async fn drive(options: Options, stop: &mut Stop) -> io::Result<(Run, Ledger)> {
@@ -186,7 +196,7 @@ async fn drive(options: Options, stop: &mut Stop) -> io::Result<(Run, Ledger)> {
     let due_for = context.now();
     if stopped_early {
         let open = ledger.borrow().open();
-        eprintln!("client: stopped; waiting for {open} open requests (stop again to give up on them)");
+        tell(format_args!("client: stopped; waiting for {open} open requests (stop again to give up on them)"));
     }
     tokio::select! {
         () = pools.finish() => {}
@@ -255,7 +265,8 @@ impl Pools {
 
     fn hand_out(&self, sequence: u64, due: Duration, target: usize, context: &Context) {
         let queue = &self.queues[self.queue_of[target]];
-        let ticket = Ticket { sequence, due, target, queued: queue.idle() == 0 };
+        let late = context.now().saturating_sub(due);
+        let ticket = Ticket { sequence, due, target, late, queued: queue.idle() == 0 };
         context.ledger.borrow_mut().due += 1;
         if let Err(ticket) = queue.push(ticket) {
             context.lose_unsent(&ticket, "too many requests wait for an idle connection");

@@ -4,12 +4,15 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     fmt::Write as _,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     rc::Rc,
     time::{Duration, Instant},
 };
 
-use crate::ledger::Ledger;
+use crate::{
+    ledger::Ledger,
+    output::{draw, tell},
+};
 
 /// How often the line is rewritten on a terminal.
 const REDRAWN_EVERY: Duration = Duration::from_millis(500);
@@ -26,10 +29,9 @@ pub(super) async fn show(ledger: Rc<RefCell<Ledger>>, start: Instant, planned: u
         ticks.tick().await;
         let line = line(&ledger.borrow(), start.elapsed(), planned);
         if terminal {
-            eprint!("\r{line}\x1b[K");
-            drop(io::stderr().flush());
+            draw(format_args!("\r{line}\x1b[K"));
         } else {
-            eprintln!("{line}");
+            tell(line);
         }
     }
 }
@@ -39,7 +41,7 @@ struct Erase;
 
 impl Drop for Erase {
     fn drop(&mut self) {
-        eprint!("\r\x1b[K");
+        draw("\r\x1b[K");
     }
 }
 

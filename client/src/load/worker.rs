@@ -13,15 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONNECTION, response::Parts};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use tokio::time::timeout_at;
-
 use super::{Options, request_id};
 use crate::{
     connection::{Connection, SendError, says_close},
+    deadline::within,
     failure::{Failure, Kind},
     ledger::{Ledger, Loss},
     message::REQUEST_ID,
@@ -29,6 +24,10 @@ use crate::{
     resolve::Rotation,
     served,
 };
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONNECTION, response::Parts};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 
 /// As much of a body is searched for the text that it must contain.
 const MAX_SEARCHED: usize = 1024 * 1024;
@@ -44,7 +43,9 @@ pub(super) struct Ticket {
     pub(super) due: Duration,
     /// Which target it is for.
     pub(super) target: usize,
-    /// Whether no connection was idle when it came due.
+    /// How much later than that it was handed out.
+    pub(super) late: Duration,
+    /// Whether no connection was idle then.
     pub(super) queued: bool,
 }
 
@@ -179,32 +180,38 @@ impl Worker {
     async fn serve(&mut self, ticket: &Ticket) {
         let context = Rc::clone(&self.context);
         let late = context.now().saturating_sub(ticket.due);
+        // The wait for a connection is the server's time, which keeps them busy; all else is this client's.
+        let lag = if ticket.queued { ticket.late } else { late };
+        let waited = late.saturating_sub(lag);
+        let timeout = context.options.timeout;
         {
             let mut ledger = context.ledger.borrow_mut();
+            ledger.lag.record(lag);
             if ticket.queued {
                 ledger.queued += 1;
-                ledger.queue_wait.record(late);
-            } else {
-                ledger.lag.record(late);
+                ledger.queue_wait.record(waited);
             }
-            if late < context.options.timeout {
+            if waited < timeout {
                 ledger.sent += 1;
             }
         }
-        if late >= context.options.timeout {
+        if waited >= timeout {
             return context.lose_unsent(ticket, "no connection became idle in time");
         }
         let mut seen = Seen::default();
-        let deadline = (context.start.get() + ticket.due + context.options.timeout).into();
-        let outcome = timeout_at(deadline, self.exchange(ticket, &mut seen)).await;
-        match outcome {
-            Ok(Ok(headers)) => {
+        let deadline = context.start.get() + ticket.due + lag + timeout;
+        let outcome = within(deadline.into(), timeout, self.exchange(ticket, &mut seen)).await;
+        if !outcome.lag.is_zero() {
+            context.ledger.borrow_mut().lag.record(outcome.lag);
+        }
+        match outcome.done {
+            Some(Ok(headers)) => {
                 let now = context.now();
                 context.ledger.borrow_mut().answer(ticket.due, now, &headers);
             }
-            Ok(Err(failure)) => context.lose(ticket, failure, seen),
-            Err(_) => {
-                let after = format!("after {} s", context.options.timeout.as_secs_f64());
+            Some(Err(failure)) => context.lose(ticket, failure, seen),
+            None => {
+                let after = format!("after {} s", timeout.as_secs_f64());
                 context.lose(ticket, Failure::new(seen.stage.timeout(), after), seen);
             }
         }
@@ -255,10 +262,10 @@ impl Worker {
 
     async fn open(&self, seen: &mut Seen) -> Result<Connection, Failure> {
         seen.stage = Stage::Resolving;
-        let peer = self.addresses.next().await?;
-        seen.peer = Some(peer);
+        let addresses = self.addresses.next().await?;
+        seen.peer = addresses.first().copied().filter(|_| addresses.len() == 1);
         seen.stage = Stage::Connecting;
-        let connection = Connection::open(peer, self.context.options.round_trip).await?;
+        let connection = Connection::open(&addresses, self.context.options.round_trip).await?;
         self.context.ledger.borrow_mut().connections.opened += 1;
         Ok(connection)
     }

@@ -1,9 +1,10 @@
 //! What becomes of connections, and that no loss is hidden behind a second try.
 
 use std::collections::HashSet;
+use std::net::TcpListener;
 use std::time::Duration;
 
-use crate::run::{Ledger, load};
+use crate::run::{Ledger, client, finish, load, start_as};
 use crate::server::{Request, Server, Step};
 
 /// No request reached the server twice, and every connection that it accepted is in the ledger.
@@ -116,6 +117,40 @@ fn every_host_and_port_has_its_own_connections_and_its_share() {
     assert_eq!((many.requests().len(), few.requests().len()), (950, 50));
     assert_eq!((many.connections(), few.connections()), (3, 3));
     assert!(few.requests().iter().all(|request| request.head.starts_with("GET /slow?ms=1 HTTP/1.1\r\n")));
+}
+
+/// `localhost` is both here, whatever it is on this machine; `::1` comes first (RFC 6724), and one of the two refuses.
+#[test]
+fn a_name_of_two_families_is_reached_over_either() {
+    let hosts = std::env::temp_dir().join(format!("client-hosts-{}", std::process::id()));
+    std::fs::write(&hosts, "::1 localhost\n127.0.0.1 localhost\n").unwrap();
+    let mount = format!("mount --bind {} /etc/hosts && exec \"$@\"", hosts.display());
+    let by = ["unshare", "--map-root-user", "--mount", "sh", "-c", &mount, "sh"];
+    for address in ["[::1]:0", "127.0.0.1:0"] {
+        let server = Server::start_on(TcpListener::bind(address).unwrap(), |request| vec![request.answer()]);
+        let url = format!("http://localhost:{}/", server.address.port());
+        for arguments in [
+            &["get", &url][..],
+            &["wait", &url, "--timeout", "10s"],
+            &["load", &url, "--rate", "100", "--duration", "100ms"],
+            &["load", &url, "--rate", "100", "--duration", "100ms", "--new-connections"],
+        ] {
+            let ran = finish(start_as(&by, arguments));
+            assert_eq!(ran.code, Some(0), "{address} {arguments:?}: {ran:?}");
+        }
+    }
+    std::fs::remove_file(hosts).unwrap();
+}
+
+#[test]
+fn an_address_is_one_address() {
+    let nobody = TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap();
+    let ran = client(&["get", &format!("http://{nobody}/")]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    let url = format!("http://{nobody}/");
+    let ledger = load(&[&url, "--rate", "100", "--duration", "100ms"]);
+    assert_eq!(ledger.lost(), "connect-refused 10");
+    assert_eq!(ledger.list("/losses")[0]["peer"], nobody.to_string());
 }
 
 #[test]

@@ -3,6 +3,8 @@
 mod commands;
 mod connections;
 mod losses;
+mod outputs;
+mod pauses;
 mod run;
 mod server;
 mod stopping;

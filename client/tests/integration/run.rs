@@ -1,6 +1,7 @@
 //! Runs the client as a user does, and reads its ledger.
 
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -26,6 +27,28 @@ pub(crate) fn start(arguments: &[&str]) -> Child {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap()
+}
+
+/// Starts the client by another program, which is given the client and its arguments as its own last ones.
+pub(crate) fn start_as(by: &[&str], arguments: &[&str]) -> Child {
+    Command::new(by[0])
+        .args(&by[1..])
+        .arg(env!("CARGO_BIN_EXE_client"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits until `condition` holds.
+pub(crate) fn wait_for(what: &str, condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// Waits for the client's end.

@@ -1,19 +1,11 @@
-//! SIGTERM and SIGINT.
+//! SIGTERM, SIGINT and SIGHUP.
 
 use std::io::{BufRead, BufReader};
 use std::process::Child;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::run::{Ledger, Ran, finish, signal, start};
+use crate::run::{Ledger, Ran, finish, signal, start, start_as, wait_for};
 use crate::server::{Server, Step};
-
-fn wait_for(what: &str, condition: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
-        std::thread::yield_now();
-    }
-}
 
 /// Whether the process handles SIGTERM by now (`SigCgt` in proc(5)).
 fn catches_sigterm(child: &Child) -> bool {
@@ -50,6 +42,24 @@ fn a_second_signal_gives_up_on_what_is_open() {
     signal(&load, "INT");
     let ledger = Ledger::read(&finish(load));
     assert_eq!(ledger.lost(), format!("abandoned {}", ledger.count("/requests/due")));
+}
+
+#[test]
+fn a_terminal_that_is_closed_stops_a_load_unless_it_was_told_to_outlive_it() {
+    let server = Server::start(|request| vec![request.answer()]);
+    let load = start(&["load", &server.url("/"), "--rate", "100", "--duration", "1h", "--output", "json"]);
+    wait_for("five requests", || server.requests().len() >= 5);
+    signal(&load, "HUP");
+    let ledger = Ledger::read(&finish(load));
+    assert_eq!((ledger.lost().as_str(), &ledger.json["stopped_early"]), ("", &true.into()));
+
+    let server = Server::start(|request| vec![request.answer()]);
+    let arguments = ["load", &server.url("/"), "--rate", "50", "--duration", "500ms", "--output", "json"];
+    let load = start_as(&["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"], &arguments);
+    wait_for("five requests", || server.requests().len() >= 5);
+    signal(&load, "HUP");
+    let ledger = Ledger::read(&finish(load));
+    assert_eq!((ledger.count("/requests/due"), &ledger.json["stopped_early"]), (25, &false.into()));
 }
 
 #[test]

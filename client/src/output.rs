@@ -1,0 +1,47 @@
+//! Standard output and standard error.
+//!
+//! Either may be a pipe whose reader has gone (`| head`), a terminal that was closed, or a file on a full disk. `print!` and
+//! `eprint!` panic then, which ends the process and takes with it all that it has counted: nothing here uses them.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+/// Exit status when standard output can't be written (`EX_IOERR` of sysexits.h).
+const EXIT_OUTPUT: u8 = 74;
+
+/// Writes all of `text` to standard output. A reader that has gone has seen enough: that is no error.
+///
+/// # Errors
+/// Every other one, such as that of a full disk.
+pub(crate) fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Prints `text`, which is all that there is to do: exits with `code`, or with 74 where it can't be written.
+pub(crate) fn print_and_exit(text: &str, code: ExitCode) -> ExitCode {
+    print(text).map_or_else(|error| not_printed(&error), |()| code)
+}
+
+/// Says why standard output can't be written; exits with 74.
+pub(crate) fn not_printed(error: &io::Error) -> ExitCode {
+    tell(format_args!("client: standard output: {error}"));
+    ExitCode::from(EXIT_OUTPUT)
+}
+
+/// Writes a line to standard error. Nobody can be told that this failed.
+pub(crate) fn tell(line: impl fmt::Display) {
+    draw(format_args!("{line}\n"));
+}
+
+/// The same without the line's end, for what is drawn on a terminal.
+pub(crate) fn draw(text: impl fmt::Display) {
+    // In one piece, so that it does not mix with what others write there.
+    drop(io::stderr().lock().write_all(text.to_string().as_bytes()));
+}

@@ -1,0 +1,70 @@
+//! A client that was stopped, as a starved machine or a CPU limit stops it.
+
+use std::time::Duration;
+
+use crate::run::{Ledger, finish, signal, start, wait_for};
+use crate::server::{Server, Step};
+
+/// Longer than the timeout of what is asked meanwhile.
+const STOPPED: Duration = Duration::from_millis(1500);
+
+#[test]
+fn a_stopped_client_loses_nothing_whose_reply_arrived_and_says_that_it_was_late() {
+    // Some replies arrive while it is stopped, and requests come due meanwhile.
+    let server = Server::start(|request| vec![Step::Pause(Duration::from_millis(300)), request.answer()]);
+    let url = server.url("/");
+    let arguments = ["--rate", "20", "--duration", "4s", "--connections", "60", "--timeout", "1s", "--output", "json"];
+    let load = start(&[&["load", &url], &arguments[..]].concat());
+    wait_for("some requests", || server.requests().len() >= 20);
+    signal(&load, "STOP");
+    std::thread::sleep(STOPPED);
+    signal(&load, "CONT");
+    let ledger = Ledger::read(&finish(load));
+    assert_eq!(ledger.lost(), "");
+    assert_eq!(ledger.count("/requests/answered"), 80);
+    let lag = ledger.json["client_lag_ms"]["max"].as_f64().unwrap();
+    assert!(lag >= 1300.0, "{}", ledger.json["client_lag_ms"]);
+}
+
+/// One connection: what came due meanwhile is in its queue, later than its timeout.
+#[test]
+fn what_came_due_while_it_was_stopped_is_sent() {
+    let server = Server::start(|request| vec![request.answer()]);
+    let url = server.url("/");
+    let arguments = ["--rate", "20", "--duration", "3s", "--connections", "1", "--timeout", "1s", "--output", "json"];
+    let load = start(&[&["load", &url], &arguments[..]].concat());
+    wait_for("some requests", || server.requests().len() >= 5);
+    signal(&load, "STOP");
+    std::thread::sleep(STOPPED);
+    signal(&load, "CONT");
+    let ledger = Ledger::read(&finish(load));
+    assert_eq!(ledger.lost(), "");
+    assert!(ledger.json["queue"]["wait_ms_max"].as_f64().unwrap() < 1000.0, "{}", ledger.json["queue"]);
+}
+
+#[test]
+fn a_server_that_never_replies_is_found_out_all_the_same() {
+    let server = Server::start(|_| vec![Step::Stall]);
+    let url = server.url("/");
+    let arguments = ["--rate", "10", "--duration", "500ms", "--timeout", "1s", "--output", "json"];
+    let load = start(&[&["load", &url], &arguments[..]].concat());
+    wait_for("all requests", || server.requests().len() == 5);
+    signal(&load, "STOP");
+    std::thread::sleep(STOPPED);
+    signal(&load, "CONT");
+    assert_eq!(Ledger::read(&finish(load)).lost(), "timeout 5");
+}
+
+#[test]
+fn get_and_wait_read_what_arrived_while_they_were_stopped() {
+    for command in ["get", "wait"] {
+        let server = Server::start(|request| vec![Step::Pause(Duration::from_millis(300)), request.answer()]);
+        let child = start(&[command, &server.url("/"), "--timeout", "1s"]);
+        wait_for("the request", || !server.requests().is_empty());
+        signal(&child, "STOP");
+        std::thread::sleep(STOPPED);
+        signal(&child, "CONT");
+        let ran = finish(child);
+        assert_eq!((ran.code, server.requests().len()), (Some(0), 1), "{command}: {ran:?}");
+    }
+}
