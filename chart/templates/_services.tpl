@@ -92,6 +92,9 @@ Numbers go through toJson because a template prints 1000000 as 1e+06.
 {{- if $service.routeTable.credentials -}}
 {{- $_ := set $settings "CREDENTIALS_DIR" "/etc/practice/credentials" -}}
 {{- end -}}
+{{- with $service.trustedProxies -}}
+{{- $_ := set $settings "TRUSTED_PROXIES" (join "," .) -}}
+{{- end -}}
 {{- $settings = merge $settings (dict
   "UPSTREAM_CONNECT_TIMEOUT_SECONDS" $service.upstream.connectTimeoutSeconds
   "UPSTREAM_TRY_TIMEOUT_SECONDS" $service.upstream.tryTimeoutSeconds

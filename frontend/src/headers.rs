@@ -1,7 +1,5 @@
 //! What a gateway changes in a message's headers. RFC 9110, section 7.6.
 
-use std::net::SocketAddr;
-
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
@@ -9,13 +7,11 @@ use hyper::header::{
 use service::exchange::Context;
 
 use crate::auth::CLIENT;
+use crate::forwarded::Client;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Headers that concern one connection only. `Trailer` and `TE` go with them: trailers are not forwarded, which section
 /// 6.5.1 leaves to a gateway.
@@ -57,9 +53,15 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 
 /// Makes the headers of a request those of the request to the upstream.
 ///
-/// `X-Forwarded-*` are overwritten, not continued: what a client claims about itself is not to be believed. Nor is who it
+/// `X-Forwarded-*` are written anew, and say of `client` what is believed: what it claims about itself is not. Nor is who it
 /// claims to be.
-pub(crate) fn to_upstream(headers: &mut HeaderMap, authority: &HeaderValue, via: &HeaderValue, context: &Context) {
+pub(crate) fn to_upstream(
+    headers: &mut HeaderMap,
+    authority: &HeaderValue,
+    via: &HeaderValue,
+    context: &Context,
+    client: Client,
+) {
     strip_hop_by_hop(headers);
     let host = headers.insert(HOST, authority.clone());
     let claimed: Vec<HeaderName> =
@@ -67,11 +69,7 @@ pub(crate) fn to_upstream(headers: &mut HeaderMap, authority: &HeaderValue, via:
     for name in &claimed {
         headers.remove(name);
     }
-    headers.insert(FORWARDED_FOR, address(context.peer));
-    headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
-    if let Some(host) = host {
-        headers.insert(FORWARDED_HOST, host);
-    }
+    client.tell(headers, host);
     headers.append(VIA, via.clone());
     context.correlation.pass_on(headers);
 }
@@ -91,13 +89,10 @@ fn is_disguised(name: &str) -> bool {
     is_claim(&name) || HOP_BY_HOP.iter().chain(&[HOST, CONTENT_LENGTH, VIA]).any(|other| *other == name.as_str())
 }
 
-fn address(peer: SocketAddr) -> HeaderValue {
-    HeaderValue::try_from(peer.ip().to_canonical().to_string()).expect("an address is ASCII")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::Networks;
     use service::correlation::Correlation;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -160,7 +155,8 @@ mod tests {
             peer: "[::ffff:10.0.0.9]:5000".parse().unwrap(),
         };
         let authority = HeaderValue::from_static("backend:8000");
-        to_upstream(&mut map, &authority, &HeaderValue::from_static("1.1 frontend"), &context);
+        let client = Client::of(&Networks::default(), context.peer.ip(), &map);
+        to_upstream(&mut map, &authority, &HeaderValue::from_static("1.1 frontend"), &context, client);
         assert_eq!(map["host"], "backend:8000");
         assert_eq!(map["x-forwarded-for"], "10.0.0.9");
         assert_eq!(map.get_all("x-forwarded-for").iter().count(), 1);

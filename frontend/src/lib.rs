@@ -11,7 +11,9 @@ pub mod credentials;
 pub mod download;
 pub mod endpoint;
 pub mod failure;
+pub mod forwarded;
 mod headers;
+pub mod network;
 mod page;
 pub mod path;
 pub mod pool;
@@ -27,11 +29,12 @@ pub mod token;
 pub mod upload;
 pub mod upstream;
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HOST, HeaderValue};
+use hyper::header::{ALLOW, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use service::body::Body;
 use service::environment::{Environment, Variable};
@@ -45,6 +48,7 @@ use service::server::{App, Server};
 
 use backoff::MOST_RETRIES;
 use credentials::Credentials;
+use network::Networks;
 use page::Page;
 use proxy::Proxy;
 use router::{Live, Router, Source};
@@ -65,6 +69,8 @@ pub struct Config {
     pub routes: Source,
     /// Fault: `/ready` asks the upstreams' `/ready`, so that one dead service takes down all in front of it.
     pub ready_needs_upstream: bool,
+    /// Proxies that are believed what they say of clients.
+    pub trusted_proxies: Networks,
 }
 
 /// What answers a path that is the frontend's own.
@@ -134,6 +140,16 @@ impl App for Frontend {
                 "FAULT_READY_NEEDS_UPSTREAM",
                 "fault: /ready asks the upstreams' /ready, and answers 503 without them",
             ),
+            trusted_proxies: environment.parse(
+                Variable {
+                    name: "TRUSTED_PROXIES",
+                    default: "",
+                    about: "networks of proxies in front, such as 10.244.0.0/16,fd00::/8: their X-Forwarded-For, -Proto and \
+                            -Host, or Forwarded, are believed",
+                },
+                Networks::ACCEPTED,
+                Networks::parse,
+            ),
         }
     }
 
@@ -145,9 +161,13 @@ impl App for Frontend {
         let router = Router::start(config.routes, metrics);
         Self {
             page: Page::new(),
-            proxy: Proxy::new(router, &identity.service),
+            proxy: Proxy::new(router, &identity.service, config.trusted_proxies),
             ready_needs_upstream: config.ready_needs_upstream,
         }
+    }
+
+    fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> IpAddr {
+        self.proxy.client(peer, headers).address()
     }
 
     /// `/routes` has the route table in force.

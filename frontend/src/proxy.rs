@@ -1,5 +1,6 @@
 //! The gateway: from a client's request to the upstream's and back.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,8 @@ use service::exchange::Context;
 use service::problem::Problem;
 
 use crate::download::Download;
+use crate::forwarded::Client;
+use crate::network::Networks;
 use crate::rate_limit::Verdict;
 use crate::router::{Live, Router};
 use crate::table::{ClientKey, Fallback, Route};
@@ -25,15 +28,24 @@ pub struct Proxy {
     router: Arc<Router>,
     /// This hop in the Via header of requests.
     via: HeaderValue,
+    /// Proxies that are believed.
+    trusted: Networks,
 }
 
 impl Proxy {
-    /// Forwards by the tables of `router`; `name` stands for this gateway in the Via header.
+    /// Forwards by the tables of `router`; `name` stands for this gateway in the Via header. The proxies of the networks
+    /// `trusted` are believed what they say of clients.
     #[must_use]
-    pub fn new(router: Arc<Router>, name: &str) -> Self {
+    pub fn new(router: Arc<Router>, name: &str, trusted: Networks) -> Self {
         // A name that the configuration let through is visible ASCII.
         let via = HeaderValue::try_from(format!("1.1 {name}"));
-        Self { router, via: via.unwrap_or(HeaderValue::from_static("1.1 gateway")) }
+        Self { router, via: via.unwrap_or(HeaderValue::from_static("1.1 gateway")), trusted }
+    }
+
+    /// Who a request with `headers` that came from `peer` is of.
+    #[must_use]
+    pub fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> Client {
+        Client::of(&self.trusted, peer.ip(), headers)
     }
 
     /// The table in force now.
@@ -80,8 +92,9 @@ impl Proxy {
     ) -> Result<Response<Body>, Problem> {
         let route = &live.table.routes[place];
         let guard = route.auth.as_ref();
+        let sender = self.client(context.peer, request.headers());
         let client = guard.map(|guard| guard.admit(request.headers(), since_1970())).transpose()?;
-        let verdict = self.judge(&request, client.as_ref(), live, place, context);
+        let verdict = self.judge(&request, client.as_ref(), live, place, &sender);
         if let Some(refused) = verdict.filter(|verdict| !verdict.admitted) {
             let detail = "this client has made as many requests as it may for now";
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
@@ -105,7 +118,8 @@ impl Proxy {
         if let Some(guard) = guard {
             head.headers.remove(guard.credential());
         }
-        rewrite(&mut head, route, upstream.authority(), &self.via, context)?;
+        let address = sender.address();
+        rewrite(&mut head, route, upstream.authority(), &self.via, context, sender)?;
         if let Some(client) = client {
             head.headers.insert(auth::CLIENT, client);
         }
@@ -117,6 +131,7 @@ impl Proxy {
                 tracing::warn!(
                     request_id = context.correlation.request_id(),
                     trace_id = context.correlation.trace_id(),
+                    client = %address,
                     upstream = upstream.name(),
                     reason = failure.label(),
                     error = failure.source_text(),
@@ -141,7 +156,7 @@ impl Proxy {
         client: Option<&HeaderValue>,
         live: &Live,
         place: usize,
-        context: &Context,
+        sender: &Client,
     ) -> Option<Verdict> {
         let limit = live.table.routes[place].rate_limit.as_ref()?;
         let named = match &limit.client {
@@ -149,7 +164,7 @@ impl Proxy {
             ClientKey::Client => client.map(|client| client.as_bytes().to_vec()),
             ClientKey::Header(name) => request.headers().get(name).map(|value| value.as_bytes().to_vec()),
         };
-        let client = named.unwrap_or_else(|| context.peer.ip().to_canonical().to_string().into_bytes());
+        let client = named.unwrap_or_else(|| sender.address().to_string().into_bytes());
         live.judge(place, &client, self.router.now())
     }
 
@@ -169,7 +184,8 @@ impl Proxy {
     }
 }
 
-/// Makes the head of a request that `route` takes that of the request to the upstream at `authority`; `via` names this hop.
+/// Makes the head of a request of `sender` that `route` takes that of the request to the upstream at `authority`; `via` names
+/// this hop.
 ///
 /// # Errors
 /// 400 where the path is not forwarded ([`path::check`]).
@@ -179,11 +195,12 @@ pub fn rewrite(
     authority: &HeaderValue,
     via: &HeaderValue,
     context: &Context,
+    sender: Client,
 ) -> Result<(), Problem> {
     path::check(head.uri.path().strip_prefix('/').unwrap_or_default())?;
     head.uri = origin_form(route.target(head.uri.path(), head.uri.query()))?;
     head.version = Version::HTTP_11;
-    headers::to_upstream(&mut head.headers, authority, via, context);
+    headers::to_upstream(&mut head.headers, authority, via, context, sender);
     for (name, value) in &route.request_headers {
         head.headers.insert(name, value.clone());
     }

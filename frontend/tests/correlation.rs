@@ -10,9 +10,11 @@ use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use backend::Backend;
+use frontend::network::Networks;
 use frontend::upstream::Resilience;
+use frontend::{Config, Frontend};
 use running::{BRIEF, WIDE, start};
-use scripted::{PATIENT, PLAIN, Scripted, gateway_to, gateway_with};
+use scripted::{PATIENT, PLAIN, Scripted, config_of, gateway_to, gateway_with};
 use serde_json::Value;
 use service::environment::Environment;
 use tracing::Level;
@@ -52,17 +54,26 @@ static LOG: LazyLock<Log> = LazyLock::new(|| {
     log
 });
 
-/// The lines with this request id, sorted: message, trace id, and the path if there is one.
-fn lines(request_id: &str) -> Vec<String> {
+/// The lines with this request id.
+fn parsed(request_id: &str) -> Vec<Value> {
     let log = LOG.0.lock().unwrap().clone();
     let lines = log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let lines = lines.map(|line| serde_json::from_slice::<Value>(line).unwrap());
-    let of_it = lines.filter(|line| line["request_id"] == request_id);
+    lines.filter(|line| line["request_id"] == request_id).collect()
+}
+
+/// Whom they call the client.
+fn clients(request_id: &str) -> Vec<String> {
+    parsed(request_id).iter().map(|line| line["client"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// The lines with this request id, sorted: message, trace id, and the path if there is one.
+fn lines(request_id: &str) -> Vec<String> {
     let text = |line: Value| {
         let field = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
         format!("{} {} {}", field("message"), field("trace_id"), field("path")).trim_end().to_owned()
     };
-    let mut texts: Vec<String> = of_it.map(text).collect();
+    let mut texts: Vec<String> = parsed(request_id).into_iter().map(text).collect();
     texts.sort_unstable();
     texts
 }
@@ -165,6 +176,24 @@ async fn every_try_and_every_failure_keeps_them() {
     assert!(client.ask("GET", "/proxy/cut", &headers).await.is_err());
     let expected = [format!("request {TRACE} /proxy/cut"), format!("the reply was cut short {TRACE}")];
     assert_lines("cut-short", &expected).await;
+}
+
+#[tokio::test]
+async fn the_log_names_the_client_behind_a_trusted_proxy() {
+    LazyLock::force(&LOG);
+    let upstream = Scripted::start(|_, mut upstream| async move { drop(upstream.head().await) }).await;
+    let trusted_proxies = Networks::parse("127.0.0.1").unwrap();
+    let config = Config { trusted_proxies, ..config_of(upstream.address, PATIENT, PLAIN) };
+    let gateway = start::<Frontend>(config, BRIEF, WIDE);
+    let mut client = Wire::connect(gateway.address).await.unwrap();
+    for (path, id) in [("/proxy/items", "failed"), ("/health", "own")] {
+        let headers = format!("x-request-id: {id}\r\nX-Forwarded-For: 203.0.113.9\r\n");
+        client.ask("GET", path, &headers).await.unwrap();
+    }
+    for (id, count) in [("failed", 2), ("own", 1)] {
+        until("the lines", async || lines(id).len() >= count).await;
+        assert_eq!(clients(id), vec!["203.0.113.9"; count]);
+    }
 }
 
 #[tokio::test]

@@ -53,3 +53,11 @@ fn a_table_that_is_none_ends_the_start_and_says_why() {
         assert!(text.contains("ROUTES_FILE") && text.contains(why), "{text}");
     }
 }
+
+#[test]
+fn networks_that_are_none_end_the_start_and_say_why() {
+    let output = Command::new(PROGRAM).env_clear().env("TRUSTED_PROXIES", "10.0.0.1/8").output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(64), "{text}");
+    assert!(text.contains("TRUSTED_PROXIES=\"10.0.0.1/8\"") && text.contains("10.244.0.0/16,fd00::/8"), "{text}");
+}

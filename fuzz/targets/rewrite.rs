@@ -2,10 +2,13 @@
 //! there, and carries no header that is not the gateway's to pass on.
 #![no_main]
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use frontend::credentials::Credentials;
+use frontend::forwarded::Client;
+use frontend::network::Networks;
 use frontend::proxy::rewrite;
 use frontend::table::{Defaults, Match, Route, Table};
 use frontend::upstream::{Resilience, Timeouts};
@@ -60,6 +63,10 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     Table::parse(ROUTES.as_bytes(), defaults, &mut Credentials::default().reading()).unwrap()
 });
 
+const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)), 5000);
+
+static TRUSTED: LazyLock<Networks> = LazyLock::new(|| Networks::parse("10.0.0.0/8").unwrap());
+
 fuzz_target!(|input: &[u8]| {
     let Some(mut head) = head(input) else { return };
     let before = head.headers.clone();
@@ -68,9 +75,11 @@ fuzz_target!(|input: &[u8]| {
     let path = head.uri.path().to_owned();
     let Match::Route(_, route) = TABLE.find(&head.method, host, &path) else { return };
 
-    let context = Context { correlation: Correlation::of(&before), peer: "10.0.0.9:5000".parse().unwrap() };
+    let context = Context { correlation: Correlation::of(&before), peer: PEER };
     let (authority, via) = (HeaderValue::from_static("one:8000"), HeaderValue::from_static("1.1 gateway"));
-    if let Err(problem) = rewrite(&mut head, route, &authority, &via, &context) {
+    // The peer is trusted: what it says comes from outside as well.
+    let client = Client::of(&TRUSTED, context.peer.ip(), &before);
+    if let Err(problem) = rewrite(&mut head, route, &authority, &via, &context, client) {
         assert_eq!(problem.status(), 400);
         return;
     }
@@ -141,7 +150,10 @@ fn check_headers(after: &HeaderMap, before: &HeaderMap, authority: &HeaderValue)
         }
     }
     assert_eq!(all("host"), [authority]);
-    assert_eq!(all("x-forwarded-for"), ["10.0.0.9"]);
+    let [way] = all("x-forwarded-for")[..] else { panic!("{:?}", all("x-forwarded-for")) };
+    let way: Vec<IpAddr> = way.to_str().unwrap().split(", ").map(|address| address.parse().unwrap()).collect();
+    assert!(way.len() <= 33 && way.ends_with(&[PEER.ip()]), "{way:?}");
+    assert!(way[1..].iter().all(|address| TRUSTED.contains(*address)), "{way:?} has a stranger behind the client");
     assert_eq!(all("x-request-id").len(), 1);
     assert_eq!(all("traceparent").len(), 1);
     assert_eq!(all("content-length"), before.get_all("content-length").iter().collect::<Vec<_>>());

@@ -1,6 +1,6 @@
 //! One request and its reply: what every exchange gets, whatever answers it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -43,6 +43,7 @@ pub(crate) struct Exchange {
     method: Method,
     uri: Uri,
     correlation: Correlation,
+    client: IpAddr,
     outcome: Option<(Label, StatusCode)>,
     /// Its place among the requests in flight.
     place: Option<OwnedSemaphorePermit>,
@@ -58,7 +59,7 @@ pub(crate) async fn answer<A: App>(
     connection: (impl Fn() -> Option<Refusal>, impl FnOnce() -> bool),
 ) -> Response<Body> {
     let (refusal, close) = connection;
-    let mut exchange = Exchange::begin(server, &request);
+    let mut exchange = Exchange::begin(server, &request, app.client(peer, request.headers()));
     let context = Context { correlation: exchange.correlation.clone(), peer };
     let admitted = match refusal() {
         Some(refusal) => Err(refusal.into()),
@@ -94,7 +95,7 @@ fn started(server: &Server, path: &str) -> Result<(), Problem> {
 }
 
 impl Exchange {
-    fn begin(server: Arc<Server>, request: &Request<Incoming>) -> Self {
+    fn begin(server: Arc<Server>, request: &Request<Incoming>, client: IpAddr) -> Self {
         server.metrics.in_flight.inc();
         Self {
             server,
@@ -102,6 +103,7 @@ impl Exchange {
             method: request.method().clone(),
             uri: request.uri().clone(),
             correlation: Correlation::of(request.headers()),
+            client,
             outcome: None,
             place: None,
         }
@@ -171,6 +173,7 @@ impl Drop for Exchange {
                 tracing::$level!(
                     request_id = self.correlation.request_id(),
                     trace_id = self.correlation.trace_id(),
+                    client = %self.client,
                     method = %self.method,
                     path = self.uri.path(),
                     route = &*route,

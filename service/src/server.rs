@@ -1,11 +1,12 @@
 //! A server: accepts connections, serves them, and drains when asked to stop.
 
 use std::future::{Future, pending};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::header::HeaderMap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
@@ -45,6 +46,12 @@ pub trait App: Sized + Send + Sync + 'static {
     #[must_use]
     fn inspect(&self, _path: &str) -> Option<String> {
         None
+    }
+
+    /// The address of who sent a request with `headers` that came from `peer`: the peer, unless the app knows better.
+    #[must_use]
+    fn client(&self, peer: SocketAddr, _headers: &HeaderMap) -> IpAddr {
+        peer.ip().to_canonical()
     }
 
     /// Works that no request asks for. A drain waits for its end as for a request in flight, and cuts it at the same deadline;

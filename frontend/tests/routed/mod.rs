@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use frontend::credentials::Credentials;
+use frontend::network::Networks;
 use frontend::router::{self, Source};
 use frontend::table::Defaults;
 use frontend::{Config, Frontend};
@@ -26,7 +27,16 @@ impl Routed {
         Self::with_secrets(name, table, &[])
     }
 
+    /// Behind proxies of the networks `trusted`.
+    pub fn behind(trusted: &str, name: &str, table: &Value) -> Self {
+        Self::configured(name, table, &[], |config| config.trusted_proxies = Networks::parse(trusted).unwrap())
+    }
+
     pub fn with_secrets(name: &str, table: &Value, secrets: &[(&str, &str)]) -> Self {
+        Self::configured(name, table, secrets, |_| {})
+    }
+
+    fn configured(name: &str, table: &Value, secrets: &[(&str, &str)], change: impl FnOnce(&mut Config)) -> Self {
         let directory = std::env::temp_dir().join(format!("routes-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let file = directory.join("routes.json");
@@ -37,7 +47,9 @@ impl Routed {
         let credentials = Credentials::in_directory(directory.clone());
         let table = router::read(&file, &credentials, DEFAULTS).unwrap();
         let routes = Source { file: Some(file), credentials, defaults: DEFAULTS, table };
-        Self { gateway: start::<Frontend>(Config { routes, ready_needs_upstream: false }, BRIEF, WIDE), directory }
+        let mut config = Config { routes, ready_needs_upstream: false, trusted_proxies: Networks::default() };
+        change(&mut config);
+        Self { gateway: start::<Frontend>(config, BRIEF, WIDE), directory }
     }
 
     /// Replaces the table.

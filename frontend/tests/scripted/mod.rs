@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use frontend::credentials::Credentials;
+use frontend::network::Networks;
 use frontend::router::Source;
 use frontend::table::{Defaults, Table, Target};
 use frontend::upstream::{Origin, Resilience, Timeouts};
@@ -118,5 +119,5 @@ pub fn config_of(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilienc
     let table = Table::of_one(Target { origin, timeouts, resilience });
     let defaults = Defaults { timeouts, resilience };
     let routes = Source { file: None, credentials: Credentials::default(), defaults, table };
-    Config { routes, ready_needs_upstream: false }
+    Config { routes, ready_needs_upstream: false, trusted_proxies: Networks::default() }
 }
