@@ -24,7 +24,7 @@ pub mod worker;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
@@ -49,7 +49,6 @@ use items::Items;
 use routes::Endpoint;
 use slots::Slots;
 use systems::Systems;
-use upload::Uploads;
 
 /// The most of an unwanted request body that is read, so that the reply reaches its sender: a connection that is closed
 /// with bytes unread is reset, and a reset discards the reply.
@@ -68,7 +67,6 @@ pub struct Backend {
     table: Vec<Route<Endpoint>>,
     items: Items,
     docs: Docs,
-    uploads: Uploads,
     discovery: Discovery,
     slots: Arc<Slots>,
     refused: Counter,
@@ -97,7 +95,6 @@ impl App for Backend {
             items: Items::new(config.resource.document.as_ref(), &identity.json()),
             docs: Docs::new(&identity.version, &config, &table),
             table,
-            uploads: Uploads::new(),
             discovery: Discovery::new(),
             slots: Arc::new(Slots::new(config.burn_slots)),
             refused,
@@ -144,7 +141,7 @@ impl Backend {
             Endpoint::Burn => self.burn(query::only("ms", query)?, server).await,
             // Read whatever the query is: a body left unread would take the reply with it.
             Endpoint::Echo => {
-                let bytes = self.uploads.read(&head.headers, body, echo::LONGEST).await?;
+                let bytes = upload::read(&server.room, &head.headers, body, echo::LONGEST).await?;
                 query::none(query).map(|()| echo::reply(bytes))
             }
             Endpoint::Discovery => self.discover(query::only("service", query)?, server).await,
@@ -161,7 +158,7 @@ impl Backend {
                 let Some(systems) = &self.systems else {
                     return Err(Problem::new(StatusCode::NOT_FOUND, "no such path"));
                 };
-                systems.answer(stored, id, head, body, &self.uploads, server).await
+                systems.answer(stored, id, head, body, server).await
             }
         }
     }
@@ -239,9 +236,16 @@ async fn discard_body(body: &mut Incoming) -> bool {
     if hyper::body::Body::is_end_stream(body) {
         return true;
     }
-    let whole = Limited::new(body, UNWANTED_BYTES).collect();
+    let whole = async {
+        let mut left = UNWANTED_BYTES;
+        while let Some(frame) = body.frame().await {
+            let length = frame.ok()?.data_ref().map_or(0, hyper::body::Bytes::len);
+            left = left.checked_sub(length)?;
+        }
+        Some(())
+    };
     // However it ends, the request is answered; a larger or slower body then costs its sender the connection.
-    tokio::time::timeout(UNWANTED_WAIT, whole).await.is_ok_and(|read| read.is_ok())
+    tokio::time::timeout(UNWANTED_WAIT, whole).await.is_ok_and(|read| read.is_some())
 }
 
 /// 200 with `content` as JSON.

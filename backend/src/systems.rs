@@ -17,7 +17,6 @@ use crate::config::{Role, Stored};
 use crate::jobs::queue::Queue;
 use crate::routes::Stored as Endpoint;
 use crate::store::Store;
-use crate::upload::Uploads;
 use crate::votes::Votes;
 use crate::worker::Worker;
 use crate::{discard_body, jobs, query};
@@ -57,7 +56,6 @@ impl Systems {
         id: &str,
         head: &Parts,
         mut body: Incoming,
-        uploads: &Uploads,
         server: &Server,
     ) -> Result<Response<Body>, Problem> {
         let identity = &server.identity;
@@ -66,11 +64,13 @@ impl Systems {
             return Err(problem);
         }
         match (endpoint, &head.method) {
-            (Endpoint::Votes, &Method::POST) => self.votes.vote(uploads, &head.headers, body, identity).await,
+            (Endpoint::Votes, &Method::POST) => self.votes.vote(&server.room, &head.headers, body, identity).await,
             (Endpoint::Votes, _) => self.votes.counts(&server.served_by_json).await,
             (Endpoint::VotesPage, _) => Ok(self.votes.page(identity).await),
             (Endpoint::VotesScript, _) => Ok(Votes::script()),
-            (Endpoint::Jobs, &Method::POST) => jobs::submit(&self.queue, uploads, &head.headers, body, identity).await,
+            (Endpoint::Jobs, &Method::POST) => {
+                jobs::submit(&self.queue, &server.room, &head.headers, body, identity).await
+            }
             (Endpoint::Jobs, _) => jobs::counts(&self.queue, identity).await,
             (Endpoint::DeadJobs, _) => jobs::dead(&self.queue, identity).await,
             (Endpoint::PutBack, _) => {

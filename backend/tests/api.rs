@@ -13,6 +13,7 @@ use backend::routes::table;
 use backend::{Backend, Config};
 use running::{BRIEF, Running, WIDE, start};
 use serde_json::Value;
+use service::config::Limits;
 use service::route::Methods;
 use wire::{Reply, Wire, get, until};
 
@@ -197,14 +198,14 @@ async fn a_body_too_long_to_echo_is_refused_and_the_refusal_arrives() {
 /// Clients that send slowly on purpose get no more memory than a fixed part, and leave the rest of the API alone.
 #[tokio::test]
 async fn bodies_beyond_those_being_read_are_sent_away_for_a_moment() {
-    let running = backend();
+    let running = start::<Backend>(CONFIG, BRIEF, Limits { held_body_bytes: 64 * 512, ..WIDE });
     let mut slow = Vec::new();
     for _ in 0..64 {
         let mut client = Wire::connect(running.address).await.unwrap();
         client.send("POST /api/echo HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\na").await.unwrap();
         slow.push(client);
     }
-    until("64 bodies are being read", async || running.server.metrics.requests_in_flight() == 64).await;
+    until("64 bodies take all the room", async || running.server.room.taken() == 64 * 512).await;
     let mut client = Wire::connect(running.address).await.unwrap();
     client.send("POST /api/echo HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\na").await.unwrap();
     let refused = client.reply("POST").await.unwrap();
@@ -214,6 +215,7 @@ async fn bodies_beyond_those_being_read_are_sent_away_for_a_moment() {
         client.send("b").await.unwrap();
         assert_eq!(client.reply("POST").await.unwrap().text(), "ab");
     }
+    until("the room is free again", async || running.server.room.taken() == 0).await;
 }
 
 /// The classic error, switched on: a busy pod looks dead to its liveness probe, which is right again when it is idle.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use service::body::BodyError;
+use service::room::passed_on;
 use tokio::time::Sleep;
 
 use crate::endpoint::Try;
@@ -83,9 +84,12 @@ impl Body for Download {
             };
         };
         self.silence = None;
-        let frame = frame.map(|frame| frame.map_err(|error| self.broken_off(BodyFailure::Broken(error))));
+        let mut frame = frame.map(|frame| frame.map_err(|error| self.broken_off(BodyFailure::Broken(error))));
         if self.body.is_end_stream() {
             self.give_back();
+        } else {
+            // A client that takes nothing lets several of them wait.
+            frame = frame.map(|frame| frame.map(|frame| frame.map_data(passed_on)));
         }
         Poll::Ready(frame)
     }

@@ -188,7 +188,7 @@ impl App for Frontend {
         }
         match live.table.find(request.method(), host, &path) {
             Match::Route(place, route) if route.exact || matches!(own, Resolution::Unrouted(Unrouted::NotFound)) => {
-                let result = self.proxy.answer(request, &live, place, context).await;
+                let result = self.proxy.answer(request, &live, place, (context, &server.room)).await;
                 Reply { route: route.label(), result }
             }
             Match::OtherMethods(methods) if matches!(own, Resolution::Unrouted(Unrouted::NotFound)) => {

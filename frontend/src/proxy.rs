@@ -13,6 +13,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use service::body::Body;
 use service::exchange::Context;
 use service::problem::Problem;
+use service::room::Room;
 
 use crate::download::Download;
 use crate::forwarded::Client;
@@ -54,7 +55,7 @@ impl Proxy {
         self.router.live()
     }
 
-    /// Answers a request that the route at `place` of the table `live` takes.
+    /// Answers a request that the route at `place` of the table `live` takes; what is kept of its body takes `room`.
     ///
     /// # Errors
     /// The problem to report: what was refused, or that the upstream gave no reply.
@@ -63,13 +64,13 @@ impl Proxy {
         request: Request<Incoming>,
         live: &Live,
         place: usize,
-        context: &Context,
+        (context, room): (&Context, &Room),
     ) -> Result<Response<Body>, Problem> {
         let Some(cors) = &live.table.routes[place].cors else {
-            return self.forward(request, live, place, context).await;
+            return self.forward(request, live, place, (context, room)).await;
         };
         let origin = request.headers().get(ORIGIN).cloned();
-        match self.forward(request, live, place, context).await {
+        match self.forward(request, live, place, (context, room)).await {
             Ok(mut response) => {
                 cors.complete(origin.as_ref(), response.headers_mut());
                 Ok(response)
@@ -88,7 +89,7 @@ impl Proxy {
         request: Request<Incoming>,
         live: &Live,
         place: usize,
-        context: &Context,
+        (context, room): (&Context, &Room),
     ) -> Result<Response<Body>, Problem> {
         let route = &live.table.routes[place];
         let guard = route.auth.as_ref();
@@ -123,7 +124,7 @@ impl Proxy {
         if let Some(client) = client {
             head.headers.insert(auth::CLIENT, client);
         }
-        let body = RequestBody::new(body, route.most_request_bytes);
+        let body = RequestBody::new(body, route.most_request_bytes, room);
         let mut response = match upstream.send(head, &body, route.persistence.over(upstream.persistence())).await {
             Ok(response) => received(response, route, upstream.name())?,
             Err(_) if body.is_too_long() => return Err(too_long(route.most_request_bytes)),
@@ -170,7 +171,7 @@ impl Proxy {
 
     /// Whether all upstreams answer `/ready` with 200. `body` is that of the request that asks.
     pub async fn upstreams_are_ready(&self, body: Incoming) -> bool {
-        let body = RequestBody::new(body, u64::MAX);
+        let body = RequestBody::new(body, u64::MAX, &Room::new(0));
         for upstream in self.live().upstreams() {
             let (mut head, ()) = Request::new(()).into_parts();
             head.uri = Uri::from_static("/ready");

@@ -1,7 +1,7 @@
 //! A request's body on its way to the upstream, frame by frame, with its beginning kept for another try.
 //!
-//! What a client has sent can't be asked for again. So up to 64 KiB are kept as they pass; a body that turns out longer
-//! streams on, and its request can't be tried again any more.
+//! What a client has sent can't be asked for again. So up to 64 KiB are kept as they pass, as long as there is room for it
+//! among the bodies of other requests; what turns out longer streams on, and its request can't be tried again any more.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,14 @@ use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use service::body::BodyError;
+use service::room::{Held, Room, passed_on};
 use tokio::time::Instant;
 
 /// The most that is kept of a body.
 pub const MOST_KEPT: usize = 64 * 1024;
+
+/// The most of it that is sent again at a time.
+const PART: usize = 16 * 1024;
 
 /// A request's body, over all tries.
 pub struct RequestBody<B = Incoming> {
@@ -24,8 +28,7 @@ struct Source<B> {
     /// What has not come yet.
     body: B,
     /// What has come, from the start; none once it was too much.
-    kept: Option<Vec<Bytes>>,
-    kept_bytes: usize,
+    kept: Option<Held>,
     /// The body ended with an error, so that no try can send it whole.
     broken: bool,
     /// How much of it may still come.
@@ -44,7 +47,7 @@ struct Source<B> {
 pub struct Upload<B = Incoming> {
     body: Arc<RequestBody<B>>,
     attempt: u32,
-    /// How many of the kept frames have been sent.
+    /// How many of the kept bytes have been sent.
     sent: usize,
 }
 
@@ -58,13 +61,13 @@ pub enum Late {
 }
 
 impl<B> RequestBody<B> {
-    /// A body of which nothing has been sent, and of which at most `longest` bytes are accepted.
+    /// A body of which nothing has been sent, and of which at most `longest` bytes are accepted. What is kept of it takes
+    /// `room`.
     #[must_use]
-    pub fn new(body: B, longest: u64) -> Arc<Self> {
+    pub fn new(body: B, longest: u64, room: &Room) -> Arc<Self> {
         let source = Source {
             body,
-            kept: Some(Vec::new()),
-            kept_bytes: 0,
+            kept: Some(room.body()),
             broken: false,
             allowed: longest,
             too_long: false,
@@ -130,14 +133,16 @@ impl<B> RequestBody<B> {
 }
 
 impl<B> Source<B> {
-    fn keep(&mut self, data: &Bytes) {
-        self.kept_bytes += data.len();
-        if self.kept_bytes > MOST_KEPT {
+    fn keep(&mut self, data: &[u8]) {
+        let Some(kept) = &mut self.kept else { return };
+        if kept.as_ref().len() + data.len() > MOST_KEPT || kept.extend(data).is_err() {
             self.kept = None;
         }
-        if let Some(kept) = &mut self.kept {
-            kept.push(data.clone());
-        }
+    }
+
+    /// What is kept beyond its first `sent` bytes.
+    fn again(&self, sent: usize) -> &[u8] {
+        self.kept.as_ref().and_then(|kept| kept.as_ref().get(sent..)).unwrap_or_default()
     }
 }
 
@@ -158,9 +163,11 @@ where
         if source.attempt != upload.attempt {
             return Poll::Ready(Some(Err("this try is over".into())));
         }
-        if let Some(again) = source.kept.as_ref().and_then(|kept| kept.get(upload.sent)) {
-            upload.sent += 1;
-            return Poll::Ready(Some(Ok(Frame::data(again.clone()))));
+        let again = source.again(upload.sent);
+        if !again.is_empty() {
+            let part = Bytes::copy_from_slice(&again[..again.len().min(PART)]);
+            upload.sent += part.len();
+            return Poll::Ready(Some(Ok(Frame::data(part))));
         }
         let frame = Pin::new(&mut source.body).poll_frame(context);
         source.starved = frame.is_pending();
@@ -176,25 +183,25 @@ where
                     };
                     source.allowed = allowed;
                     source.keep(data);
-                    upload.sent += 1;
+                    upload.sent += data.len();
                 }
             }
             Some(Err(_)) => source.broken = true,
             None => {}
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        let is_last = source.body.is_end_stream();
+        let on = |frame: Frame<Bytes>| if is_last { frame } else { frame.map_data(passed_on) };
+        Poll::Ready(frame.map(|frame| frame.map(on).map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
         let source = self.body.lock();
-        let again = source.kept.as_ref().is_some_and(|kept| self.sent < kept.len());
-        !again && source.body.is_end_stream()
+        source.again(self.sent).is_empty() && source.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
         let source = self.body.lock();
-        let again = source.kept.as_ref().map_or(&[][..], |kept| &kept[self.sent.min(kept.len())..]);
-        let again: u64 = again.iter().map(|data| data.len() as u64).sum();
+        let again = source.again(self.sent).len() as u64;
         let rest = source.body.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower() + again);
@@ -234,7 +241,15 @@ mod tests {
     }
 
     fn body<const N: usize>(parts: [&[u8]; N]) -> Arc<RequestBody<Parts>> {
-        RequestBody::new(Parts(parts.into_iter().map(|part| Ok(Bytes::copy_from_slice(part))).collect()), u64::MAX)
+        body_in(&Room::new(MOST_KEPT), parts)
+    }
+
+    fn body_in<const N: usize>(room: &Room, parts: [&[u8]; N]) -> Arc<RequestBody<Parts>> {
+        RequestBody::new(
+            Parts(parts.into_iter().map(|part| Ok(Bytes::copy_from_slice(part))).collect()),
+            u64::MAX,
+            room,
+        )
     }
 
     async fn next(upload: &mut Upload<Parts>) -> Option<Bytes> {
@@ -274,8 +289,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_there_is_no_room_for_streams_on_and_is_not_kept() {
+        let room = Room::new(1024);
+        let others = body_in(&room, [&[b'x'; 1000], b"end"]);
+        let mut upload = others.upload();
+        next(&mut upload).await;
+        assert!(others.can_be_sent_again() && room.taken() == 1024);
+        let body = body_in(&room, [b"one", b"two"]);
+        let upload = body.upload();
+        assert_eq!(upload.collect().await.unwrap().to_bytes(), "onetwo");
+        assert!(!body.can_be_sent_again());
+        drop((others, body));
+        assert_eq!(room.taken(), 1024, "the first is still being sent");
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_again_comes_in_parts() {
+        let half = vec![b'x'; MOST_KEPT / 2];
+        let body = body([&half, &half]);
+        assert_eq!(body.upload().collect().await.unwrap().to_bytes().len(), MOST_KEPT);
+        let mut again = body.upload();
+        for left in [3, 2, 1, 0] {
+            assert_eq!(next(&mut again).await.unwrap().len(), PART);
+            assert_eq!((again.size_hint().exact(), again.is_end_stream()), (Some((left * PART) as u64), left == 0));
+        }
+        assert!(next(&mut again).await.is_none());
+    }
+
+    #[tokio::test]
     async fn a_body_that_broke_is_not_sent_again() {
-        let body = RequestBody::new(Parts(VecDeque::from([Ok(Bytes::from("one")), Err("gone".into())])), u64::MAX);
+        let body = RequestBody::new(
+            Parts(VecDeque::from([Ok(Bytes::from("one")), Err("gone".into())])),
+            u64::MAX,
+            &Room::new(MOST_KEPT),
+        );
         let upload = body.upload();
         assert!(body.can_be_sent_again());
         assert!(upload.collect().await.is_err());
@@ -286,7 +333,7 @@ mod tests {
     async fn more_than_is_accepted_ends_the_body() {
         for (longest, fits) in [(5, false), (6, true)] {
             let parts = [Ok(Bytes::from("one")), Ok(Bytes::from("two"))];
-            let body = RequestBody::new(Parts(VecDeque::from(parts)), longest);
+            let body = RequestBody::new(Parts(VecDeque::from(parts)), longest, &Room::new(MOST_KEPT));
             assert_eq!(body.upload().collect().await.is_ok(), fits, "{longest}");
             assert_eq!((body.is_too_long(), body.can_be_sent_again()), (!fits, fits), "{longest}");
         }

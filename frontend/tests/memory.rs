@@ -10,7 +10,7 @@ mod wire;
 use std::net::SocketAddr;
 use std::process::Command;
 
-use memory::{mib, peak, resident};
+use memory::{drip, mib, peak, resident};
 use program::{Program, address};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,9 +18,10 @@ use tokio::net::TcpListener;
 use wire::Wire;
 
 const MIB: u64 = 1 << 20;
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// An upstream that answers whatever ends as a head does.
-async fn upstream() -> SocketAddr {
+/// An upstream that reads all, and sends `reply` after whatever ends as a head does.
+async fn upstream(reply: &'static str) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -30,7 +31,7 @@ async fn upstream() -> SocketAddr {
                 while let Ok(1..) = stream.read_buf(&mut head).await {
                     if head.ends_with(b"\r\n\r\n") {
                         head.clear();
-                        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await.unwrap();
+                        stream.write_all(reply.as_bytes()).await.unwrap();
                     }
                 }
             });
@@ -57,7 +58,7 @@ fn gateway(name: &str, upstream: SocketAddr, settings: &serde_json::Value) -> (P
 async fn long_names_of_clients_of_a_rate_limit_are_not_kept() {
     const CLIENTS: usize = 3000;
     const NAME: usize = 8000;
-    let upstream = upstream().await;
+    let upstream = upstream(OK).await;
     let limit = json!({"rateLimit": {"requests": 1, "periodSeconds": 3600, "byHeader": "x-api-key"}});
     let (gateway, service) = gateway("rate-limit", upstream, &limit);
     let mut client = Wire::connect(service).await.unwrap();
@@ -76,4 +77,19 @@ async fn long_names_of_clients_of_a_rate_limit_are_not_kept() {
     let names = (CLIENTS * NAME) as u64;
     println!("{CLIENTS} clients of {NAME} bytes: {:.1} MiB more", mib(grown));
     assert!(grown < 4 * MIB && names > 5 * 4 * MIB, "{:.1} MiB", mib(grown));
+}
+
+/// Each byte comes in a buffer of 8 KiB, which must not be kept for it.
+#[tokio::test]
+async fn bodies_sent_byte_by_byte_take_no_more_than_they_have_bytes() {
+    const UPLOADS: usize = 20;
+    const BYTES: usize = 400;
+    let upstream = upstream("").await;
+    let (gateway, service) = gateway("drip", upstream, &json!({}));
+    drip(service, "/x", UPLOADS, 1).await;
+    let before = resident(&gateway);
+    let clients = drip(service, "/x", UPLOADS, BYTES).await;
+    let grown = peak(&gateway) - before;
+    println!("{} bytes one by one: {:.1} MiB more", UPLOADS * BYTES, mib(grown));
+    assert!(grown < 8 * MIB && (clients.len() * BYTES * 8192) as u64 > 7 * 8 * MIB, "{:.1} MiB", mib(grown));
 }

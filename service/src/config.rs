@@ -61,6 +61,8 @@ pub struct Limits {
     pub headers: usize,
     /// The longest request body in bytes; 413 to a longer one.
     pub body_bytes: u64,
+    /// The most bytes of all request bodies together that are kept whole.
+    pub held_body_bytes: usize,
 }
 
 impl Default for Limits {
@@ -233,6 +235,13 @@ fn limits(environment: &mut Environment) -> Limits {
             (0, 1 << 50),
             "longest request body; 413 to a longer one. A route of the gateway may set less",
         ),
+        held_body_bytes: number(
+            "MAX_HELD_BODY_BYTES",
+            "8388608",
+            (65_536, 1 << 32),
+            "memory for bodies that are kept whole, all together. Beyond it the gateway keeps none for another try, the API \
+             answers 503",
+        ) as usize,
     }
 }
 

@@ -22,6 +22,7 @@ pub mod probe;
 pub mod problem;
 mod process;
 pub mod program;
+pub mod room;
 pub mod route;
 pub mod runtime;
 pub mod server;

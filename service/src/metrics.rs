@@ -31,6 +31,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     latency: Family<LatencyLabels, Histogram, fn() -> Histogram>,
     pub(crate) in_flight: Gauge,
+    pub(crate) held: Gauge,
     pub(crate) abandoned: Counter,
     pub(crate) connections: Gauge,
     pub(crate) accepted: Counter,
@@ -75,6 +76,7 @@ impl Metrics {
             requests: Family::default(),
             latency: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
             in_flight: Gauge::default(),
+            held: Gauge::default(),
             abandoned: Counter::default(),
             connections: Gauge::default(),
             accepted: Counter::default(),
@@ -99,6 +101,12 @@ impl Metrics {
             metrics.latency.clone(),
         );
         registry.register("http_requests_in_flight", "Requests whose reply has not ended", metrics.in_flight.clone());
+        registry.register_with_unit(
+            "http_request_bodies_held",
+            "Memory taken by bodies that are kept whole",
+            Unit::Bytes,
+            metrics.held.clone(),
+        );
         registry.register(
             "http_requests_abandoned",
             "Requests whose client went away before a reply was made",

@@ -20,6 +20,7 @@ use crate::identity::Identity;
 use crate::lifecycle::{Event, Phase, Timing};
 use crate::listener;
 use crate::metrics::Metrics;
+use crate::room::Room;
 
 /// What a server serves.
 pub trait App: Sized + Send + Sync + 'static {
@@ -77,6 +78,8 @@ pub struct Server {
     pub served_by_json: String,
     /// Metrics of the server and its app.
     pub metrics: Metrics,
+    /// Room for the bodies of requests that are kept whole.
+    pub room: Room,
     pub(crate) served_by: hyper::header::HeaderValue,
     pub(crate) limits: Limits,
     pub(crate) faults: Faults,
@@ -126,6 +129,7 @@ impl Server {
             served_by: identity.served_by(),
             served_by_json: identity.json(),
             identity,
+            room: Room::shown_by(limits.held_body_bytes, metrics.held.clone()),
             metrics,
             places: Arc::new(Semaphore::new(limits.in_flight)),
             limits,

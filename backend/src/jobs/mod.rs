@@ -11,9 +11,10 @@ use service::body::Body;
 use service::environment::{Environment, Variable};
 use service::identity::Identity;
 use service::problem::Problem;
+use service::room::Room;
 
 use crate::store::failure::busy;
-use crate::upload::Uploads;
+use crate::upload;
 use kind::Kind;
 use queue::{Bounds, PutBack, Queue, Submitted};
 
@@ -54,7 +55,7 @@ impl Bounds {
 /// `POST /api/jobs`: 202, once the store has the job.
 pub(crate) async fn submit(
     queue: &Queue,
-    uploads: &Uploads,
+    room: &Room,
     headers: &HeaderMap,
     body: Incoming,
     served_by: &Identity,
@@ -64,7 +65,7 @@ pub(crate) async fn submit(
         id: u64,
         served_by: &'a Identity,
     }
-    let kind: Kind = uploads.json(headers, body, LONGEST).await?;
+    let kind: Kind = upload::json(room, headers, body, LONGEST).await?;
     kind.check().map_err(|accepted| Problem::new(StatusCode::BAD_REQUEST, accepted))?;
     let id = match queue.submit(&kind, idempotency_key(headers)?).await? {
         Submitted::New(id) | Submitted::Same(id) => id,

@@ -15,11 +15,12 @@ use service::body::Body;
 use service::environment::{Environment, Variable};
 use service::identity::Identity;
 use service::problem::Problem;
+use service::room::Room;
 
 use crate::store::failure::{Failure, busy};
 use crate::store::script::Script;
 use crate::store::{Store, Value};
-use crate::upload::Uploads;
+use crate::upload;
 
 /// What every key of the votes begins with.
 const SYSTEM: &str = "{votes}";
@@ -91,7 +92,7 @@ impl Votes {
     /// `POST /api/votes`: 202, once the store has the vote.
     pub(crate) async fn vote(
         &self,
-        uploads: &Uploads,
+        room: &Room,
         headers: &HeaderMap,
         body: Incoming,
         served_by: &Identity,
@@ -101,7 +102,7 @@ impl Votes {
             vote: &'a Vote,
             served_by: &'a Identity,
         }
-        let vote: Vote = uploads.json(headers, body, LONGEST).await?;
+        let vote: Vote = upload::json(room, headers, body, LONGEST).await?;
         vote.check(&self.settings.options).map_err(|accepted| Problem::new(StatusCode::BAD_REQUEST, accepted))?;
         let (queued, voters) = (self.settings.queued.to_string(), self.settings.voters.to_string());
         let arguments = [vote.voter.as_bytes(), vote.option.as_bytes(), queued.as_bytes(), voters.as_bytes()];

@@ -1,7 +1,11 @@
 //! The memory of a running program, as the kernel counts it.
 #![allow(dead_code, unreachable_pub)] // Each test file is a program of its own, and uses its part of this.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use crate::program::Program;
+use crate::wire::Wire;
 
 /// Resident memory now, in bytes.
 pub fn resident(program: &Program) -> u64 {
@@ -21,4 +25,22 @@ fn status(program: &Program, name: &str) -> u64 {
 
 pub fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
+}
+
+/// Uploads to `path`, each of which sends its body byte by byte, so slowly that each byte is read on its own; they stay open.
+pub async fn drip(address: SocketAddr, path: &str, uploads: usize, bytes: usize) -> Vec<Wire> {
+    let mut clients = Vec::new();
+    for _ in 0..uploads {
+        let mut client = Wire::connect(address).await.unwrap();
+        client.send(format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: 65000\r\n\r\n")).await.unwrap();
+        clients.push(client);
+    }
+    for _ in 0..bytes {
+        for client in &mut clients {
+            // The server may have given up on it.
+            let _ = client.send("x").await;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    clients
 }

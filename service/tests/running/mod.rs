@@ -28,6 +28,7 @@ pub const WIDE: Limits = Limits {
     head_bytes: 32 * 1024,
     headers: 100,
     body_bytes: u64::MAX,
+    held_body_bytes: 8 << 20,
 };
 
 /// A drain that takes no longer than a test has to wait.
