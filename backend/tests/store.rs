@@ -28,7 +28,7 @@ const QUICK: [(&str, &str); 3] = [("WORKER_POLL_MS", "5"), ("WORKER_LEASE_SECOND
 /// An API in this process.
 fn api(redis: &Redis, settings: &[(&str, &str)]) -> Running {
     let url = redis.url();
-    let pairs = [&[("STORE_URL", url.as_str())], settings].concat();
+    let pairs = [settings, &[("STORE_URL", url.as_str())]].concat();
     let lookup = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
     let mut environment = Environment::new(&lookup);
     let config = Config::read(&mut environment);
@@ -45,8 +45,13 @@ struct Process {
 
 fn process(redis: &Redis, settings: &[(&str, &str)]) -> Process {
     let url = redis.url();
-    let environment = [&[("STORE_URL", url.as_str()), ("DRAIN_SECONDS", "0")], &QUICK[..], settings].concat();
-    let mut program = Program::spawn(&mut Command::new(env!("CARGO_BIN_EXE_backend")), &environment);
+    let environment = [&[("STORE_URL", url.as_str())], settings].concat();
+    process_by(&mut Command::new(env!("CARGO_BIN_EXE_backend")), &environment)
+}
+
+fn process_by(command: &mut Command, settings: &[(&str, &str)]) -> Process {
+    let environment = [&[("DRAIN_SECONDS", "0")], &QUICK[..], settings].concat();
+    let mut program = Program::spawn(command, &environment);
     let listening = program.line("listening");
     let (address, metrics) = (address(&listening, "address"), address(&listening, "metrics_address"));
     Process { program, address, metrics }
@@ -423,6 +428,127 @@ async fn a_wrong_password_is_a_503_and_a_log_line_that_names_the_variable_and_no
         assert_eq!(metric(wrong.metrics, "store_reachable").await, 0);
         assert_eq!(get(wrong.address, "/ready").await.status, 200);
     }
+}
+
+/// The store and the service have the same Secret, and each its own way to read it.
+#[tokio::test]
+async fn a_secret_that_ends_with_a_line_end_opens_the_store_whichever_way_that_reads_it() {
+    let path = std::env::temp_dir().join(format!("backend-line-end-{}", std::process::id()));
+    for (of_the_store, secret) in [("hunter2\n", "hunter2\n"), ("hunter2", "hunter2\n"), ("hunter2", "hunter2\r\n")] {
+        std::fs::write(&path, secret).unwrap();
+        let redis = Redis::start(&["--requirepass", of_the_store]);
+        for setting in [("STORE_PASSWORD_FILE", path.to_str().unwrap()), ("STORE_PASSWORD", secret)] {
+            let api = api(&redis, &[setting]);
+            until(&format!("{of_the_store:?} by {setting:?}"), async || {
+                get(api.address, "/api/jobs").await.status == 200
+            })
+            .await;
+        }
+    }
+    std::fs::remove_file(path).unwrap();
+}
+
+/// As managed stores hand them out: a user, and a password with characters that a URL can't hold.
+#[tokio::test]
+async fn a_user_and_a_password_in_the_url_are_said_to_the_store() {
+    let redis = Redis::start(&["--user", "sh:op", "on", ">p@ss/%:", "~*", "&*", "+@all", "--requirepass", "p@ss"]);
+    let at = format!("127.0.0.1:{}", redis.port);
+    for (userinfo, status) in [
+        ("sh%3Aop:p%40ss%2F%25%3A", 200),
+        ("default:p%40ss", 200),
+        (":p%40ss", 200),
+        ("sh%3Aop:p%40ss", 503),
+        ("default:p%2540ss", 503),
+    ] {
+        let api = api(&redis, &[("STORE_URL", &format!("redis://{userinfo}@{at}/2"))]);
+        let decided = async || get(api.address, "/api/jobs").await;
+        until(userinfo, async || decided().await.status == status).await;
+        if status == 503 {
+            assert_busy(&decided().await, "refuses the password");
+        }
+    }
+}
+
+/// A name that leads to 127.0.0.2, and the backend as a process that sees it in a file of hosts of its own.
+struct Name(std::path::PathBuf);
+
+impl Name {
+    fn new(name: &str) -> Self {
+        let hosts = Self(std::env::temp_dir().join(format!("backend-hosts-{name}-{}", std::process::id())));
+        hosts.leads_to("127.0.0.2");
+        hosts
+    }
+
+    /// The file stays the same one: it is mounted.
+    fn leads_to(&self, address: &str) {
+        std::fs::write(&self.0, format!("{address} store.test\n")).unwrap();
+    }
+
+    fn backend(&self, port: u16) -> Process {
+        let script = format!("mount --bind {} /etc/hosts && exec \"$0\"", self.0.display());
+        let mut command = Command::new("/usr/bin/unshare");
+        let backend = env!("CARGO_BIN_EXE_backend");
+        command.args(["--map-root-user", "--mount", "/bin/sh", "-c", &script, backend]);
+        command.env("PATH", "/usr/bin:/bin");
+        let url = format!("redis://store.test:{port}");
+        process_by(&mut command, &[("STORE_URL", &url), ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")])
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// A primary and its replica, in step.
+fn pair() -> (Redis, Redis) {
+    let port = Redis::stopped(&[]).port;
+    let primary = Redis::start_at("127.0.0.2", port, &[]);
+    let replica = Redis::start_at("127.0.0.3", port, &["--replicaof", "127.0.0.2", &port.to_string()]);
+    (primary, replica)
+}
+
+async fn in_step(replica: &Redis) {
+    until("the replica is in step", async || replica.ask("INFO replication").contains("master_link_status:up")).await;
+}
+
+#[tokio::test]
+async fn after_a_failover_writes_go_to_the_new_primary() {
+    let (old, new) = pair();
+    let name = Name::new("failover");
+    let backend = name.backend(old.port);
+    until("a first vote", async || vote(backend.address, "cats", "ada").await.status == 202).await;
+    in_step(&new).await;
+    until("it is copied", async || new.ask("DBSIZE").trim_end() != ":0").await;
+    new.ask("REPLICAOF NO ONE");
+    old.ask(&format!("REPLICAOF 127.0.0.3 {}", new.port));
+    // The name is late, as it is when it is a Service's or a managed store's.
+    let refused = vote(backend.address, "dogs", "bob").await;
+    assert_busy(&refused, "can't be reached");
+    name.leads_to("127.0.0.3");
+    until("a vote after it", async || vote(backend.address, "dogs", "bob").await.status == 202).await;
+    drop(old);
+    let votes = json(&get(backend.address, "/api/votes").await);
+    assert_eq!(votes["waiting"], 2, "what was acknowledged before it is there: {votes}");
+}
+
+/// Nobody writes, so nobody is refused: the old primary would go on to answer from what it has.
+#[tokio::test]
+async fn after_a_failover_reads_come_from_the_new_primary() {
+    let (old, new) = pair();
+    let name = Name::new("reads");
+    let backend = name.backend(old.port);
+    until("a first vote", async || vote(backend.address, "cats", "ada").await.status == 202).await;
+    in_step(&new).await;
+    until("it is copied", async || new.ask("DBSIZE").trim_end() != ":0").await;
+    new.ask("REPLICAOF NO ONE");
+    // Cut off: it keeps what it has.
+    old.ask("REPLICAOF 127.0.0.9 9");
+    name.leads_to("127.0.0.3");
+    let other = api(&new, &[]);
+    until("a vote at the new one", async || vote(other.address, "dogs", "bob").await.status == 202).await;
+    until("it is seen", async || json(&get(backend.address, "/api/votes").await)["waiting"] == 2).await;
 }
 
 #[tokio::test]

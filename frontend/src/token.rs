@@ -42,8 +42,8 @@ pub enum Algorithm {
 /// What tokens are verified with; the log shows the algorithm.
 #[derive(Clone)]
 pub enum Key {
-    /// The shared secret.
-    Hs256(Hmac<Sha256>),
+    /// The shared secret: as it is, and without a line end that ends it.
+    Hs256(Vec<Hmac<Sha256>>),
     /// The public keys of the issuer: one of them is enough, so that it can change its own.
     Rs256(Vec<VerifyingKey<Sha256>>),
 }
@@ -187,8 +187,9 @@ impl Algorithm {
 }
 
 impl Key {
-    /// Reads what a secret holds: for HS256 the shared secret as it is, less the line end of one that is a line of text; for
-    /// RS256 public keys in PEM (RFC 7468, section 13).
+    /// Reads what a secret holds: for HS256 the shared secret, for RS256 public keys in PEM (RFC 7468, section 13). A shared
+    /// secret that is a line of text and its line end is taken in both ways, with the line end and without: the issuer, who has
+    /// the same Secret, may read it in either.
     ///
     /// # Errors
     /// What is wrong with it, and its mend; nothing of what is there.
@@ -210,7 +211,9 @@ impl Key {
 
     fn signed(&self, content: &[u8], signature: &[u8]) -> bool {
         match self {
-            Self::Hs256(key) => key.clone().chain_update(content).verify_slice(signature).is_ok(),
+            Self::Hs256(keys) => {
+                keys.iter().any(|key| key.clone().chain_update(content).verify_slice(signature).is_ok())
+            }
             Self::Rs256(keys) => Signature::try_from(signature)
                 .is_ok_and(|signature| keys.iter().any(|key| key.verify(content, &signature).is_ok())),
         }
@@ -237,7 +240,9 @@ fn shared_secret(content: &[u8]) -> Result<Key, String> {
             "it has {length} bytes, and {LEAST_SECRET} is the least, such as openssl rand -hex 32 makes"
         ));
     }
-    Hmac::new_from_slice(secret).map(Key::Hs256).map_err(|_| "it is no key".into())
+    let ways: &[&[u8]] = if secret.len() == content.len() { &[secret] } else { &[secret, content] };
+    let keys: Result<Vec<_>, _> = ways.iter().map(|secret| Hmac::new_from_slice(secret)).collect();
+    keys.map(Key::Hs256).map_err(|_| "it is no key".into())
 }
 
 fn public_keys(content: &[u8]) -> Result<Vec<VerifyingKey<Sha256>>, String> {
@@ -393,6 +398,25 @@ mod tests {
             (&"a".repeat(MOST_BYTES + 1), Refusal::TooLong),
         ] {
             assert_eq!(verdict(token), Err(expected), "{token}");
+        }
+    }
+
+    /// The issuer signs with its own reading of the Secret that both have.
+    #[test]
+    fn a_line_end_at_the_end_of_a_shared_secret_parts_nobody() {
+        let line = &[SECRET, b"\n"].concat();
+        let bytes = &[&[0; 32][..], b"\n"].concat();
+        for (content, signed_with, expected) in [
+            (line, SECRET, true),
+            (line, line, true),
+            (line, &[SECRET, b"\r\n"].concat(), false),
+            (&SECRET.to_vec(), line, false),
+            (bytes, bytes, true),
+            (bytes, &[0; 32], false),
+        ] {
+            let tag = Hmac::<Sha256>::new_from_slice(signed_with).unwrap().chain_update("text").finalize().into_bytes();
+            let key = Key::parse(Algorithm::Hs256, content).unwrap();
+            assert_eq!(key.signed(b"text", &tag), expected, "{content:?} {signed_with:?}");
         }
     }
 

@@ -289,7 +289,8 @@ mod tests {
     const LONG: Duration = Duration::from_secs(60);
 
     fn queue(redis: &Redis) -> Queue {
-        let target = Target { host: "127.0.0.1".to_owned(), port: redis.port, database: 0, password: Password::None };
+        let (host, password) = ("127.0.0.1".to_owned(), Password::None);
+        let target = Target { host, port: redis.port, database: 0, user: None, password };
         Queue::new(Store::start(target, Duration::from_secs(20), Gauge::default()), BOUNDS)
     }
 

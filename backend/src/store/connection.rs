@@ -2,6 +2,7 @@
 //! them, and the replies come in the same order. A store that syncs its file before it answers so syncs once for many.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::failure::Failure;
+use super::failure::{Failure, has_moved};
 use super::resp::{Value, decode, encode};
 use super::script::Script;
 use super::target::Target;
@@ -19,6 +20,10 @@ use super::target::Target;
 const QUEUED: usize = 64;
 /// Commands that wait for a reply.
 const UNANSWERED: usize = 1024;
+/// Addresses of the store's name that are tried.
+const MOST_ADDRESSES: usize = 16;
+/// A key that nobody has.
+const NOTHING: &[u8] = b"nothing:is:ever:here";
 /// The least room that is read into.
 const READ_BYTES: usize = 4096;
 
@@ -39,25 +44,24 @@ struct Request {
 
 impl Connection {
     /// Connects to `target`, says the password, chooses the database and hands over every script. Each step has `patience`
-    /// to end, except the lookup of the name: one that is given up would go on without an asker, on a thread of its own.
+    /// to end, and so has each address of the name; except the lookup of the name: one that is given up would go on without an
+    /// asker, on a thread of its own.
     ///
     /// # Errors
     /// Where one of them fails.
     pub(crate) async fn open(target: &Target, patience: Duration) -> Result<Self, Failure> {
         let unreachable = |error: std::io::Error| Failure::Unreachable(error.to_string());
-        let password = target.password.read().map_err(|error| Failure::Password(error.to_string()))?;
-        let addresses: Vec<_> = lookup_host((target.host.as_str(), target.port)).await.map_err(unreachable)?.collect();
-        let stream = timeout(patience, TcpStream::connect(&*addresses)).await;
-        let stream = stream.map_err(|_| late(patience))?.map_err(unreachable)?;
+        let passwords = target.password.read().map_err(|error| Failure::Password(error.to_string()))?;
+        let addresses = lookup_host((target.host.as_str(), target.port)).await.map_err(unreachable)?;
+        let stream = connect(addresses.take(MOST_ADDRESSES), patience).await?;
         // Commands are written whole; a failure shows in the first of them.
         let _ = stream.set_nodelay(true);
         let (requests, receiver) = mpsc::channel(QUEUED);
         tokio::spawn(serve(stream, receiver, patience));
         let mut connection = Self { requests, patience, digests: Arc::default() };
-        if let Some(password) = password {
-            connection.ask(&[b"AUTH", password.as_bytes()]).await?;
-        }
+        connection.authenticate(target.user.as_deref(), &passwords).await?;
         connection.ask(&[b"SELECT", target.database.to_string().as_bytes()]).await?;
+        connection.check().await?;
         let mut digests = Vec::new();
         for script in Script::ALL {
             match connection.ask(&[b"SCRIPT", b"LOAD", script.source().as_bytes()]).await? {
@@ -67,6 +71,37 @@ impl Connection {
         }
         connection.digests = digests.into();
         Ok(connection)
+    }
+
+    /// Says the user and the first of `passwords` that is accepted.
+    async fn authenticate(&self, user: Option<&str>, passwords: &[Vec<u8>]) -> Result<(), Failure> {
+        let mut answer = Ok(());
+        for (number, password) in passwords.iter().enumerate() {
+            let command: Vec<&[u8]> =
+                [Some(&b"AUTH"[..]), user.map(str::as_bytes), Some(password)].into_iter().flatten().collect();
+            answer = match self.ask(&command).await {
+                Ok(_) if number > 0 => {
+                    tracing::info!("store: it takes the password without the line end that ends the Secret");
+                    return Ok(());
+                }
+                Ok(_) => return Ok(()),
+                Err(refused @ Failure::Password(_)) => Err(refused),
+                Err(other) => return Err(other),
+            };
+        }
+        answer
+    }
+
+    /// Asks whether writes are taken here, without writing: a replica refuses to delete even what is not there. Any other
+    /// refusal, such as that of a full disk, is an answer: each command meets its own.
+    ///
+    /// # Errors
+    /// Where the connection is of no use any more.
+    pub(crate) async fn check(&self) -> Result<(), Failure> {
+        match self.ask(&[b"DEL", NOTHING]).await {
+            Err(failure @ Failure::Unreachable(_)) => Err(failure),
+            _ => Ok(()),
+        }
     }
 
     /// Runs `script` with `arguments`; `system` is what its keys begin with.
@@ -111,6 +146,19 @@ impl Connection {
     }
 }
 
+/// Connects to the first of `addresses` that accepts within `patience` of its own.
+async fn connect(addresses: impl Iterator<Item = SocketAddr>, patience: Duration) -> Result<TcpStream, Failure> {
+    let mut failure = Failure::Unreachable("its name has no address".to_owned());
+    for address in addresses {
+        failure = match timeout(patience, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => Failure::Unreachable(format!("{address}: {error}")),
+            Err(_) => late(patience),
+        };
+    }
+    Err(failure)
+}
+
 fn late(patience: Duration) -> Failure {
     Failure::Unreachable(format!("no answer within {} ms", patience.as_millis()))
 }
@@ -140,8 +188,12 @@ async fn serve(stream: TcpStream, mut requests: mpsc::Receiver<Request>, patienc
                     match decode(&input[taken..]) {
                         Ok(Some((value, length))) => {
                             let Some(reply) = unanswered.pop_front() else { return };
+                            let moved = matches!(&value, Value::Error(error) if has_moved(error));
                             // Who asked may have given up.
                             let _: Result<(), Value> = oneshot::Sender::send(reply, value);
+                            if moved {
+                                return;
+                            }
                             taken += length;
                         }
                         Ok(None) => break,
@@ -166,8 +218,12 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(20);
 
     async fn open(redis: &Redis) -> Connection {
-        let target = Target { host: "127.0.0.1".to_owned(), port: redis.port, database: 3, password: Password::None };
-        Connection::open(&target, PATIENCE).await.unwrap()
+        Connection::open(&target(redis), PATIENCE).await.unwrap()
+    }
+
+    fn target(redis: &Redis) -> Target {
+        let host = "127.0.0.1".to_owned();
+        Target { host, port: redis.port, database: 3, user: None, password: Password::None }
     }
 
     /// Whatever the bytes, however they are split on the wire: each asker gets its own reply.
@@ -216,6 +272,40 @@ mod tests {
         }
         let refused = connection.ask(&[b"LPUSH", b"a", b"1"]).await.unwrap_err();
         assert!(matches!(&refused, Failure::Refused(why) if why.starts_with("WRONGTYPE")), "{refused:?}");
+    }
+
+    /// One that became a replica answers reads for ever, and its connections stay open.
+    #[tokio::test]
+    async fn a_write_that_a_replica_refuses_ends_the_connection_and_no_new_one_opens() {
+        let redis = Redis::start(&[]);
+        let connection = open(&redis).await;
+        redis.ask("REPLICAOF 127.0.0.9 9");
+        let refused = connection.run(Script::Vote, b"{v}", &[b"ada", b"cats", b"9", b"9"]).await.unwrap_err();
+        assert!(matches!(&refused, Failure::Unreachable(why) if why.starts_with("READONLY")), "{refused:?}");
+        connection.ended().await;
+        assert_eq!(Connection::open(&target(&redis), PATIENCE).await.unwrap_err(), refused_of(&redis));
+        redis.ask("REPLICAOF NO ONE");
+        open(&redis).await.check().await.unwrap();
+    }
+
+    /// What a replica says to a plain write.
+    fn refused_of(redis: &Redis) -> Failure {
+        Failure::of(redis.ask("DEL x").trim_end().trim_start_matches('-'))
+    }
+
+    #[tokio::test]
+    async fn each_address_has_patience_of_its_own() {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        // Its queue is full: the kernel drops what comes next.
+        let silent = socket.listen(1).unwrap();
+        let address = silent.local_addr().unwrap();
+        let _queued: Vec<_> = (0..2).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+        let listener = std::net::TcpListener::bind("[::1]:0").unwrap();
+        let next = listener.local_addr().unwrap();
+        let patience = Duration::from_millis(100);
+        let connected = connect([address, next].into_iter(), patience).await.unwrap();
+        assert_eq!(connected.peer_addr().unwrap(), next);
     }
 
     /// A reply beyond every bound ends the connection, and whoever waits on it learns that.

@@ -14,9 +14,10 @@ const LONGEST_SHOWN: usize = 200;
 /// A failure of the store. Whether a command that failed was carried out is not known, except where it was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// It can't be reached, ended the connection, did not answer in time, or is still reading its file.
+    /// It can't be reached, ended the connection, did not answer in time, or this one is not the store any more (see
+    /// [`has_moved`]).
     Unreachable(String),
-    /// It refuses the password, or asks for one.
+    /// It refuses the password, or the user, or asks for one.
     Password(String),
     /// It takes no writes: no memory is left, or its disk fails. Reads may be answered.
     Full(String),
@@ -33,7 +34,8 @@ impl Failure {
             // The only command that talks of AUTH in vain is the one that says the password.
             "ERR" if error.contains("AUTH") => Self::Password(shown),
             "OOM" | "MISCONF" => Self::Full(shown),
-            "LOADING" | "MASTERDOWN" | "BUSY" => Self::Unreachable(shown),
+            _ if has_moved(error) => Self::Unreachable(shown),
+            "BUSY" => Self::Unreachable(shown),
             _ => Self::Refused(shown),
         }
     }
@@ -44,6 +46,15 @@ impl Failure {
     }
 }
 
+/// Whether an error reply says that this server is not, or not yet again, where the data is written: the connection is of no
+/// use, and the name may lead to another by now. After a failover the old primary is a replica (READONLY), reads the new
+/// one's data (LOADING), or has lost it (MASTERDOWN); cut off from its replicas it takes no writes (NOREPLICAS); one of a
+/// cluster may not serve while the others decide (CLUSTERDOWN).
+pub(crate) fn has_moved(error: &str) -> bool {
+    let code = error.split(' ').next().unwrap_or_default();
+    matches!(code, "READONLY" | "LOADING" | "MASTERDOWN" | "NOREPLICAS" | "CLUSTERDOWN")
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -51,7 +62,8 @@ impl fmt::Display for Failure {
             Self::Password(why) => {
                 write!(
                     f,
-                    "the store refuses the password: set STORE_PASSWORD or STORE_PASSWORD_FILE to the store's own ({why})"
+                    "the store refuses the user or the password: set STORE_PASSWORD or STORE_PASSWORD_FILE to the store's own, \
+                     and the user in STORE_URL to one that may run scripts ({why})"
                 )
             }
             Self::Full(why) => write!(f, "the store takes no writes: make room in its memory or on its volume ({why})"),
@@ -92,6 +104,12 @@ mod tests {
             ("OOM command not allowed when used memory > 'maxmemory'.", "Full"),
             ("MISCONF Errors writing to the AOF file: No space left on device", "Full"),
             ("LOADING Redis is loading the dataset in memory", "Unreachable"),
+            ("READONLY You can't write against a read only replica.", "Unreachable"),
+            ("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", "Unreachable"),
+            ("NOREPLICAS Not enough good replicas to write.", "Unreachable"),
+            ("CLUSTERDOWN The cluster is down", "Unreachable"),
+            ("BUSY Redis is busy running a script.", "Unreachable"),
+            ("MOVED 3999 127.0.0.1:6381", "Refused"),
             ("NOSCRIPT No matching script.", "Refused"),
             ("WRONGTYPE Operation against a key", "Refused"),
             ("", "Refused"),

@@ -9,6 +9,10 @@
 //! nothing else changes: the process starts without it, stays ready (another pod has the same store, so taking this one out of
 //! its Service would help nobody), and goes on by itself when the store is back. `store_reachable` is what to watch.
 //!
+//! After a failover the old primary lives on as a replica: its connections stay open, and it answers reads from what it has. So
+//! a write that it refuses ends the connection, and each second it is asked whether it takes writes; then the name is looked up
+//! anew, until it leads to one that does. LOADING, MASTERDOWN, NOREPLICAS and CLUSTERDOWN are taken for the same.
+//!
 //! A full volume means different things. Under `always` Redis ends itself when it can't write its file, and again after each
 //! restart until there is room; under `everysec` it lives, and refuses writes with MISCONF. Here both are a 503.
 //!
@@ -159,8 +163,7 @@ async fn lost(connection: &Connection) -> Failure {
             () = connection.ended() => return Failure::Unreachable("the store ended the connection".to_owned()),
             () = sleep(CHECK) => {}
         }
-        // ECHO, because PING is refused by a store whose disk is full, which can still be read.
-        if let Err(failure) = connection.ask(&[b"ECHO", b"there"]).await {
+        if let Err(failure) = connection.check().await {
             return failure;
         }
     }

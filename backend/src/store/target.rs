@@ -21,6 +21,8 @@ pub struct Target {
     pub port: u16,
     /// The number of the database.
     pub database: u16,
+    /// The user of the store's access list; without one it is the store's default user.
+    pub user: Option<String>,
     /// Where the password comes from.
     pub password: Password,
 }
@@ -31,7 +33,7 @@ pub enum Password {
     /// The store asks for none.
     None,
     /// A password that the settings gave.
-    Given(String),
+    Given(Vec<u8>),
     /// A file that is read for each connection, so that a Secret may be changed under a running pod.
     File(PathBuf),
 }
@@ -43,24 +45,39 @@ impl fmt::Debug for Password {
 }
 
 impl Password {
-    /// The password, without the line end that editors leave; `None` is no password.
+    /// What the password may be, in the order to try it; nothing where there is none. That is the secret as it is, and one
+    /// that ends with a line end also without it: whoever made the Secret by an editor or `echo` did not mean the line end,
+    /// but a store that was given the same Secret has it in its password.
     ///
     /// # Errors
-    /// Where the file can't be read or is too long for a password.
-    pub fn read(&self) -> io::Result<Option<String>> {
-        match self {
-            Self::None => Ok(None),
-            Self::Given(password) => Ok(Some(password.clone())),
+    /// Where the file can't be read, holds nothing, or is too long for a password.
+    pub fn read(&self) -> io::Result<Vec<Vec<u8>>> {
+        let secret = match self {
+            Self::None => return Ok(Vec::new()),
+            Self::Given(secret) => secret.clone(),
             Self::File(path) => {
-                let mut text = String::new();
-                File::open(path)?.take(LONGEST_PASSWORD as u64 + 1).read_to_string(&mut text)?;
-                if text.len() > LONGEST_PASSWORD {
+                let mut secret = Vec::new();
+                File::open(path)?.take(LONGEST_PASSWORD as u64 + 1).read_to_end(&mut secret)?;
+                if secret.len() > LONGEST_PASSWORD {
                     return Err(io::Error::other(format!("a password has at most {LONGEST_PASSWORD} bytes")));
                 }
-                Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()))
+                secret
             }
+        };
+        let line = without_line_end(&secret);
+        if line.is_empty() {
+            return Err(io::Error::other("it is empty"));
         }
+        let trimmed = (line.len() < secret.len()).then(|| line.to_vec());
+        Ok([Some(secret), trimmed].into_iter().flatten().collect())
     }
+}
+
+fn without_line_end(mut text: &[u8]) -> &[u8] {
+    while let [rest @ .., b'\r' | b'\n'] = text {
+        text = rest;
+    }
+    text
 }
 
 impl Target {
@@ -69,15 +86,20 @@ impl Target {
         let url = Variable {
             name: "STORE_URL",
             default: "",
-            about: "redis://[:PASSWORD@]HOST[:PORT][/DATABASE]: switches votes and jobs on; unset is off",
+            about: "redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]: switches votes and jobs on; unset is off",
         };
-        let accepted = "redis://HOST, with [:PASSWORD@] before it and [:PORT] and [/DATABASE] from 0 to 999 after it";
-        let target = environment
-            .parse_secret(url, accepted, |text| if text.is_empty() { Some(None) } else { Self::parse(text).map(Some) });
+        let target = environment.parse_secret(url, ACCEPTED, |text| {
+            let text = text.trim_end_matches(['\r', '\n']);
+            if text.is_empty() { Some(None) } else { Some(Some(Self::parse(text))) }
+        });
+        let target =
+            target.and_then(|parsed| parsed.map_err(|accepted| environment.refuse(url.name, HIDDEN, accepted)).ok());
         let given = Variable { name: "STORE_PASSWORD", default: "", about: "password of the store" };
-        let accepted = format!("at most {LONGEST_PASSWORD} bytes of text");
-        let given = environment.parse_secret(given, &accepted, |text| {
-            (text.len() <= LONGEST_PASSWORD).then(|| (!text.is_empty()).then(|| Password::Given(text.to_owned())))
+        let accepted = format!("1 to {LONGEST_PASSWORD} bytes of text, more than a line end");
+        let given = environment.parse_secret(given, &accepted, |text| match text {
+            "" => Some(None),
+            text if text.len() > LONGEST_PASSWORD || without_line_end(text.as_bytes()).is_empty() => None,
+            text => Some(Some(Password::Given(text.into()))),
         });
         let path = environment
             .optional_text("STORE_PASSWORD_FILE", "file with the password of the store, read for each connection");
@@ -93,35 +115,82 @@ impl Target {
             let accepted = "one password: in STORE_URL, STORE_PASSWORD or STORE_PASSWORD_FILE";
             environment.refuse("STORE_PASSWORD", HIDDEN, accepted);
         }
+        if target.user.is_some() && target.password == Password::None {
+            let accepted = "a URL without a user, or give the user's password: behind it as USER:PASSWORD, in STORE_PASSWORD or \
+                            in STORE_PASSWORD_FILE";
+            environment.refuse(url.name, HIDDEN, accepted);
+        }
         Some(target)
     }
 
-    /// The parts of a `redis://` URL. Nothing in it is percent-encoded: a password that needs that goes into a variable of its
-    /// own.
-    fn parse(url: &str) -> Option<Self> {
-        let rest = url.strip_prefix("redis://")?;
-        let (password, rest) = match rest.rsplit_once('@') {
-            Some((before, rest)) => (Password::Given(before.strip_prefix(':')?.to_owned()), rest),
-            None => (Password::None, rest),
-        };
-        let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-        let (host, port) = match authority.strip_prefix('[') {
-            Some(rest) => {
-                let (address, port) = rest.split_once(']')?;
-                address.parse::<std::net::Ipv6Addr>().ok()?;
-                (address, port)
-            }
-            None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
-        };
-        let name = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
-        let host_is_valid = (1..=253).contains(&host.len()) && host.bytes().all(name);
-        let port = match port.strip_prefix(':') {
-            Some(port) => number(port).filter(|port| *port > 0)?,
-            None => port.is_empty().then_some(PORT)?,
-        };
-        let database = if database.is_empty() { 0 } else { number(database).filter(|number| *number < 1000)? };
-        host_is_valid.then(|| Self { host: host.to_owned(), port, database, password })
+    /// The parts of a `redis://` URL, as the scheme is registered: user and password are percent-decoded (RFC 3986, sections
+    /// 2.4 and 3.2.1), the path is the number of a database. More than the standard has it, `/` and `@` in a password may
+    /// stand for themselves: it ends at the last `@`.
+    fn parse(url: &str) -> Result<Self, &'static str> {
+        let (scheme, rest) = url.split_once("://").ok_or(ACCEPTED)?;
+        match scheme {
+            _ if scheme.eq_ignore_ascii_case("redis") => {}
+            _ if scheme.eq_ignore_ascii_case("rediss") => return Err(NO_TLS),
+            _ => return Err(ACCEPTED),
+        }
+        let (userinfo, rest) = rest.rsplit_once('@').map_or((None, rest), |(userinfo, rest)| (Some(userinfo), rest));
+        let (user, password) = userinfo.map_or(Ok((None, Password::None)), credentials)?;
+        let (host, port, database) = place(rest).ok_or(ACCEPTED)?;
+        Ok(Self { host: host.to_owned(), port, database, user, password })
     }
+}
+
+const ACCEPTED: &str =
+    "redis://HOST, with [USER[:PASSWORD]@] before HOST and [:PORT] and [/DATABASE] from 0 to 999 after it";
+const NO_TLS: &str = "redis://..., or put a proxy before the store that speaks TLS to it: rediss:// is TLS, which this service does not speak";
+const PERCENT: &str =
+    "a URL whose user and password are percent-encoded text: a % in them is written %25, an @ %40, a : in the user %3A";
+
+/// `[user][:password]`, percent-decoded.
+fn credentials(userinfo: &str) -> Result<(Option<String>, Password), &'static str> {
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    let user = decoded(user).and_then(|user| String::from_utf8(user).ok()).ok_or(PERCENT)?;
+    let password = decoded(password).ok_or(PERCENT)?;
+    let password = match password.len() {
+        0 => Password::None,
+        1..=LONGEST_PASSWORD => Password::Given(password),
+        _ => return Err("a URL with a shorter password: at most 4096 bytes"),
+    };
+    Ok((Some(user).filter(|user| !user.is_empty()), password))
+}
+
+/// The bytes that percent-encoded text stands for; none where a `%` begins no octet.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let mut pieces = text.split('%');
+    let mut bytes = pieces.next()?.as_bytes().to_vec();
+    for piece in pieces {
+        let (octet, rest) = piece.split_at_checked(2)?;
+        let is_hex = octet.bytes().all(|b| b.is_ascii_hexdigit());
+        bytes.push(u8::from_str_radix(octet, 16).ok().filter(|_| is_hex)?);
+        bytes.extend(rest.as_bytes());
+    }
+    Some(bytes)
+}
+
+/// `host[:port][/database]`.
+fn place(text: &str) -> Option<(&str, u16, u16)> {
+    let (authority, database) = text.split_once('/').unwrap_or((text, ""));
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest.split_once(']')?;
+            address.parse::<std::net::Ipv6Addr>().ok()?;
+            (address, port)
+        }
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let name = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
+    let host_is_valid = (1..=253).contains(&host.len()) && host.bytes().all(name);
+    let port = match port.strip_prefix(':') {
+        Some(port) => number(port).filter(|port| *port > 0)?,
+        None => port.is_empty().then_some(PORT)?,
+    };
+    let database = if database.is_empty() { 0 } else { number(database).filter(|number| *number < 1000)? };
+    host_is_valid.then_some((host, port, database))
 }
 
 /// A number without a sign.
@@ -157,6 +226,8 @@ mod tests {
             ("redis://redis.shop.svc:6380/2", "redis.shop.svc", 6380, 2),
             ("redis://[::1]:7", "::1", 7, 0),
             ("redis://:p@ss:w/rd@10.0.0.1:7/9", "10.0.0.1", 7, 9),
+            ("REDIS://default:secret@redis:7/0", "redis", 7, 0),
+            ("redis://redis:7/1\n", "redis", 7, 1),
         ] {
             let target = read(&[("STORE_URL", url)]).unwrap().unwrap();
             assert_eq!((target.host.as_str(), target.port, target.database), (host, port, database), "{url}");
@@ -171,7 +242,16 @@ mod tests {
             "redis://a:+1",
             "redis://a/x",
             "redis://a/1000",
-            "redis://user:p@a",
+            "redis://user@a",
+            "redis://user:@a",
+            "redis://:p%@a",
+            "redis://:p%4@a",
+            "redis://:p%+4@a",
+            "redis://:p%é@a",
+            "redis://u%ff:p@a",
+            "redis://a%2eb",
+            "redis://a?db=1",
+            "valkey://a",
             "redis://a b",
             "redis://[a]",
             "redis://a:",
@@ -184,7 +264,7 @@ mod tests {
     #[test]
     fn a_password_has_one_source_and_is_never_shown() {
         let given = read(&[("STORE_URL", "redis://a"), ("STORE_PASSWORD", "hunter2")]).unwrap().unwrap();
-        assert_eq!(given.password.read().unwrap().as_deref(), Some("hunter2"));
+        assert_eq!(given.password.read().unwrap(), [b"hunter2"]);
         assert!(!format!("{given:?}").contains("hunter2"));
         let twice = read(&[("STORE_URL", "redis://:hunter2@a"), ("STORE_PASSWORD", "hunter3")]).unwrap_err();
         assert!(twice.contains("one password") && !twice.contains("hunter"), "{twice}");
@@ -193,13 +273,64 @@ mod tests {
     }
 
     #[test]
-    fn a_password_file_has_to_be_there_and_loses_its_line_end() {
+    fn user_and_password_are_percent_decoded() {
+        for (userinfo, user, password) in [
+            ("default:secret", Some("default"), &b"secret"[..]),
+            (":p%40ss", None, b"p@ss"),
+            ("sh%3Aop:%25%2f%00%ff", Some("sh:op"), b"%/\0\xff"),
+            (":a:b+c", None, b"a:b+c"),
+        ] {
+            let target = read(&[("STORE_URL", &format!("redis://{userinfo}@a"))]).unwrap().unwrap();
+            assert_eq!(target.user.as_deref(), user, "{userinfo}");
+            assert_eq!(target.password.read().unwrap(), [password], "{userinfo}");
+        }
+        let beside = read(&[("STORE_URL", "redis://shop@a"), ("STORE_PASSWORD", "hunter2")]).unwrap().unwrap();
+        assert_eq!(
+            (beside.user.as_deref(), beside.password.read().unwrap()),
+            (Some("shop"), vec![b"hunter2".to_vec()])
+        );
+    }
+
+    #[test]
+    fn a_url_that_is_refused_says_why_and_hides_itself() {
+        for (url, words) in [
+            ("rediss://:hunter2@a", "rediss:// is TLS"),
+            ("redis://:hunter2%@a", "%25"),
+            ("redis://hunter2@a", "the user's password"),
+            ("http://:hunter2@a", "redis://HOST"),
+        ] {
+            let error = read(&[("STORE_URL", url)]).unwrap_err();
+            assert!(error.starts_with("STORE_URL=\"(hidden)\"") && error.contains(words), "{error}");
+            assert!(!error.contains("hunter"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_tried_as_it_is_and_then_without_its_line_end() {
+        let path = std::env::temp_dir().join(format!("store-password-{}", std::process::id()));
+        for (secret, expected) in [
+            ("hunter2", &["hunter2"][..]),
+            ("hunter2\n", &["hunter2\n", "hunter2"]),
+            ("hunter2\r\n", &["hunter2\r\n", "hunter2"]),
+            (" hunter2 ", &[" hunter2 "]),
+        ] {
+            std::fs::write(&path, secret).unwrap();
+            for setting in [("STORE_PASSWORD", secret), ("STORE_PASSWORD_FILE", path.to_str().unwrap())] {
+                let target = read(&[("STORE_URL", "redis://a"), setting]).unwrap().unwrap();
+                let expected: Vec<_> = expected.iter().map(|text| text.as_bytes()).collect();
+                assert_eq!(target.password.read().unwrap(), expected, "{setting:?}");
+            }
+        }
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_password_has_to_be_there() {
         let missing = read(&[("STORE_URL", "redis://a"), ("STORE_PASSWORD_FILE", "/nowhere/password")]).unwrap_err();
         assert!(missing.starts_with("STORE_PASSWORD_FILE=\"/nowhere/password\""), "{missing}");
-        let path = std::env::temp_dir().join(format!("store-password-{}", std::process::id()));
-        std::fs::write(&path, "hunter2\n").unwrap();
-        let target = read(&[("STORE_URL", "redis://a"), ("STORE_PASSWORD_FILE", path.to_str().unwrap())]);
-        assert_eq!(target.unwrap().unwrap().password.read().unwrap().as_deref(), Some("hunter2"));
-        std::fs::remove_file(path).unwrap();
+        let empty = read(&[("STORE_URL", "redis://a"), ("STORE_PASSWORD_FILE", "/dev/null")]).unwrap_err();
+        assert!(empty.contains("it is empty"), "{empty}");
+        let line_end = read(&[("STORE_URL", "redis://a"), ("STORE_PASSWORD", "\n")]).unwrap_err();
+        assert!(line_end.contains("more than a line end"), "{line_end}");
     }
 }

@@ -16,6 +16,8 @@ fn free_port() -> u16 {
 
 /// A Redis that syncs its file before it answers. Killed, and its directory removed, when dropped.
 pub struct Redis {
+    /// Where it listens, an address of loopback.
+    address: &'static str,
     pub port: u16,
     directory: PathBuf,
     arguments: Vec<String>,
@@ -32,6 +34,14 @@ impl Redis {
         redis
     }
 
+    /// A running one at another address of loopback.
+    pub fn start_at(address: &'static str, port: u16, arguments: &[&str]) -> Self {
+        let mut redis = Self::stopped(arguments);
+        (redis.address, redis.port) = (address, port);
+        redis.restart();
+        redis
+    }
+
     /// One that does not run yet.
     pub fn stopped(arguments: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -39,7 +49,7 @@ impl Redis {
         let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(&directory).unwrap();
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        Self { port: free_port(), directory, arguments, volume: None, child: None }
+        Self { address: "127.0.0.1", port: free_port(), directory, arguments, volume: None, child: None }
     }
 
     /// One whose volume has `bytes`, and that is started again when it ends by itself.
@@ -51,7 +61,7 @@ impl Redis {
     }
 
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://{}:{}", self.address, self.port)
     }
 
     /// Starts it on the file that it left, and waits until it answers.
@@ -59,7 +69,8 @@ impl Redis {
         assert!(self.child.is_none(), "it runs");
         let directory = self.directory.to_str().unwrap();
         let port = self.port.to_string();
-        let mut arguments: Vec<&str> = vec!["redis-server", "--bind", "127.0.0.1", "--port", &port, "--dir", directory];
+        let mut arguments: Vec<&str> =
+            vec!["redis-server", "--bind", self.address, "--port", &port, "--dir", directory];
         arguments.extend(["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--daemonize", "no"]);
         arguments.extend(self.arguments.iter().map(String::as_str));
         let mut command = match self.volume {
@@ -111,7 +122,7 @@ impl Redis {
     }
 
     fn try_ask(&self, command: &str) -> Option<String> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        let mut stream = TcpStream::connect((self.address, self.port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         stream.write_all(format!("{command}\r\n").as_bytes()).ok()?;
         let mut reply = [0; 4096];
