@@ -88,8 +88,11 @@ run: ## Backend and frontend as plain processes, without root: http://127.0.0.1:
 	  BACKEND_URL=http://127.0.0.1:8001 PORT=8000 METRICS_PORT=9000 target/debug/frontend & \
 	  wait -n
 
-test: check unit chart e2e ## Everything: check, unit, chart and e2e
-	@. cluster/progress.sh && say 'all tests passed'
+test: ## Everything: check, unit, chart and e2e; at the end, what took how long
+	@rm -f $(LOGS)/laps
+	@. cluster/progress.sh; \
+	  for part in check unit chart e2e; do $(MAKE) --no-print-directory "$$part"; lap "$$part"; done; \
+	  e2e/times; say 'all tests passed'
 
 check: ## Formatting, clippy, the oldest compiler, licences, shellcheck, hadolint, compose.yaml
 	@cluster/prepare test
@@ -105,7 +108,8 @@ check: ## Formatting, clippy, the oldest compiler, licences, shellcheck, hadolin
 
 unit: ## Unit and integration tests of the crates, with real Redis, Chromium and hostile clients; no cluster
 	@cluster/prepare test
-	@$(call step,unit,'tests of the crates passed') cargo test --locked --workspace --exclude e2e
+	@$(call step,unit,'tests of the crates passed') cargo test --locked --workspace --exclude e2e \
+	  --config "target.'cfg(all())'.runner=['$(CURDIR)/e2e/report-time']"
 	@$(MAKE) --no-print-directory api
 	@$(call step,forward,'tests of the port forward passed') env -C cluster go test ./forward
 
@@ -120,7 +124,7 @@ chart: ## Lint, render and validate the chart with every values file
 	@cluster/prepare test
 	@chart/check
 
-e2e: ## End-to-end tests on a cluster of their own, which they start and remove (root)
+e2e: ## End-to-end tests on clusters of their own, which they start and remove: SIDE_BY_SIDE=3 (root)
 	@e2e/run
 
 proof: ## Nothing is lost: all that a cluster does to pods, under load, counted; SHORT=1, ROW=name (root, make up)

@@ -3,6 +3,9 @@
 
 # Scripts that call each other share one clock: seconds since the epoch, with a fraction.
 export PROGRESS_START=${PROGRESS_START:-$EPOCHREALTIME}
+# Where the laps are written down, and when the one that runs began.
+LAPS=${LAPS:-.cluster/log/laps}
+lap_began=$EPOCHREALTIME
 
 # say TEXT: one progress line with the time since the start.
 say() {
@@ -75,4 +78,12 @@ until_true() {
     fi
     sleep 0.1
   done
+}
+
+# lap NAME: writes down how long it is since the lap before, or since the script began; `e2e/times` lists the laps.
+lap() {
+  local now=$EPOCHREALTIME
+  mkdir -p "$(dirname "$LAPS")"
+  awk -v now="$now" -v since="$lap_began" -v name="$1" 'BEGIN { printf "%.1f\t%s\n", now - since, name }' >>"$LAPS"
+  lap_began=$now
 }

@@ -42,7 +42,7 @@ def is_test(name):
         return re.search(rf"^{name.removeprefix('make ')}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
     if name.endswith((".py", ".yaml")):
         return (chart.CHART / "tests" / name).exists()
-    return any(f"fn {name}()" in file.read_text() for file in (ROOT / "e2e" / "tests").glob("*.rs"))
+    return any(f"fn {name}()" in file.read_text() for file in (ROOT / "e2e" / "tests").rglob("*.rs"))
 
 
 def totals(rows):

@@ -1,12 +1,13 @@
 //! End-to-end tests on a real cluster, written as the commands that a person would type.
 //!
 //! A test opens a [`Namespace`], types commands into its [`Shell`], and looks at what came back. Whatever it made goes
-//! with the namespace. The tests share one cluster and one set of node ports, so a namespace is also the lock that lets
-//! them run one after the other, whatever the number of test threads.
+//! with the namespace. A namespace takes a whole cluster with it, with its node ports and nodes, until it is dropped: as
+//! many tests run side by side as there are clusters, whatever the number of test threads.
 //!
 //! What a test does panics where it fails. A program that has to clean up, as the proof has, uses the same by the
 //! functions whose names begin with `try_`, and may be interrupted ([`Shell::interrupted_by`]).
 
+mod clusters;
 pub mod condition;
 pub mod error;
 pub mod json;

@@ -1,13 +1,11 @@
-//! A namespace of the test cluster, for one test at a time.
+//! A namespace of a cluster that its test has to itself.
 
 use std::fs;
 use std::ops::Deref;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::clusters::Taken;
 use crate::shell::{Shell, root};
-
-static CLUSTER: Mutex<()> = Mutex::new(());
 
 /// A namespace, and a shell whose commands go there.
 ///
@@ -16,14 +14,14 @@ static CLUSTER: Mutex<()> = Mutex::new(());
 pub struct Namespace {
     shell: Shell,
     name: String,
-    _exclusive: MutexGuard<'static, ()>,
+    cluster: Taken,
 }
 
 impl Namespace {
     /// Opens a new namespace that enforces the restricted Pod Security Standard.
     ///
     /// # Panics
-    /// If there is no test cluster: `make e2e` starts one and says where it is.
+    /// If there is no test cluster: `make e2e` starts them and says where they are.
     #[must_use]
     pub fn restricted(name: &str) -> Self {
         let namespace = Self::unrestricted(name);
@@ -34,21 +32,21 @@ impl Namespace {
     /// Opens a new namespace that takes any pod, as a plain `kubectl run` makes them.
     ///
     /// # Panics
-    /// If there is no test cluster: `make e2e` starts one and says where it is.
+    /// If there is no test cluster: `make e2e` starts them and says where they are.
     #[must_use]
     pub fn unrestricted(name: &str) -> Self {
-        let exclusive = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
-        let admin = admin_kubeconfig();
+        let cluster = Taken::any();
+        let admin = admin_kubeconfig(cluster.shell());
         let folder = root().join("target/e2e");
         fs::create_dir_all(&folder).expect("target is writable");
         let kubeconfig = folder.join(format!("{name}.kubeconfig"));
         fs::copy(&admin, &kubeconfig).unwrap_or_else(|error| panic!("{admin}: {error}"));
 
-        let shell = Shell::default().with("KUBECONFIG", kubeconfig.to_string_lossy());
+        let shell = cluster.shell().clone().with("KUBECONFIG", kubeconfig.to_string_lossy());
         shell.run(&format!("kubectl delete namespace {name} --ignore-not-found --wait"));
         shell.run(&format!("kubectl create namespace {name}"));
         shell.run(&format!("kubectl config set-context --current --namespace={name}"));
-        Self { shell, name: name.to_owned(), _exclusive: exclusive }
+        Self { shell, name: name.to_owned(), cluster }
     }
 
     /// Installs the chart as release `practice` with `flags`, and waits until it answers wherever it can be asked: a pod
@@ -59,7 +57,7 @@ impl Namespace {
     #[track_caller]
     pub fn install(&self, flags: &str) {
         self.run(&format!("helm install practice chart/ {flags} --wait --timeout 120s"));
-        let ingress = ingress_url();
+        let ingress = self.ingress_url();
         let nodes = self.node_addresses().into_iter().map(|node| format!("http://{node}:30080/proxy/items"));
         for url in nodes.chain([format!("{ingress}/api/items"), format!("{ingress}/proxy/items")]) {
             self.run(&format!("client wait {url} --timeout 30s"));
@@ -72,6 +70,18 @@ impl Namespace {
         &self.name
     }
 
+    /// The cluster that it is in, as `make env` reaches it: in the namespace that a new user is in.
+    #[must_use]
+    pub fn cluster(&self) -> &Shell {
+        self.cluster.shell()
+    }
+
+    /// Where the ingress controller answers on this machine, as `make env` tells.
+    #[must_use]
+    pub fn ingress_url(&self) -> String {
+        self.stdout("printf %s \"$INGRESS_URL\"")
+    }
+
     /// The addresses of the cluster's nodes, as the host reaches them.
     #[must_use]
     pub fn node_addresses(&self) -> Vec<String> {
@@ -82,18 +92,9 @@ impl Namespace {
     }
 }
 
-/// Where the ingress controller answers on this machine, as `make env` tells.
-///
-/// # Panics
-/// If there is no test cluster: `make e2e` starts one and says where it is.
-#[must_use]
-pub fn ingress_url() -> String {
-    std::env::var("INGRESS_URL").expect("run the end-to-end tests with `make e2e`: there is no INGRESS_URL")
-}
-
-/// The kubeconfig of the test cluster. Refuses every other, because the tests drain and kill.
-fn admin_kubeconfig() -> String {
-    let kubeconfig = std::env::var("KUBECONFIG").unwrap_or_default();
+/// The kubeconfig of a test cluster. Refuses every other, because the tests drain and kill.
+fn admin_kubeconfig(cluster: &Shell) -> String {
+    let kubeconfig = cluster.stdout("printf %s \"$KUBECONFIG\"");
     assert!(
         kubeconfig.contains("/.cluster/run/"),
         "KUBECONFIG={kubeconfig:?} is no cluster of this repository: run the end-to-end tests with `make e2e`"

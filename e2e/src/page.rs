@@ -3,13 +3,14 @@
 //! A block fenced as `sh` is typed into one shell that lives as long as the page, so that variables and background jobs
 //! carry over. A block fenced as `text` right behind it is what it prints: a line `...` stands for any number of lines,
 //! `...` within a line for any text, and runs of blanks are one blank. A block fenced as `sh not-run` is for machines
-//! that the tests do not have; the page must say so in the line above it.
+//! that the tests do not have; the page must say so in the line above it. A page has a `/tmp` of its own, so that two that
+//! run side by side do not write over each other's files.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -91,15 +92,40 @@ pub fn run(shell: &Shell, path: &Path) {
     let blocks = blocks(&markdown).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(!blocks.is_empty(), "{}: no shell block", path.display());
 
+    let scratch = Scratch::of(path);
     let mut session = Session::open(shell);
     for block in blocks {
         let place = format!("{}:{}", path.display(), block.line);
         println!("{place}\n{}", block.commands.trim_end());
-        let (printed, code) = session.type_in(&block.commands, BLOCK_LIMIT);
+        let (printed, code) = session.type_in(&scratch.in_place_of_tmp(&block.commands), BLOCK_LIMIT);
         assert_eq!(code, 0, "{place}: exit code {code}\n{}\n{printed}", block.commands);
         if let Some(expected) = &block.expected {
             assert!(matches(expected, &printed), "{place}: the page says\n{expected}\nand this was printed\n{printed}");
         }
+    }
+}
+
+/// The folder that a page has as `/tmp`; it goes when this is dropped.
+struct Scratch {
+    folder: PathBuf,
+}
+
+impl Scratch {
+    fn of(page: &Path) -> Self {
+        let name = page.file_stem().expect("a page has a name");
+        let folder = shell::root().join("target/e2e/tmp").join(name);
+        fs::create_dir_all(&folder).expect("target is writable");
+        Self { folder }
+    }
+
+    fn in_place_of_tmp(&self, commands: &str) -> String {
+        commands.replace("/tmp/", &format!("{}/", self.folder.display()))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.folder));
     }
 }
 
@@ -255,6 +281,18 @@ mod tests {
         ] {
             assert_eq!(matches(expected, printed), same, "{expected:?} against {printed:?}");
         }
+    }
+
+    #[test]
+    fn two_pages_do_not_share_a_file_of_tmp() {
+        let (one, other) = (Scratch::of(Path::new("labs/one.md")), Scratch::of(Path::new("labs/other.md")));
+        let mut session = Session::open(&Shell::default());
+        assert_eq!(session.type_in(&one.in_place_of_tmp("echo one >/tmp/ledger.txt\n"), BLOCK_LIMIT).1, 0);
+        assert_eq!(session.type_in(&other.in_place_of_tmp("cat /tmp/ledger.txt\n"), BLOCK_LIMIT).1, 1);
+        assert_eq!(session.type_in(&one.in_place_of_tmp("cat /tmp/ledger.txt\n"), BLOCK_LIMIT).0.trim(), "one");
+        let folder = one.folder.clone();
+        drop(one);
+        assert!(!folder.exists(), "{}", folder.display());
     }
 
     #[test]

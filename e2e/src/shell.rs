@@ -22,6 +22,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// The exit code of a command that took too long, as that of `timeout`.
 const TOO_LONG: i32 = 124;
 
+/// What lets the test programs say how long each test took (`report-time`). A compiler that a command starts is not to see it.
+const BOOTSTRAP: &str = "RUSTC_BOOTSTRAP";
+
 /// The longest that one command may take before it is ended, unless the test says otherwise.
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(240);
 
@@ -218,14 +221,14 @@ impl Shell {
     #[must_use]
     pub fn interactive(&self) -> Command {
         let mut bash = Command::new("bash");
-        bash.arg("-s").current_dir(&self.folder).envs(&self.environment);
+        bash.arg("-s").current_dir(&self.folder).envs(&self.environment).env_remove(BOOTSTRAP);
         bash
     }
 
     fn bash(&self, command: &str) -> Command {
         let mut bash = Command::new("bash");
         bash.args(["-euo", "pipefail", "-c", command]).current_dir(&self.folder).envs(&self.environment);
-        bash.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        bash.env_remove(BOOTSTRAP).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         bash
     }
 

@@ -33,7 +33,7 @@ fn a_port_that_is_taken_is_named() {
 #[test]
 fn a_machine_without_memory_is_told_how_much_is_needed() {
     refused(
-        "printf 'MemTotal: 2000000 kB\nMemAvailable: 1000000 kB\n' >target/e2e/meminfo
+        "mkdir -p target/e2e && printf 'MemTotal: 2000000 kB\nMemAvailable: 1000000 kB\n' >target/e2e/meminfo
          CLUSTER=no-memory unshare --mount bash -c \
            'mount --bind target/e2e/meminfo /proc/meminfo && exec cluster/cluster up'",
         "only 976 MiB of memory are available",
@@ -56,7 +56,7 @@ fn without_a_network_it_names_what_could_not_be_fetched() {
 
 #[test]
 fn a_cluster_that_is_half_up_is_mended() {
-    // Holds the cluster, so that no other test misses the node.
+    // Holds a cluster, so that no other test misses the node.
     let ns = Namespace::restricted("half-up");
     ns.install("");
     let all_ready = || {
@@ -82,6 +82,7 @@ fn a_cluster_that_is_half_up_is_mended() {
 }
 
 #[test]
+#[ignore = "alone: it compares what is on the machine before and after"]
 fn two_clusters_run_side_by_side_and_one_leaves_nothing() {
     let ns = Namespace::restricted("side-by-side");
     let before = ns.stdout("cluster/footprint");

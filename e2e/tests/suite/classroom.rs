@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use e2e::namespace::ingress_url;
 use e2e::{Namespace, Shell, eventually, eventually_within};
 
 #[test]
@@ -44,7 +43,7 @@ fn every_command_of_the_handout_runs_as_printed() {
     assert!(ns.stdout("kubectl get ingress").contains("app-ingress"));
     let rules = squeezed(&ns.stdout("kubectl describe ingress app-ingress"));
     assert!(rules.contains("/api backend-svc:8000") && rules.contains("/ frontend-svc:8000"), "{rules}");
-    let ingress = ingress_url();
+    let ingress = ns.ingress_url();
     for path in ["/api/items", "/"] {
         eventually("the ingress answers", || {
             let reply = ns.attempt(&format!("curl -fsS {ingress}{path}"));

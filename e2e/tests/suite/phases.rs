@@ -1,6 +1,5 @@
 //! Phases 2 to 4 of the practice: Deployments with probes and resources, Services, Ingress.
 
-use e2e::namespace::ingress_url;
 use e2e::{Namespace, eventually, json};
 use serde_json::{Value, json};
 
@@ -69,7 +68,7 @@ fn phase_3_services_have_names_addresses_and_node_ports() {
 fn phase_4_the_ingress_routes_by_path_and_by_host() {
     let ns = Namespace::restricted("phase4");
     ns.install("");
-    let ingress = ingress_url();
+    let ingress = ns.ingress_url();
 
     // /api goes to the backend itself, / to the gateway. Names of headers have no case (RFC 9110, section 5.1).
     let api = ns.stdout(&format!("curl -fsS -D - {ingress}/api/items")).to_lowercase();

@@ -1,0 +1,17 @@
+//! The end-to-end tests: one program, so that all of them share the clusters. `e2e/run` starts it twice.
+//!
+//! What waits more than it works runs side by side, a test for each cluster. A test whose result other tests could change,
+//! or that changes theirs, runs alone: it is marked `#[ignore = "alone: the reason"]`.
+
+mod autoscaling;
+mod classroom;
+mod cluster;
+mod gateway;
+mod images;
+mod local;
+mod pages;
+mod phases;
+mod proof;
+mod release;
+mod rollout;
+mod systems;
