@@ -96,7 +96,7 @@ impl Cors {
 }
 
 /// Names as one value.
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> HeaderValue {
+pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> HeaderValue {
     let text = names.collect::<Vec<_>>().join(", ");
     // Names of methods and headers are visible ASCII.
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))

@@ -13,6 +13,7 @@ pub mod endpoint;
 pub mod failure;
 pub mod forwarded;
 mod headers;
+pub mod max_forwards;
 pub mod network;
 mod page;
 pub mod path;
@@ -34,7 +35,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HOST, HeaderMap, HeaderValue};
+use hyper::header::{ALLOW, HOST, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use service::body::Body;
 use service::environment::{Environment, Variable};
@@ -43,13 +44,14 @@ use service::identity::Identity;
 use service::metrics::Metrics;
 use service::probe::Probe;
 use service::problem::Problem;
-use service::route::{Methods, Resolution, UNKNOWN, Unrouted, resolve};
+use service::route::{Methods, Resolution, UNKNOWN, resolve};
 use service::server::{App, Server};
 
 use backoff::MOST_RETRIES;
 use credentials::Credentials;
 use network::Networks;
 use page::Page;
+use path::Path;
 use proxy::Proxy;
 use router::{Live, Router, Source};
 use table::{Defaults, Match, Table, Target};
@@ -81,8 +83,8 @@ enum Endpoint {
     Asset,
 }
 
-/// The paths of the frontend itself. No route can take a probe's, or the table could make the pod unready; the page's gives
-/// way to a route for exactly that path.
+/// The paths of the frontend itself. No route can take a probe's, or the table could make the pod unready; those of the page
+/// are the table's where it has a route for them.
 const TABLE: &[service::route::Route<Endpoint>] = &[
     get("/health", Endpoint::Probe(Probe::Health)),
     // A dead backend must not take the gateway out of its Service, so readiness is the gateway's own.
@@ -175,10 +177,18 @@ impl App for Frontend {
         (path == "/routes").then(|| self.proxy.live().table.document().to_string())
     }
 
-    async fn answer(&self, server: &Server, request: Request<Incoming>, context: &Context) -> Reply {
-        let path = request.uri().path().to_owned();
-        let own = resolve(TABLE, request.method(), &path);
-        if Probe::is_at(&path) {
+    async fn answer(&self, server: &Server, mut request: Request<Incoming>, context: &Context) -> Reply {
+        let raw = request.uri().path().to_owned();
+        if raw == "*" {
+            let own = resolve(TABLE, request.method(), &raw);
+            return self.answer_own(server, request, own).await;
+        }
+        let path = match Path::read(&raw).and_then(|path| proxy::respell(&mut request, &path).map(|()| path)) {
+            Ok(path) => path,
+            Err(problem) => return refuse(problem),
+        };
+        let own = resolve(TABLE, request.method(), path.as_str());
+        if Probe::is_at(path.as_str()) {
             return self.answer_own(server, request, own).await;
         }
         let live = self.proxy.live();
@@ -187,14 +197,14 @@ impl App for Frontend {
             return reply;
         }
         match live.table.find(request.method(), host, &path) {
-            Match::Route(place, route) if route.exact || matches!(own, Resolution::Unrouted(Unrouted::NotFound)) => {
+            Match::Route(..) if path.others().any(Probe::is_at) => unclear(),
+            Match::Route(place, route) => {
                 let result = self.proxy.answer(request, &live, place, (context, &server.room)).await;
                 Reply { route: route.label(), result }
             }
-            Match::OtherMethods(methods) if matches!(own, Resolution::Unrouted(Unrouted::NotFound)) => {
-                not_allowed(methods)
-            }
-            Match::Route(..) | Match::OtherMethods(_) | Match::None => self.answer_own(server, request, own).await,
+            Match::OtherMethods(methods) => not_allowed(&methods),
+            Match::Unclear => unclear(),
+            Match::None => self.answer_own(server, request, own).await,
         }
     }
 }
@@ -224,7 +234,7 @@ impl Frontend {
 }
 
 /// The answer to a browser that asks what it may do, where the route of what it wants to do has one.
-fn preflight<B>(live: &Live, request: &Request<B>, host: &str, path: &str) -> Option<Reply> {
+fn preflight<B>(live: &Live, request: &Request<B>, host: &str, path: &Path<'_>) -> Option<Reply> {
     let method = cors::preflight_for(request.method(), request.headers())?;
     let Match::Route(_, route) = live.table.find(&method, host, path) else { return None };
     let mut response = Response::new(Body::empty());
@@ -235,12 +245,18 @@ fn preflight<B>(live: &Live, request: &Request<B>, host: &str, path: &str) -> Op
 
 /// The routes of this path take other methods: these.
 fn not_allowed(methods: &[Method]) -> Reply {
-    let methods = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("this path takes {methods}"));
-    let problem = match HeaderValue::try_from(methods) {
-        Ok(methods) => problem.header(ALLOW, methods),
-        Err(_) => problem,
-    };
+    let methods = cors::list(methods.iter().map(Method::as_str));
+    let detail = format!("this path takes {}", methods.to_str().unwrap_or_default());
+    refuse(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).header(ALLOW, methods))
+}
+
+/// Which route the path is for depends on who reads it.
+fn unclear() -> Reply {
+    let detail = "some programs would take the path for that of another route, so it is not forwarded";
+    refuse(Problem::new(StatusCode::BAD_REQUEST, detail))
+}
+
+fn refuse(problem: Problem) -> Reply {
     Reply { route: UNKNOWN.into(), result: Err(problem) }
 }
 

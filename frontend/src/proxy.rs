@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http_body_util::Limited;
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
+use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
@@ -18,17 +18,18 @@ use service::room::Room;
 use crate::download::Download;
 use crate::forwarded::Client;
 use crate::network::Networks;
+use crate::path::Path;
 use crate::rate_limit::Verdict;
 use crate::router::{Live, Router};
 use crate::table::{ClientKey, Fallback, Route};
 use crate::upload::RequestBody;
-use crate::{auth, headers, path};
+use crate::{auth, cors, headers, max_forwards};
 
 /// Forwards requests as the route table says.
 pub struct Proxy {
     router: Arc<Router>,
-    /// This hop in the Via header of requests.
-    via: HeaderValue,
+    /// This hop in the Via header of requests that came as HTTP/1.0 and as HTTP/1.1.
+    via: [HeaderValue; 2],
     /// Proxies that are believed.
     trusted: Networks,
 }
@@ -39,8 +40,15 @@ impl Proxy {
     #[must_use]
     pub fn new(router: Arc<Router>, name: &str, trusted: Networks) -> Self {
         // A name that the configuration let through is visible ASCII.
-        let via = HeaderValue::try_from(format!("1.1 {name}"));
-        Self { router, via: via.unwrap_or(HeaderValue::from_static("1.1 gateway")), trusted }
+        let via = |version, unnamed| {
+            HeaderValue::try_from(format!("{version} {name}")).unwrap_or(HeaderValue::from_static(unnamed))
+        };
+        Self { router, via: [via("1.0", "1.0 gateway"), via("1.1", "1.1 gateway")], trusted }
+    }
+
+    /// This hop, to which a request of `version` came (RFC 9110, section 7.6.3).
+    fn via(&self, version: Version) -> &HeaderValue {
+        &self.via[usize::from(version != Version::HTTP_10)]
     }
 
     /// Who a request with `headers` that came from `peer` is of.
@@ -110,6 +118,9 @@ impl Proxy {
             return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, detail));
         }
         let (mut head, body) = request.into_parts();
+        if max_forwards::is_spent(&head.method, &mut head.headers)? {
+            return Ok(options(route));
+        }
         let length = body.size_hint().lower();
         if length > route.most_request_bytes {
             return Err(too_long(route.most_request_bytes));
@@ -119,8 +130,8 @@ impl Proxy {
         if let Some(guard) = guard {
             head.headers.remove(guard.credential());
         }
-        let address = sender.address();
-        rewrite(&mut head, route, upstream.authority(), &self.via, context, sender)?;
+        let (address, via) = (sender.address(), self.via(head.version));
+        rewrite(&mut head, route, upstream.authority(), via, context, sender)?;
         if let Some(client) = client {
             head.headers.insert(auth::CLIENT, client);
         }
@@ -185,11 +196,23 @@ impl Proxy {
     }
 }
 
-/// Makes the head of a request of `sender` that `route` takes that of the request to the upstream at `authority`; `via` names
-/// this hop.
+/// Gives `request` the spelling of its `path` that the gateway goes by, if it is another.
 ///
 /// # Errors
-/// 400 where the path is not forwarded ([`path::check`]).
+/// 400 where that would be too long for a target.
+pub fn respell<B>(request: &mut Request<B>, path: &Path<'_>) -> Result<(), Problem> {
+    if request.uri().path() != path.as_str() {
+        let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+        *request.uri_mut() = origin_form([path.as_str(), &query].concat())?;
+    }
+    Ok(())
+}
+
+/// Makes the head of a request of `sender` that `route` takes, its path in the spelling of [`Path`], that of the request to
+/// the upstream at `authority`; `via` names this hop.
+///
+/// # Errors
+/// 400 where the target is none that can be sent.
 pub fn rewrite(
     head: &mut Parts,
     route: &Route,
@@ -198,7 +221,6 @@ pub fn rewrite(
     context: &Context,
     sender: Client,
 ) -> Result<(), Problem> {
-    path::check(head.uri.path().strip_prefix('/').unwrap_or_default())?;
     head.uri = origin_form(route.target(head.uri.path(), head.uri.query()))?;
     head.version = Version::HTTP_11;
     headers::to_upstream(&mut head.headers, authority, via, context, sender);
@@ -230,6 +252,18 @@ fn degraded(fallback: &Fallback) -> Response<Body> {
     *response.status_mut() = fallback.status;
     response.headers_mut().insert(CONTENT_TYPE, fallback.content_type.clone());
     response.headers_mut().insert(HeaderName::from_static("x-degraded"), HeaderValue::from_static("fallback"));
+    response
+}
+
+/// The answer to OPTIONS of the gateway itself: what `route` takes.
+fn options(route: &Route) -> Response<Body> {
+    let methods = route.allowed();
+    // One that takes any method takes these for sure.
+    let usual = [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
+    let methods = if methods.is_empty() { &usual[..] } else { &methods[..] };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(ALLOW, cors::list(methods.iter().map(Method::as_str)));
     response
 }
 

@@ -3,6 +3,7 @@
 //! It is a JSON document, read as a whole and checked as a whole: a table with one mistake does not replace the one in
 //! force, and every mistake is named with its place and its mend.
 
+mod host;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use service::route::Label;
 
 use crate::auth::Guard;
 use crate::cors::Cors;
+use crate::path::Path;
 use crate::rate_limit;
 use crate::upstream::{Origin, Persistence, Resilience, Timeouts};
 
@@ -49,13 +51,13 @@ pub struct Target {
 /// What is done with the requests that match.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
-    /// The path, or how paths begin: whole segments, without a last slash.
+    /// The path, or how paths begin: whole segments, without a last slash, in the spelling of [`Path`].
     pub path: String,
     /// Only this path, and nothing below it.
     pub exact: bool,
-    /// Names in lower case, without a port; any if empty.
+    /// As [`host::name`] has them; any if empty.
     pub hosts: Vec<String>,
-    /// Any if empty.
+    /// Any if empty. HEAD is taken where GET is.
     pub methods: Vec<Method>,
     /// What the upstream sees in place of the path; the same if none.
     pub rewrite: Option<String>,
@@ -159,12 +161,14 @@ pub struct Pin {
 }
 
 /// What a table says to a request.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Match<'t> {
     /// This route, and its place among the routes.
     Route(usize, &'t Route),
-    /// There are routes for this host and path, but none for the method; they take these.
-    OtherMethods(&'t [Method]),
+    /// There are routes for this host and path, but none for the method; they take these, each once.
+    OtherMethods(Vec<Method>),
+    /// This route, and another one if the path is read as some programs do: nobody can say what it may do.
+    Unclear,
     /// No route.
     None,
 }
@@ -214,23 +218,48 @@ impl Table {
         Self { upstreams: BTreeMap::from([(name.into(), target)]), routes: vec![route] }
     }
 
-    /// What is done with a request of `method` for `path` (still percent-encoded, without its query) at `host` (with or
-    /// without a port).
+    /// What is done with a request of `method` for `path` at `host` (with or without a port).
     #[must_use]
-    pub fn find(&self, method: &Method, host: &str, path: &str) -> Match<'_> {
-        let host = name_of(host);
-        let mut others: Option<&[Method]> = None;
-        for (place, route) in self.routes.iter().enumerate() {
-            if !route.takes_host(host) || !route.takes_path(path) {
-                continue;
-            }
-            if route.methods.is_empty() || route.methods.contains(method) {
+    pub fn find(&self, method: &Method, host: &str, path: &Path<'_>) -> Match<'_> {
+        let host = host::name(host);
+        let found = self.find_as(method, &host, path.as_str());
+        let Match::Route(place, _) = found else { return found };
+        let same = |other| matches!(self.find_as(method, &host, other), Match::Route(at, _) if at == place);
+        if path.others().all(same) { found } else { Match::Unclear }
+    }
+
+    /// As [`Table::find`], whatever else the path could be.
+    fn find_as(&self, method: &Method, host: &str, path: &str) -> Match<'_> {
+        let mut others = Vec::new();
+        let mut passed: Option<&Route> = None;
+        for (place, route) in self.routes.iter().enumerate().filter(|(_, route)| route.takes_host(host)) {
+            if !route.takes_path(path) {
+                let close = route.is_a_slash_from(path) && route.takes_method(method);
+                passed = passed.or(close.then_some(route));
+            } else if !route.takes_method(method) {
+                others.extend(&route.methods);
+            } else if passed.is_some_and(|passed| passed.restricts_more_than(route)) {
+                return Match::Unclear;
+            } else {
                 return Match::Route(place, route);
             }
-            others = others.or(Some(&route.methods));
         }
-        others.map_or(Match::None, Match::OtherMethods)
+        if others.is_empty() { Match::None } else { Match::OtherMethods(taken(&others)) }
     }
+}
+
+/// `methods`, each once, and HEAD where GET is.
+fn taken(methods: &[&Method]) -> Vec<Method> {
+    let mut taken: Vec<Method> = Vec::new();
+    for method in methods {
+        let head = (*method == Method::GET).then_some(&Method::HEAD);
+        for method in [*method].into_iter().chain(head) {
+            if !taken.contains(method) {
+                taken.push(method.clone());
+            }
+        }
+    }
+    taken
 }
 
 impl Route {
@@ -280,14 +309,40 @@ impl Route {
         self.hosts.is_empty() || self.hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
     }
 
+    /// The methods that it takes, each once; none if it takes any.
+    #[must_use]
+    pub fn allowed(&self) -> Vec<Method> {
+        taken(&self.methods.iter().collect::<Vec<_>>())
+    }
+
+    /// HEAD is GET without the content (RFC 9110, section 9.3.2): who may do the one may do the other.
+    fn takes_method(&self, method: &Method) -> bool {
+        let methods = &self.methods;
+        methods.is_empty() || methods.contains(method) || (method == Method::HEAD && methods.contains(&Method::GET))
+    }
+
     /// By whole segments: `/shop` takes `/shop` and `/shop/cart`, and not `/shopping`.
     fn takes_path(&self, path: &str) -> bool {
         path.strip_prefix(&self.path).is_some_and(|rest| rest.is_empty() || (!self.exact && rest.starts_with('/')))
     }
 
-    /// Sorts the more specific before the less: by host, path and method, in this order.
+    /// Whether it takes only a path that differs from this one by a last slash. Many programs make no difference.
+    fn is_a_slash_from(&self, path: &str) -> bool {
+        self.exact && (path.strip_suffix('/') == Some(&self.path) || self.path.strip_suffix('/') == Some(path))
+    }
+
+    /// Whether a request that `other` takes could not be one of this route.
+    fn restricts_more_than(&self, other: &Self) -> bool {
+        (self.auth.is_some() && self.auth != other.auth)
+            || self.rate_limit.is_some()
+            || self.most_request_bytes < other.most_request_bytes
+    }
+
+    /// Sorts the more specific before the less: by host, path and method, in this order; one that says HEAD before one that
+    /// takes it with GET.
     fn rank(&self) -> impl Ord + use<> {
-        (self.hosts.is_empty(), !self.exact, usize::MAX - self.path.len(), self.methods.is_empty())
+        let methods = (self.methods.is_empty(), !self.methods.contains(&Method::HEAD));
+        (self.hosts.is_empty(), !self.exact, usize::MAX - self.path.len(), methods)
     }
 }
 
@@ -298,13 +353,5 @@ impl Route {
         let methods = (self.methods.is_empty() && other.methods.is_empty())
             || self.methods.iter().any(|method| other.methods.contains(method));
         self.path == other.path && self.exact == other.exact && overlap(&self.hosts, &other.hosts) && methods
-    }
-}
-
-/// A host without its port.
-fn name_of(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
     }
 }

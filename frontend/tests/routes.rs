@@ -36,7 +36,7 @@ async fn requests_go_where_the_table_says_and_as_it_says() {
     assert_eq!((reply.header("x-old"), reply.header("x-new")), (Some("2"), Some("3")));
 
     let refused = routed.ask("PURGE", "/orders", "").await;
-    assert_eq!((refused.status, refused.header("allow")), (405, Some("GET")));
+    assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, HEAD")));
     for (path, status) in [("/order", 404), ("/userss", 404), ("/users/../orders", 400), ("/users//x", 400)] {
         assert_eq!(routed.get(path).await.status, status, "{path}");
     }
@@ -44,18 +44,109 @@ async fn requests_go_where_the_table_says_and_as_it_says() {
 }
 
 #[tokio::test]
-async fn a_route_for_all_leaves_the_probes_and_the_page_and_an_exact_one_takes_the_page() {
+async fn a_route_for_all_takes_every_method_of_every_path_but_the_probes() {
     let shop = named("shop").await;
     let routed = Routed::start("all", &table(&[("shop", &shop)], &json!([{"path": "/", "upstream": "shop"}])));
-    assert_eq!(routed.get("/anything").await.text(), "shop: get /anything http/1.1");
-    for own in ["/health", "/ready", "/started", "/"] {
-        let reply = routed.get(own).await;
-        assert!(reply.status == 200 && !reply.text().starts_with("shop"), "{own}");
+    for (method, path) in [
+        ("GET", "/"),
+        ("POST", "/"),
+        ("PUT", "/"),
+        ("OPTIONS", "/"),
+        ("GET", "/ui/app.js"),
+        ("POST", "/ui/x"),
+        ("POST", "/login"),
+        ("GET", "/ready/"),
+    ] {
+        let reply = routed.ask(method, path, "Content-Length: 0\r\n").await;
+        assert_eq!(reply.text(), format!("shop: {} {path} http/1.1", method.to_lowercase()), "{method} {path}");
     }
-    let exact = json!([{"path": "/", "exact": true, "upstream": "shop"}, {"path": "/ready", "exact": true, "upstream": "shop"}]);
-    routed.write(&table(&[("shop", &shop)], &exact).to_string());
-    until("the exact route", async || routed.get("/").await.text() == "shop: get / http/1.1").await;
+    for own in ["/health", "/ready", "/started", "/%72eady"] {
+        let reply = routed.get(own).await;
+        assert!(reply.status == 200 && reply.text().contains("\"service\":\"frontend\""), "{own}");
+    }
+    assert_eq!(routed.ask("POST", "/ready", "").await.status, 405);
+    assert_eq!(routed.get("/ready;v=1").await.status, 400, "some upstreams take it for their own /ready");
+}
+
+#[tokio::test]
+async fn the_page_is_where_no_route_is() {
+    let shop = named("shop").await;
+    let routed = Routed::start("page", &table(&[("shop", &shop)], &json!([{"path": "/shop", "upstream": "shop"}])));
+    for own in ["/", "/ui/app.js"] {
+        assert_eq!(routed.get(own).await.status, 200, "{own}");
+        assert_eq!(routed.ask("POST", own, "").await.header("allow"), Some("GET, HEAD, OPTIONS"), "{own}");
+    }
+    let taken = json!([
+        {"path": "/", "exact": true, "methods": ["POST"], "upstream": "shop"},
+        {"path": "/ui", "upstream": "shop"},
+        {"path": "/ready", "exact": true, "upstream": "shop"},
+    ]);
+    routed.write(&table(&[("shop", &shop)], &taken).to_string());
+    until("the exact route", async || routed.ask("POST", "/", "").await.text() == "shop: post / http/1.1").await;
+    let refused = routed.get("/").await;
+    assert_eq!((refused.status, refused.header("allow")), (405, Some("POST")), "the path is the table's");
+    assert_eq!(routed.get("/ui/app.js").await.text(), "shop: get /ui/app.js http/1.1");
     assert!(!routed.get("/ready").await.text().starts_with("shop"), "a table must not make the pod unready");
+}
+
+#[tokio::test]
+async fn head_is_taken_where_get_is_and_said_to_be() {
+    let up = Scripted::answering("HTTP/1.1 200 OK\r\nContent-Length: 1352\r\n\r\n").await;
+    let routes = json!([{"path": "/orders", "methods": ["GET"], "upstream": "up"}]);
+    let routed = Routed::start("head", &table(&[("up", &up)], &routes));
+    let head = routed.ask("HEAD", "/orders/7", "").await;
+    assert_eq!((head.status, head.header("content-length")), (200, Some("1352")));
+    assert_eq!(routed.ask("POST", "/orders", "").await.header("allow"), Some("GET, HEAD"));
+}
+
+#[tokio::test]
+async fn the_host_is_the_same_whatever_its_spelling_and_the_upstream_is_told_it_as_it_came() {
+    let up = Scripted::start(|_, mut upstream| async move {
+        while let Some(head) = upstream.head().await {
+            let host = head.lines().find(|line| line.starts_with("x-forwarded-host")).unwrap_or_default().to_owned();
+            upstream.send(&format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{host}", host.len())).await;
+        }
+    })
+    .await;
+    let routes = json!([
+        {"path": "/", "hosts": ["shop.example"], "upstream": "up"},
+        {"path": "/", "hosts": ["[::1]"], "upstream": "up"},
+    ]);
+    let routed = Routed::start("hosts", &table(&[("up", &up)], &routes));
+    let ask = async |target: &str, host: &str| {
+        let mut client = Wire::connect(routed.gateway.address).await.unwrap();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await.unwrap();
+        client.reply("GET").await.unwrap()
+    };
+    for (target, host) in [
+        ("/x", "shop.example"),
+        ("/x", "shop.example."),
+        ("/x", "shop.example:"),
+        ("/x", "shop.example:8080"),
+        ("/x", "Shop.Example.:80"),
+        ("/x", "[::1]"),
+        ("/x", "[0:0::1]:80"),
+        ("http://shop.example:80/x", "shop.example"),
+        ("http://SHOP.example/x", "shop.example.:80"),
+        ("http://shop.example:/x?y", "shop.example"),
+        ("http://shop.example", "shop.example"),
+    ] {
+        let reply = ask(target, host).await;
+        assert_eq!(
+            (reply.status, reply.text()),
+            (200, &*format!("x-forwarded-host: {}", host.to_lowercase())),
+            "{target}"
+        );
+    }
+    for (target, host, status) in [
+        ("/x", "shop.example..", 404),
+        ("/x", "other.example", 404),
+        ("/x", "[::2]", 404),
+        ("http://shop.example:81/x", "shop.example", 400),
+        ("http://other.example/x", "shop.example", 400),
+    ] {
+        assert_eq!(ask(target, host).await.status, status, "{target} {host}");
+    }
 }
 
 #[tokio::test]
@@ -204,7 +295,7 @@ async fn a_fallback_stands_in_for_an_upstream_that_is_down_and_says_so() {
 async fn pages_of_named_origins_may_ask_and_their_questions_do_not_reach_the_upstream() {
     let shop = named("shop").await;
     let cors = json!({"origins": ["https://shop.example"], "methods": ["PUT"], "headers": ["content-type"]});
-    let entries = json!([{"path": "/", "upstream": "shop", "cors": cors}]);
+    let entries = json!([{"path": "/", "upstream": "shop", "cors": cors, "maxRequestBytes": 0}]);
     let routed = Routed::start("cors", &table(&[("shop", &shop)], &entries));
     let asked = "Origin: https://shop.example\r\nAccess-Control-Request-Method: PUT\r\n";
     let answer = routed.ask("OPTIONS", "/cart", asked).await;
@@ -219,8 +310,8 @@ async fn pages_of_named_origins_may_ask_and_their_questions_do_not_reach_the_ups
         (reply.status, reply.header("access-control-allow-origin"), reply.header("vary")),
         (200, None, Some("origin"))
     );
-    let refused = routed.ask("GET", "/a//b", "Origin: https://shop.example\r\n").await;
-    assert_eq!((refused.status, refused.header("access-control-allow-origin")), (400, Some("https://shop.example")));
+    let refused = routed.ask("PUT", "/cart", "Origin: https://shop.example\r\nContent-Length: 1\r\n\r\nx").await;
+    assert_eq!((refused.status, refused.header("access-control-allow-origin")), (413, Some("https://shop.example")));
     // No question of a browser: the upstream's to answer.
     assert!(routed.ask("OPTIONS", "/cart", "").await.text().starts_with("shop"));
 }

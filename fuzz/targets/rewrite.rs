@@ -9,11 +9,11 @@ use std::time::Duration;
 use frontend::credentials::Credentials;
 use frontend::forwarded::Client;
 use frontend::network::Networks;
-use frontend::proxy::rewrite;
+use frontend::path::Path;
+use frontend::proxy::{respell, rewrite};
 use frontend::table::{Defaults, Match, Route, Table};
 use frontend::upstream::{Resilience, Timeouts};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::request::Parts;
 use http::{Method, Request, Uri};
 use libfuzzer_sys::fuzz_target;
 use service::correlation::Correlation;
@@ -68,12 +68,17 @@ const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)),
 static TRUSTED: LazyLock<Networks> = LazyLock::new(|| Networks::parse("10.0.0.0/8").unwrap());
 
 fuzz_target!(|input: &[u8]| {
-    let Some(mut head) = head(input) else { return };
-    let before = head.headers.clone();
-    let query = head.uri.query().map(str::to_owned);
+    let Some(mut request) = request(input) else { return };
+    let before = request.headers().clone();
+    let query = request.uri().query().map(str::to_owned);
     let host = before.get("host").and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let path = head.uri.path().to_owned();
-    let Match::Route(_, route) = TABLE.find(&head.method, host, &path) else { return };
+    let path = request.uri().path().to_owned();
+    let Ok(read) = Path::read(&path) else { return };
+    let Match::Route(_, route) = TABLE.find(request.method(), host, &read) else { return };
+    if respell(&mut request, &read).is_err() {
+        return;
+    }
+    let (mut head, ()) = request.into_parts();
 
     let context = Context { correlation: Correlation::of(&before), peer: PEER };
     let (authority, via) = (HeaderValue::from_static("one:8000"), HeaderValue::from_static("1.1 gateway"));
@@ -87,8 +92,8 @@ fuzz_target!(|input: &[u8]| {
     check_headers(&head.headers, &before, &authority);
 });
 
-/// A request's head as hyper would have let it pass: what is no valid part is left out.
-fn head(input: &[u8]) -> Option<Parts> {
+/// A request as hyper would have let it pass: what is no valid part is left out.
+fn request(input: &[u8]) -> Option<Request<()>> {
     let mut lines = input.split(|byte| *byte == b'\n');
     let (method, target) = std::str::from_utf8(lines.next()?).ok()?.split_once(' ')?;
     let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).ok()?).uri(target).body(()).ok()?;
@@ -100,7 +105,7 @@ fn head(input: &[u8]) -> Option<Parts> {
             request.headers_mut().append(name, value);
         }
     }
-    Some(request.into_parts().0)
+    Some(request)
 }
 
 fn check_target(uri: &Uri, route: &Route, path: &str, query: Option<&str>) {

@@ -23,12 +23,13 @@ sees name: value                with this header, of the last request
 hides name                      without it
 ";
 
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 12] = [
     ("lengths", include_str!("../corpus/lengths.txt")),
     ("codings", include_str!("../corpus/codings.txt")),
     ("chunks", include_str!("../corpus/chunks.txt")),
     ("lines", include_str!("../corpus/lines.txt")),
     ("targets", include_str!("../corpus/targets.txt")),
+    ("guarded paths", include_str!("../corpus/guarded.txt")),
     ("hosts", include_str!("../corpus/hosts.txt")),
     ("methods and versions", include_str!("../corpus/methods.txt")),
     ("headers of a hop", include_str!("../corpus/hop.txt")),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::client::{End, Heard};
 use crate::corpus::Case;
+use crate::guard;
 use crate::recorder::{Record, Seen};
 
 /// The target of the request that another client makes behind each case.
@@ -37,9 +38,14 @@ impl Outcome {
     }
 
     /// How the proxy and the upstream disagree about what the client sent, if they do: the upstream saw other requests than
-    /// those whose replies the client got, or one whose end is uncertain, or the next client's request went astray.
+    /// those whose replies the client got, or one whose end is uncertain, or one that it could take for the guarded path, of
+    /// a client without the key, or the next client's request went astray.
     #[must_use]
     pub fn disagreement(&self) -> Option<String> {
+        if let Some((seen, how)) = self.guard_is_passed() {
+            let request = format!("{} {}", seen.method, seen.target);
+            return Some(format!("no key, and the upstream got {request}, which is {} {how}", guard::PATH));
+        }
         if let Some(what) = self.record.ambiguous.first() {
             return Some(format!("the upstream got {what}"));
         }
@@ -58,6 +64,12 @@ impl Outcome {
         let requests: Vec<String> =
             self.record.seen.iter().map(|seen| format!("{} {}", seen.method, seen.target)).collect();
         Some(format!("the upstream saw {requests:?}, and {} of its replies reached the client", relayed.len()))
+    }
+
+    /// The request that an upstream could take for the guarded path, if no request of the case has the key for it, and how.
+    fn guard_is_passed(&self) -> Option<(&Seen, &'static str)> {
+        let has_key = self.case.bytes.windows(guard::KEY.len()).any(|bytes| bytes == guard::KEY.as_bytes());
+        self.own().filter(|_| !has_key).find_map(|seen| Some((seen, guard::reading(&seen.target)?)))
     }
 
     /// In what the outcome differs from what the case expects of this gateway; nothing if it does not.
@@ -147,6 +159,15 @@ mod tests {
         assert_eq!((malformed.disagreement(), malformed.malformed().is_some()), (None, true));
         malformed.record.ambiguous.push("both lengths".into());
         assert!(malformed.disagreement().is_some() && malformed.is_forwarded());
+    }
+
+    #[test]
+    fn the_guarded_path_at_the_upstream_is_a_disagreement_unless_the_client_has_the_key() {
+        let mut passed = outcome(vec![seen(1, "/%6Frders")], &[(200, Some(1))], None);
+        let disagreement = passed.disagreement().unwrap();
+        assert_eq!(disagreement, "no key, and the upstream got GET /%6Frders, which is /orders decoded");
+        passed.case.bytes = format!("GET /%6Frders HTTP/1.1\r\nx-api-key: {}\r\n\r\n", guard::KEY).into();
+        assert_eq!(passed.disagreement(), None);
     }
 
     #[test]

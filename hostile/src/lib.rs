@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod corpus;
+pub mod guard;
 pub mod judge;
 pub mod lanes;
 pub mod proxy;

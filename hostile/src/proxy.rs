@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client;
+use crate::guard;
 
 /// How long a proxy may take to answer its first request.
 const START: Duration = Duration::from_secs(20);
@@ -26,6 +27,9 @@ const GATEWAY: [(&str, &str); 8] = [
     ("MAX_BODY_BYTES", "1000000"),
     ("DRAIN_SECONDS", "0"),
 ];
+
+/// The file of the gateway's keys.
+const KEYS: &str = "keys";
 
 /// A kind of proxy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +77,18 @@ impl Kind {
         Ok(number.or(words().next_back()).unwrap_or_default().to_owned())
     }
 
-    /// Its configuration: one that forwards every path to `upstream`, and gives slow clients two seconds.
+    /// Its configuration: one that forwards every path to `upstream`, one of them only with the key, and gives slow clients two
+    /// seconds.
     #[must_use]
     pub fn configuration(self, listen: &str, upstream: &str, folder: &str) -> String {
+        let (guarded, header, key) = (guard::PATH, guard::HEADER, guard::KEY);
+        let variable = header.replace('-', "_");
         match self {
             Self::Gateway => format!(
                 "{{\"upstreams\": {{\"recorder\": {{\"url\": \"http://{upstream}\"}}}},\n \
-                 \"routes\": [{{\"path\": \"/\", \"upstream\": \"recorder\"}}]}}\n"
+                 \"routes\": [\n   {{\"path\": \"/\", \"upstream\": \"recorder\"}},\n   \
+                 {{\"path\": \"{guarded}\", \"upstream\": \"recorder\", \
+                 \"auth\": {{\"apiKey\": {{\"secret\": \"{KEYS}\", \"header\": \"{header}\"}}}}}}]}}\n"
             ),
             Self::Nginx => format!(
                 "daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/error.log;\nevents {{}}\n\
@@ -87,13 +96,17 @@ impl Kind {
                  fastcgi_temp_path {folder}/f;\n  uwsgi_temp_path {folder}/u;\n  scgi_temp_path {folder}/s;\n  \
                  client_header_timeout 2s;\n  client_body_timeout 2s;\n  \
                  upstream recorder {{ server {upstream}; keepalive 8; }}\n  \
-                 server {{\n    listen {listen};\n    location / {{\n      proxy_pass http://recorder;\n      \
-                 proxy_http_version 1.1;\n      proxy_set_header Connection \"\";\n    }}\n  }}\n}}\n"
+                 proxy_http_version 1.1;\n  proxy_set_header Connection \"\";\n  \
+                 server {{\n    listen {listen};\n    location / {{\n      proxy_pass http://recorder;\n    }}\n    \
+                 location {guarded} {{\n      if ($http_{variable} != \"{key}\") {{ return 401; }}\n      \
+                 proxy_pass http://recorder;\n    }}\n  }}\n}}\n"
             ),
             Self::Haproxy => format!(
                 "defaults\n  mode http\n  timeout connect 2s\n  timeout client 2s\n  timeout server 5s\n  \
                  timeout http-request 2s\n  timeout http-keep-alive 10s\n\
-                 frontend all\n  bind {listen}\n  default_backend recorder\n\
+                 frontend all\n  bind {listen}\n  \
+                 http-request deny deny_status 401 if {{ path_beg {guarded} }} !{{ req.hdr({header}) {key} }}\n  \
+                 default_backend recorder\n\
                  backend recorder\n  server recorder {upstream}\n"
             ),
             Self::Traefik => format!(
@@ -107,8 +120,12 @@ impl Kind {
     #[must_use]
     pub fn dynamic_configuration(self, upstream: &str) -> Option<String> {
         (self == Self::Traefik).then(|| {
+            let (guarded, header, key) = (guard::PATH, guard::HEADER, guard::KEY);
             format!(
-                "# dynamic\nhttp:\n  routers:\n    all:\n      rule: \"PathPrefix(`/`)\"\n      service: recorder\n  \
+                "# dynamic\nhttp:\n  routers:\n    all:\n      rule: \"PathPrefix(`/`)\"\n      service: recorder\n    \
+                 guarded:\n      rule: \"PathPrefix(`{guarded}`) && !Header(`{header}`, `{key}`)\"\n      \
+                 service: recorder\n      middlewares: [nobody]\n  \
+                 middlewares:\n    nobody:\n      ipAllowList:\n        sourceRange: [192.0.2.1/32]\n  \
                  services:\n    recorder:\n      loadBalancer:\n        servers:\n          - url: \"http://{upstream}\"\n"
             )
         })
@@ -201,8 +218,10 @@ impl Drop for Proxy {
 fn gateway(upstream: SocketAddr, settings: &[(&str, &str)], folder: PathBuf) -> io::Result<Proxy> {
     let routes = folder.join("routes.json");
     fs::write(&routes, Kind::Gateway.configuration("", &upstream.to_string(), ""))?;
+    fs::write(folder.join(KEYS), format!("client:{}\n", guard::KEY))?;
     let mut command = Kind::Gateway.command()?;
-    command.env_clear().envs(GATEWAY).env("ROUTES_FILE", routes).envs(settings.iter().copied());
+    command.env_clear().envs(GATEWAY).env("ROUTES_FILE", routes).env("CREDENTIALS_DIR", &folder);
+    command.envs(settings.iter().copied());
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| Kind::Gateway.missing(&error))?;
     let mut lines = BufReader::new(child.stdout.take().ok_or_else(|| io::Error::other("no log"))?).lines();
     let listening = lines.by_ref().map_while(Result::ok).find(|line| line.contains("\"listening\""));
@@ -259,6 +278,6 @@ pub fn configurations(kinds: &[Kind]) -> String {
         text.push('\n');
     }
     let settings: Vec<String> = GATEWAY.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let _ = writeln!(text, "The gateway's environment: `{}`.", settings.join(" "));
+    let _ = writeln!(text, "The gateway's environment: `{}`, and the key in CREDENTIALS_DIR.", settings.join(" "));
     text
 }

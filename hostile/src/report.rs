@@ -47,17 +47,20 @@ get each reply within a second more than the same takes without the gateway.
 - malformed: one did, and is against the grammar, though its end is certain: a control character in a value, a target that is
   not ASCII, no Host.
 - disagreement: the upstream saw other requests than those whose replies the client got, or got one whose end or fields two
-  servers could read differently, or the next client's request through the same proxy went astray.
+  servers could read differently, or the next client's request through the same proxy went astray; or it got, without the key
+  that each proxy asks for at /orders, a path that a server could read as /orders: decoded once, its dot segments and double
+  slashes resolved, its parameters left out. Letter case is none of that, nor are dots at the end.
 
 To forward is not wrong in itself: many cases are odd and harmless, and the RFC lets a recipient repair some of the others. A
 disagreement is what a request can be smuggled through, if the server behind reads it as the sender wants it to. What a peer
-forwards and this gateway refuses is often a choice: an empty segment or an encoded slash in a path, for one.
+forwards and this gateway refuses is often a choice: an empty segment or an encoded slash in a path, for one. So is how a peer
+compares paths: HAProxy has `normalize-uri`, and Traefik asks whoever guards a path to say what may be encoded.
 
 ";
 
 const CONFIGURED: &str = "\
-The smallest that forwards all paths over kept connections, with short timeouts for the slow cases; all else is the default of
-its maker. ADDRESS, UPSTREAM and FOLDER are what each run chooses. Each lane of the runner has a process of its own, which is
+The smallest that forwards all paths over kept connections, /orders only with the key, with short timeouts for the slow cases;
+all else is the default of its maker. ADDRESS, UPSTREAM and FOLDER are what each run chooses. Each lane of the runner has a process of its own, which is
 why nginx runs without a master. How much of a request a peer has passed on when it finds its trailers wrong is a race: such
 counts differ by a few from run to run.
 ";

@@ -36,7 +36,7 @@ fn check_host<B>(request: &Request<B>) -> Result<(), Problem> {
     if !is_host(host.as_bytes()) {
         return Err(bad("the Host header is not a host name or address with an optional port"));
     }
-    let same = |authority: &str| authority.as_bytes().eq_ignore_ascii_case(host.as_bytes());
+    let same = |authority: &str| host.to_str().is_ok_and(|host| is_same_authority(authority, host));
     match request.uri().authority() {
         Some(authority) if !same(authority.as_str()) => {
             Err(bad("the request target names another host than the Host header"))
@@ -46,6 +46,20 @@ fn check_host<B>(request: &Request<B>) -> Result<(), Problem> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether two authorities of the scheme http are equivalent: a name's case does not count, nor does the dot at its end (RFC
+/// 3986, section 3.2.2), and no port is port 80, as is an empty one (RFC 9110, section 4.2.3, RFC 3986, section 6.2.3).
+fn is_same_authority(one: &str, other: &str) -> bool {
+    let parts = |authority: &str| -> (String, u16) {
+        let (name, port) = match authority.rsplit_once(':') {
+            Some((name, "")) => (name, 80),
+            Some((name, digits)) => digits.parse().map_or((authority, 80), |port| (name, port)),
+            None => (authority, 80),
+        };
+        (name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase(), port)
+    };
+    parts(one) == parts(other)
 }
 
 fn check_no_authority<B>(request: &Request<B>) -> Result<(), Problem> {
@@ -65,8 +79,8 @@ fn check_expectation(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// `uri-host [":" port]` of RFC 9110, section 7.2: a registered name, an IPv4 address, or an IPv6 address in brackets.
-/// Percent-encoded names and user information are refused.
+/// `uri-host [":" port]` of RFC 9110, section 7.2: a registered name, an IPv4 address, or an IPv6 address in brackets; the
+/// port may be empty (RFC 3986, section 3.2.3). Percent-encoded names and user information are refused.
 fn is_host(value: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(value) else {
         return false;
@@ -80,6 +94,7 @@ fn is_host(value: &[u8]) -> bool {
     };
     let name = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
     let port_is_valid = match port.strip_prefix(':') {
+        Some("") => true,
         Some(digits) => digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok(),
         None => port.is_empty(),
     };
@@ -105,11 +120,15 @@ mod tests {
 
     #[test]
     fn hosts_by_the_table() {
-        for host in ["a", "a.b:80", "10.0.0.1:8000", "[::1]", "[fe80::1]:8000", "a_b-c.d~"] {
+        for host in
+            ["a", "a.b:80", "a:", "a.b.", "a.b.:80", "10.0.0.1:8000", "[::1]", "[::1]:", "[fe80::1]:8000", "a_b-c.d~"]
+        {
             assert!(is_host(host.as_bytes()), "{host}");
         }
-        let bad =
-            ["", ":80", "a:", "a:b", "a:99999", "a:+1", "a b", "user@a", "a/b", "a,b", "[::1", "[x]", "[::1]x", "a%00"];
+        let bad = [
+            "", ":", ":80", "a::", "a:b", "a:99999", "a:+1", "a b", "user@a", "a/b", "a,b", "[::1", "[x]", "[::1]x",
+            "a%00",
+        ];
         for host in bad {
             assert!(!is_host(host.as_bytes()), "{host}");
         }
@@ -131,6 +150,32 @@ mod tests {
         assert_eq!(status(|r| r.uri("http://b/").header(HOST, "a")), 400);
         assert_eq!(status(|r| r.uri("https://a/").header(HOST, "a")), 400);
         assert_eq!(status(|r| r.uri("http://a/").version(Version::HTTP_10)), 400);
+    }
+
+    #[test]
+    fn authorities_are_the_same_whatever_their_spelling() {
+        for (target, host) in [
+            ("http://a:80/", "a"),
+            ("http://a/", "a:80"),
+            ("http://a:/", "a"),
+            ("http://a/", "a:"),
+            ("http://a.b./", "A.B"),
+            ("http://a.b:080/", "a.b."),
+            ("http://[::1]:80/", "[::1]"),
+            ("http://[FE80::A]/", "[fe80::a]"),
+        ] {
+            assert_eq!(status(|r| r.uri(target).header(HOST, host)), 200, "{target} {host}");
+        }
+        for (target, host) in [
+            ("http://a:81/", "a"),
+            ("http://a/", "a:8000"),
+            ("http://a.b/", "a"),
+            ("http://a../", "a"),
+            ("http://u@a/", "a"),
+            ("http://[::1]/", "[::2]"),
+        ] {
+            assert_eq!(status(|r| r.uri(target).header(HOST, host)), 400, "{target} {host}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 
+use super::host;
 use super::{
     ClientKey, Defaults, Fallback, MOST_BYTES, Overrides, Pin, RateLimitTerms, Refused, Route, Share, Table, Target,
 };
@@ -17,9 +18,10 @@ use crate::auth::{Guard, claims_client};
 use crate::backoff::MOST_RETRIES;
 use crate::cors::Cors;
 use crate::credentials::Reading;
+use crate::path::Path;
 use crate::token::{Algorithm, Key, Rules};
 use crate::upstream::{Origin, Persistence, Resilience, Timeouts};
-use crate::{breaker, budget, path, rate_limit, sunset, upstream};
+use crate::{breaker, budget, rate_limit, sunset, upstream};
 
 /// The most routes, and the most upstreams.
 const MOST_ENTRIES: usize = 256;
@@ -275,13 +277,18 @@ impl RouteEntry {
             mistakes.count(&format!("{place}.{key}"), count, MOST_LISTED);
         }
         let path = prefix(place, "path", &self.path, self.exact, mistakes);
+        // The route would be found by one of them only.
+        if let Some(other) = Path::read(&self.path).iter().flat_map(Path::others).next() {
+            let reason = format!("path {:?}: some programs take it for {other:?}", self.path);
+            mistakes.add(place, format!("{reason}: accepted is a path without parameters (;) and encoded delimiters"));
+        }
         let rewrite = self.rewrite.map(|text| prefix(place, "rewrite", &text, self.exact, mistakes));
-        let hosts = self.hosts.iter().map(|host| host.to_ascii_lowercase()).collect::<Vec<_>>();
-        for host in &hosts {
-            let plain = !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
-            if !plain {
+        let mut hosts = Vec::new();
+        for host in &self.hosts {
+            if !host::is_name(host.strip_suffix('.').unwrap_or(host)) {
                 mistakes.add(place, format!("host {host:?}: accepted is a name without a port, such as shop.example"));
             }
+            hosts.push(host::name(host).to_ascii_lowercase());
         }
         let methods = methods(place, &self.methods, mistakes);
         let cors = self.cors.map(|entry| entry.check(place, mistakes));
@@ -560,15 +567,17 @@ fn is_host(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
 }
 
-/// A path that the gateway would forward, less its last slash if it stands for all below it; `/` is all paths.
+/// A path that the gateway would forward, in its one spelling, less its last slash if it stands for all below it; `/` is all
+/// paths.
 fn prefix(place: &str, key: &str, text: &str, exact: bool, mistakes: &mut Mistakes) -> String {
-    let rest = text.strip_prefix('/');
     let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#{}".contains(&b));
-    if !plain || rest.is_none_or(|rest| path::check(rest).is_err()) {
+    let path = Path::read(text).ok().filter(|_| plain);
+    if path.is_none() {
         mistakes
             .add(place, format!("{key} {text:?}: accepted is a path such as /shop, without dot segments and query"));
     }
-    if exact { text.to_owned() } else { text.trim_end_matches('/').to_owned() }
+    let path = path.as_ref().map_or(text, Path::as_str);
+    if exact { path.to_owned() } else { path.trim_end_matches('/').to_owned() }
 }
 
 fn header(

@@ -51,9 +51,11 @@ fn shop() -> Table {
 }
 
 fn found(table: &Table, method: &str, host: &str, path: &str) -> String {
-    match table.find(&Method::from_bytes(method.as_bytes()).unwrap(), host, path) {
-        Match::Route(_, route) => format!("{} {}", route.shares[0].upstream, route.target(path, None)),
+    let path = Path::read(path).unwrap();
+    match table.find(&Method::from_bytes(method.as_bytes()).unwrap(), host, &path) {
+        Match::Route(_, route) => format!("{} {}", route.shares[0].upstream, route.target(path.as_str(), None)),
         Match::OtherMethods(methods) => methods.iter().map(Method::as_str).collect::<Vec<_>>().join(","),
+        Match::Unclear => "unclear".into(),
         Match::None => "none".into(),
     }
 }
@@ -88,9 +90,161 @@ fn a_method_that_no_route_takes_is_told_from_a_path_that_none_does() {
         {"path": "/only", "hosts": ["a.example"], "upstream": "users"},
     ])))
     .unwrap();
-    assert_eq!(found(&table, "DELETE", "x", "/orders/7"), "GET,POST");
+    assert_eq!(found(&table, "DELETE", "x", "/orders/7"), "GET,HEAD,POST");
     assert_eq!(found(&table, "GET", "x", "/order"), "none");
     assert_eq!(found(&table, "GET", "b.example", "/only"), "none");
+}
+
+#[test]
+fn a_path_that_has_routes_takes_what_any_of_them_takes() {
+    let table = parsed(&with_routes(&json!([
+        {"path": "/orders", "methods": ["GET"], "upstream": "orders"},
+        {"path": "/orders", "methods": ["POST"], "upstream": "orders"},
+        {"path": "/", "methods": ["GET", "PURGE"], "upstream": "users"},
+    ])))
+    .unwrap();
+    assert_eq!(found(&table, "DELETE", "x", "/orders/7"), "GET,HEAD,POST,PURGE");
+    assert_eq!(found(&table, "PURGE", "x", "/orders/7"), "users /orders/7");
+}
+
+#[test]
+fn head_goes_where_get_does_unless_a_route_names_it() {
+    let table = parsed(&with_routes(&json!([
+        {"path": "/orders", "methods": ["GET"], "upstream": "orders"},
+        {"path": "/new", "methods": ["POST"], "upstream": "orders"},
+        {"path": "/named", "methods": ["GET"], "upstream": "users"},
+        {"path": "/named", "methods": ["HEAD"], "upstream": "orders"},
+        {"path": "/", "methods": ["HEAD"], "upstream": "users"},
+    ])))
+    .unwrap();
+    assert_eq!(found(&table, "HEAD", "x", "/orders/7"), "orders /orders/7");
+    assert_eq!(found(&table, "HEAD", "x", "/new"), "users /new");
+    assert_eq!(found(&table, "HEAD", "x", "/named"), "orders /named");
+    assert_eq!(found(&table, "GET", "x", "/named"), "users /named");
+    assert_eq!(found(&table, "GET", "x", "/"), "HEAD");
+}
+
+#[test]
+fn a_host_is_the_same_whatever_its_spelling() {
+    let table = parsed(&with_routes(&json!([
+        {"path": "/", "hosts": ["Shop.Example."], "upstream": "orders"},
+        {"path": "/", "hosts": ["[0:0:0:0:0:0:0:1]", "10.0.0.1"], "upstream": "users"},
+    ])))
+    .unwrap();
+    assert_eq!(table.routes[0].hosts, ["shop.example"]);
+    assert_eq!(table.routes[1].hosts, ["[::1]", "10.0.0.1"]);
+    for host in
+        ["shop.example", "SHOP.example", "shop.example.", "shop.example:", "shop.example:80", "shop.example.:8000"]
+    {
+        assert_eq!(found(&table, "GET", host, "/"), "orders /", "{host}");
+    }
+    for host in ["[::1]", "[::1]:8000", "[::1]:", "[0::1]", "[::0001]:80", "10.0.0.1", "10.0.0.1:80"] {
+        assert_eq!(found(&table, "GET", host, "/"), "users /", "{host}");
+    }
+    for host in ["shop.example..", "xshop.example", "example", "", ".", "[::2]", "::1"] {
+        assert_eq!(found(&table, "GET", host, "/"), "none", "{host}");
+    }
+}
+
+/// Routes behind a key, one limited, one short, and all else open; at the host `admin` all behind a key but one path.
+fn guarded() -> Table {
+    let directory = std::env::temp_dir().join(format!("table-guarded-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("keys"), "shop:0123456789abcdef").unwrap();
+    let auth = json!({"apiKey": {"secret": "keys"}});
+    let document = with_routes(&json!([
+        {"path": "/orders", "upstream": "orders", "auth": auth},
+        {"path": "/@me", "upstream": "orders", "auth": auth},
+        {"path": "/login", "exact": true, "upstream": "orders", "rateLimit": {"requests": 1, "periodSeconds": 60}},
+        {"path": "/exact", "exact": true, "upstream": "orders", "auth": auth},
+        {"path": "/exact/", "exact": true, "methods": ["POST"], "upstream": "orders", "auth": auth},
+        {"path": "/slash/", "exact": true, "methods": ["GET"], "upstream": "orders", "maxRequestBytes": 10},
+        {"path": "/open", "exact": true, "upstream": "orders"},
+        {"path": "/caf%c3%a9", "upstream": "orders"},
+        {"path": "/", "upstream": "users"},
+        {"path": "/", "hosts": ["admin"], "upstream": "orders", "auth": auth},
+        {"path": "/exact", "exact": true, "hosts": ["admin"], "upstream": "orders", "auth": auth},
+        {"path": "/public", "hosts": ["admin"], "upstream": "users"},
+    ]));
+    let secrets = Credentials::in_directory(directory.clone());
+    let table = Table::parse(document.to_string().as_bytes(), defaults(), &mut secrets.reading()).unwrap();
+    std::fs::remove_dir_all(directory).unwrap();
+    table
+}
+
+#[test]
+fn whoever_reads_a_path_it_is_that_of_one_route() {
+    let table = guarded();
+    for (request, expected) in [
+        ("GET x /%6Frders", "orders"),
+        ("GET x /o%72ders/7", "orders"),
+        ("GET x /orders/7;v=1", "orders"),
+        ("GET x /orders/;v=1", "orders"),
+        ("GET x /orders/a%3Bb%2Cc%3F", "orders"),
+        ("GET x /orders;v=1", "unclear"),
+        ("GET x /orders;v=1/7", "unclear"),
+        ("GET x /%6Frders%3bv/7", "unclear"),
+        ("GET x /orders%3Fa", "unclear"),
+        ("GET x /orders;v%3Fa", "unclear"),
+        ("GET x /orders%23a", "unclear"),
+        ("GET x /@me", "orders"),
+        ("GET x /%40me", "unclear"),
+        ("GET x /%40me/7", "unclear"),
+        ("GET x /Orders", "users"),
+        ("GET x /orders.", "users"),
+        ("GET x /ordersx", "users"),
+        ("GET x /a;v=1/b%3Fc%40", "users"),
+        ("GET x /caf%C3%A9/7", "orders"),
+        ("GET x /caf%c3%a9", "orders"),
+        // The last slash.
+        ("GET x /login/", "unclear"),
+        ("GET x /login/;v", "unclear"),
+        ("GET x /exact/", "unclear"),
+        ("POST x /exact/", "orders"),
+        ("GET x /slash", "unclear"),
+        ("POST x /slash", "users"),
+        ("GET x /open/", "users"),
+        ("GET x /exact/7", "users"),
+        ("GET admin /exact/", "orders"),
+        ("GET admin /public", "users"),
+        ("GET admin /public;v", "unclear"),
+        ("GET admin /x;v", "orders"),
+        ("GET admin /login/", "orders"),
+    ] {
+        let parts: Vec<&str> = request.split(' ').collect();
+        let found = found(&table, parts[0], parts[1], parts[2]);
+        assert_eq!(found.split(' ').next(), Some(expected), "{request}");
+    }
+}
+
+#[test]
+fn a_tables_paths_have_the_spelling_of_requests() {
+    let entry = |path: &str, exact: bool| with_routes(&json!([{"path": path, "exact": exact, "upstream": "users"}]));
+    for (path, exact, spelling) in [
+        ("/%6Frders/", false, "/orders"),
+        ("/%6frders/", true, "/orders/"),
+        ("/caf%c3%a9", false, "/caf%C3%A9"),
+        ("/a|b", false, "/a%7Cb"),
+        ("/@me/a:b", false, "/@me/a:b"),
+    ] {
+        assert_eq!(parsed(&entry(path, exact)).unwrap().routes[0].path, spelling, "{path}");
+    }
+    for (path, mistake) in [
+        ("/orders;v=1", "some programs take it for \"/orders\": accepted is a path without parameters (;)"),
+        ("/%40me", "some programs take it for \"/@me\""),
+        ("/what%3F", "some programs take it for \"/what\""),
+        ("/a%2Fb", "accepted is a path such as /shop"),
+        ("/caf\u{e9}", "accepted is a path such as /shop"),
+        ("/a/%2e%2e/b", "accepted is a path such as /shop"),
+    ] {
+        let refused = parsed(&entry(path, false)).unwrap_err().0;
+        let found = format!("routes[0]: path {path:?}: {mistake}");
+        assert!(refused.len() == 1 && refused[0].starts_with(&found), "{refused:?}");
+    }
+    let same = json!([{"path": "/orders", "upstream": "users"}, {"path": "/%6Frders", "upstream": "users"}]);
+    assert!(parsed(&with_routes(&same)).unwrap_err().0[0].contains("neither is more specific"));
+    let rewrite = json!([{"path": "/a", "rewrite": "/%61pp;v=1/%e2%82%ac", "upstream": "users"}]);
+    assert_eq!(parsed(&with_routes(&rewrite)).unwrap().routes[0].rewrite.as_deref(), Some("/app;v=1/%E2%82%AC"));
 }
 
 #[test]
@@ -320,11 +474,14 @@ proptest! {
     #[test]
     fn a_target_keeps_what_follows_the_prefix(path in "/[a-z/]{0,12}") {
         let table = shop();
-        if let Match::Route(_, route) = table.find(&Method::GET, "x", &path) {
+        let Ok(path) = Path::read(&path) else { return Ok(()) };
+        let found = table.find(&Method::GET, "x", &path);
+        let path = path.as_str();
+        if let Match::Route(_, route) = found {
             prop_assert!(path.starts_with(&route.path));
             let rest = &path[route.path.len()..];
             prop_assert!(rest.is_empty() || rest.starts_with('/'));
-            let target = route.target(&path, None);
+            let target = route.target(path, None);
             prop_assert!(target.starts_with('/') && target.ends_with(rest), "{target}");
         }
     }
