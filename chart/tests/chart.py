@@ -1,9 +1,12 @@
 """The chart as the tests see it: rendered by the real helm, walked knob by knob."""
 
 import copy
+import hashlib
 import json
+import os
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 import yaml
@@ -20,17 +23,39 @@ class Refused(Exception):
 
 
 def render(values=None, files=(), where=CHART):
-    """Returns the manifests that `helm template` prints for these values on top of these values files."""
+    """Returns the manifests that `helm template` prints for these values on top of these values files.
+
+    Where RENDERED names a folder, what was rendered stays there for the other tests of the same run.
+    """
+    kept = None
+    if "RENDERED" in os.environ:
+        key = json.dumps([values or {}, [str(file) for file in files], str(where)])
+        kept = Path(os.environ["RENDERED"]) / hashlib.sha256(key.encode()).hexdigest()
+        if kept.exists():
+            return documents(kept.read_text())
+    text = helm_template(values, files, where)
+    if kept:
+        whole = kept.with_suffix(f".{threading.get_ident()}")
+        whole.write_text(text)
+        whole.rename(kept)
+    return documents(text)
+
+
+def documents(text):
+    return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
+
+
+def helm_template(values, files, where):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as overlay:
         json.dump(values or {}, overlay)
         overlay.flush()
         command = ["helm", "template", "practice", str(where)]
         for file in [*files, overlay.name]:
             command += ["-f", str(file)]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if result.returncode != 0:
         raise Refused(result.stderr.strip())
-    return [document for document in yaml.load_all(result.stdout, yaml.CSafeLoader) if document]
+    return result.stdout
 
 
 def schema():

@@ -31,6 +31,8 @@ const MOST_LISTED: usize = 32;
 const MOST_LIMITED: u32 = 1_000_000;
 /// Clients of a rate limit that are told apart at a time.
 const CLIENTS_TOLD_APART: usize = 10_000;
+/// The most parts that one upstream of a split can have.
+const MOST_WEIGHT: u32 = 1_000_000;
 /// The longest name of a token's issuer or audience, in bytes.
 const MOST_NAME: usize = 1024;
 /// How far the clock of a token's issuer may be off, in seconds.
@@ -304,6 +306,9 @@ impl RouteEntry {
                 Vec::new()
             }
         };
+        for share in shares.iter().filter(|share| share.weight > MOST_WEIGHT) {
+            mistakes.add(place, format!("weight is {}, and 0 to {MOST_WEIGHT} is accepted", share.weight));
+        }
         let mut pins = Vec::new();
         for pin in self.pins {
             if let Some((header, value)) = header(place, "pins", &pin.header, &pin.value, mistakes) {

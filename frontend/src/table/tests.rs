@@ -286,6 +286,7 @@ fn mistakes_are_all_named_with_their_place_and_their_mend() {
             {"path": "/q", "upstream": "orders",
              "auth": {"jwt": {"secret": "keys", "algorithm": "RS256", "issuer": "", "audience": "", "leewaySeconds": 301}}},
             {"path": "/r", "upstream": "orders", "responseHeaders": {"Deprecation": "true", "Sunset": "2027-01-01"}},
+            {"path": "/s", "split": [{"upstream": "orders", "weight": 1_000_001}]},
         ],
     });
     let Refused(mistakes) = parsed(&document).unwrap_err();
@@ -330,10 +331,11 @@ fn mistakes_are_all_named_with_their_place_and_their_mend() {
         "routes[16]: auth.jwt.secret \"keys\": there is no directory of secrets",
         "routes[17]: responseHeaders: deprecation \"true\": accepted is @ and seconds since 1970",
         "routes[17]: responseHeaders: sunset \"2027-01-01\": accepted is a date",
+        "routes[18]: weight is 1000001, and 0 to 1000000 is accepted",
     ] {
         assert!(mistakes.iter().any(|mistake| mistake.starts_with(expected)), "{expected}\nnot in {mistakes:#?}");
     }
-    assert_eq!(mistakes.len(), 40, "{mistakes:#?}");
+    assert_eq!(mistakes.len(), 41, "{mistakes:#?}");
 }
 
 #[test]

@@ -1,0 +1,360 @@
+"""The chart takes what the binaries take.
+
+Each binary prints its settings with their bounds (`backend --settings`, JSON). What is checked:
+
+- every variable that the chart sets is one that its binary reads;
+- a knob whose value becomes that of a variable has the same default, bounds, words and unit. Where it has not, x-differs in the
+  schema says why, and the knob's range lies within the binary's;
+- pods rendered with a knob at either end of its range, and those of every values file, get settings that their binary accepts;
+- a knob that takes a decimal takes it as a string (which is what --set makes of 2.5) within the same bounds;
+- the route table's bounds in the schema are the binary's: at each end it is accepted, and one step outside refused;
+- a load's bounds are those of the client.
+
+Which knob becomes which variable is found by trying, so that new knobs and new settings are checked without being named here.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import yaml
+
+import chart
+from knobs import BARE, put, rendered
+
+BINARIES = Path(os.environ.get("BINARIES", chart.CHART.parent / "target" / "debug"))
+KINDS = ("backend", "frontend")
+# What the kubelet puts where the manifest only names a source.
+DOWNWARD = "pod-1"
+# What a Secret holds that the chart does not make: a client's API key, or the key of a token.
+CREDENTIAL = "client:" + 64 * "k"
+# What the ends of a knob's name and the units of the binaries have in common.
+UNITS = {
+    "BytesPerSecond": "bytes per second",
+    "MiBPerSecond": "MiB per second",
+    "Seconds": "seconds",
+    "Ms": "milliseconds",
+    "Bytes": "bytes",
+    "MiB": "MiB",
+    "Percent": "percent",
+}
+
+
+def main():
+    root = chart.schema()
+    settings = {kind: {setting["name"]: setting for setting in printed(kind)} for kind in KINDS}
+    bounds = table_bounds(root)
+    with ThreadPoolExecutor() as pool:
+        knobs = list(pool.map(lambda knob: tried(*knob, settings), service_knobs(root)))
+        found = [problem for problems, _ in knobs for problem in problems]
+        mapped = [entry for _, entries in knobs for entry in entries]
+        found += all_at_an_end(mapped, settings)
+        for check, tries in ((values_file, [(file, settings) for file in values_files()]), (table_bound, bounds), (load_knob, load_knobs(root))):
+            found += [problem for problems in pool.map(lambda arguments, check=check: check(*arguments), tries) for problem in problems]
+    found += [problem for path, node in chart.knobs(root, root) for problem in decimal_text(path, node)]
+    found = list(dict.fromkeys(found))
+    for problem in found:
+        print(problem, file=sys.stderr)
+    count = len({path for path, _, _ in mapped})
+    print(f"{count} knobs are settings, {len(bounds)} tries at bounds of the route table, {len(found)} problems")
+    return 1 if found else 0
+
+
+def printed(kind):
+    result = subprocess.run([BINARIES / kind, "--settings"], capture_output=True, text=True, check=True, env={})
+    return json.loads(result.stdout)
+
+
+def service_knobs(root):
+    return [(path, node) for path, node in chart.knobs(root["definitions"]["service"], root) if path not in {("env",), ("envFrom",)}]
+
+
+def is_for(node, kind):
+    return node.get("x-kind", kind) == kind
+
+
+# Knobs
+
+
+def tried(path, node, settings):
+    """Returns what is wrong with a knob of services, and (path, node, setting) for each kind of service whose variable it is."""
+    if "examples" not in node:
+        return [], []
+    name = ".".join(("defaults", *path))
+    before = put(BARE, ("defaults",), node.get("x-needs", {}))
+    after = put(before, ("defaults",), {**node.get("x-with", {}), f"/{name}": node["examples"][0]})
+    old, new = pods(before), pods(after)
+    problems = [f"{name}: {problem}" for pod in new for problem in pod.problems(settings[pod.kind])]
+    mapped = []
+    for kind in KINDS:
+        setting = settings[kind].get(variable(node, kind, old, new))
+        if setting and is_for(node, kind):
+            problems += [f"{name} and {setting['name']}: {problem}" for problem in differences(path, node, setting)]
+            mapped.append((path, node, setting))
+    return problems, mapped
+
+
+def variable(node, kind, old, new):
+    """Returns the name of the one variable that has the knob's value where the knob has its example."""
+    if "enum" not in node and {"number", "integer", "boolean"}.isdisjoint(types(node)):
+        return None
+    known = {item for pod in old if pod.kind == kind for item in pod.variables.items()}
+    differing = {item for pod in new if pod.kind == kind for item in pod.variables.items()} - known
+    names = {name for name, value in differing if same(value, node["examples"][0])}
+    return names.pop() if len(names) == 1 else None
+
+
+def all_at_an_end(mapped, settings):
+    """Yields what the binaries refuse of pods that have all knobs at their least, and all at their most.
+
+    One port stays as it is: the two must differ. The guards are left aside: what they refuse never gets to a binary.
+    """
+    for key in ("minimum", "maximum"):
+        values = chart.with_value(BARE, ("guards",), "warn")
+        for path, node, _ in mapped:
+            if key in node and path != ("service", "metricsPort"):
+                values = put(values, ("defaults",), node.get("x-needs", {}))
+                values = chart.with_value(values, ("defaults", *path), node[key])
+        for pod in pods(values):
+            yield from (f"all knobs at their {key}: {problem}" for problem in pod.problems(settings[pod.kind]))
+
+
+def types(node):
+    return [node["type"]] if isinstance(node.get("type"), str) else node.get("type", [])
+
+
+def differences(path, node, setting):
+    """Yields how a knob differs from the setting that gets its value."""
+    reasoned = "x-differs" in node
+    default = chart.value_at(chart.defaults(), ("defaults", *path))
+    if "words" in setting:
+        taken = {text(value) for value in node.get("enum", [True, False])}
+        if not taken <= set(setting["words"]):
+            yield f"the schema takes {', '.join(sorted(taken))}, the binary {', '.join(setting['words'])}"
+        elif taken != set(setting["words"]) and not reasoned:
+            yield f"the schema takes only {', '.join(sorted(taken))} of {', '.join(setting['words'])}, and has no x-differs"
+    elif "least" in setting:
+        least, most = node.get("minimum"), node.get("maximum")
+        if least is None or most is None:
+            yield f"the schema has no minimum or no maximum; the binary takes {setting['least']} to {setting['most']}"
+        elif not setting["least"] <= least <= most <= setting["most"]:
+            yield f"the schema takes {least} to {most}, the binary {setting['least']} to {setting['most']}"
+        elif (least, most) != (setting["least"], setting["most"]) and not reasoned:
+            yield f"the schema takes only {least} to {most} of {setting['least']} to {setting['most']}, and has no x-differs"
+        unit = next((unit for end, unit in UNITS.items() if path[-1].endswith(end)), None)
+        if unit != setting["unit"] and not reasoned:
+            yield f"the knob's name says {unit}, the variable's {setting['unit']}"
+    else:
+        yield "the schema has bounds, the binary none"
+    # null and false set no variable: the default is the binary's.
+    if default not in (None, False) and not same(setting["default"], default) and not reasoned:
+        yield f"values.yaml has {text(default)}, the binary's default is {setting['default']}"
+    if default is None and not setting["default"] in ("", "0"):
+        yield f"values.yaml has null, the binary's default is {setting['default']}"
+
+
+def same(text_of_variable, value):
+    try:
+        return float(text_of_variable) == float(text(value))
+    except ValueError:
+        return text_of_variable == text(value)
+
+
+def text(value):
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def decimal_text(path, node):
+    """What --set makes of 2.5 is a string, for which JSON Schema has a pattern and no bounds."""
+    if not {"string", "number"} <= set(types(node)):
+        return
+    least, most = node["minimum"], node["maximum"]
+    for value in (0, least / 10, least * 0.9, least, least + 0.5, (least + most) / 2, most - 0.5, most, most + 0.5, most * 10):
+        for written in {f"{value:.4f}", f"{value:.4f}".rstrip("0").rstrip(".")}:
+            if bool(re.search(node["pattern"], written)) != (least <= float(written) <= most):
+                yield f"{'.'.join(path)}: the pattern does not take the strings of {least} to {most}: see {written!r}"
+
+
+# Pods
+
+
+class Pod:
+    """A container of a binary, with what a kubelet would make of its manifest: environment and files."""
+
+    def __init__(self, container, spec, documents):
+        self.container = container
+        self.kind = kind_of(container)
+        self.maps = {d["metadata"]["name"]: d.get("data", {}) for d in documents if d["kind"] == "ConfigMap"}
+        self.volumes = {volume["name"]: volume for volume in spec.get("volumes", [])}
+        self.variables = {}
+        for source in container.get("envFrom", []):
+            self.variables |= self.maps.get(source.get("configMapRef", {}).get("name"), {})
+        self.variables |= {variable["name"]: variable.get("value", DOWNWARD) for variable in container.get("env", [])}
+
+    def problems(self, settings, own=()):
+        """Yields what the binary does not read or accept. Variables in `own` are the user's."""
+        for name in self.variables:
+            if name not in settings and name not in own:
+                yield f"{self.container['name']}: the chart sets {name}, which {self.kind} does not read"
+        with tempfile.TemporaryDirectory() as folder:
+            places = {mount["mountPath"]: self.mounted(mount, Path(folder)) for mount in self.container.get("volumeMounts", [])}
+            variables = {name: moved(value, places) for name, value in self.variables.items()}
+            result = subprocess.run([BINARIES / self.kind, "--settings"], capture_output=True, text=True, env=variables)
+        if result.returncode != 0:
+            yield f"the binary refuses what the chart renders: {result.stderr.strip()}"
+
+    def mounted(self, mount, folder):
+        """Writes the files of a volume, and returns where."""
+        place = folder / mount["name"]
+        place.mkdir(exist_ok=True)
+        volume = self.volumes.get(mount["name"], {})
+        files = self.maps.get(volume.get("configMap", {}).get("name"), {})
+        secret = volume.get("secret", {})
+        files = files | {item["path"]: "secret" for item in secret.get("items", [])}
+        if secret and "items" not in secret:
+            files = dict.fromkeys(re.findall(r'"secret": "([^"]+)"', json.dumps(self.maps).replace("\\", "")), CREDENTIAL)
+        for name, content in files.items():
+            (place / name).write_text(content)
+        return str(place)
+
+
+def moved(value, places):
+    for mount, place in places.items():
+        if value.startswith(mount + "/") or value == mount:
+            return place + value.removeprefix(mount)
+    return value
+
+
+def kind_of(container):
+    repository = container["image"].rsplit("/", 1)[-1].split(":")[0].split("@")[0]
+    return repository if repository in KINDS else None
+
+
+def pods(values):
+    return all_pods(rendered(json.dumps(values)))
+
+
+def all_pods(documents):
+    specs = [spec for document in documents if (spec := chart.pod_spec(document))]
+    found = [Pod(container, spec, documents) for spec in specs for container in [*spec.get("initContainers", []), *spec["containers"]]]
+    return [pod for pod in found if pod.kind]
+
+
+# Values files
+
+
+def values_files():
+    return [None, *sorted(chart.VALUES.glob("*.yaml"))]
+
+
+def values_file(file, settings):
+    values = yaml.load(file.read_text(), yaml.CSafeLoader) if file else {}
+    services = [values.get("defaults"), *values.get("services", {}).values()]
+    own = {name for service in services if service for name in service.get("env", {})}
+    found = [problem for pod in all_pods(chart.render({}, [file] if file else [])) for problem in pod.problems(settings[pod.kind], own)]
+    return [f"{file.name if file else 'values.yaml'}: {problem}" for problem in found]
+
+
+# Route table
+
+# A table with all that has a bound, its tries as short and its requests as long as they can be.
+UPSTREAM = {"url": "http://127.0.0.1:1"}
+ROUTE = {
+    "path": "/shop",
+    "split": [{"upstream": "shop", "weight": 1}, {"upstream": "shop", "weight": 1}],
+    "pins": [{"header": "x-pin", "value": "1", "upstream": "shop"}],
+    "auth": {"jwt": {"secret": "key", "algorithm": "HS256"}},
+    "rateLimit": {"requests": 1, "periodSeconds": 1},
+    "cors": {"origins": ["https://shop.example"]},
+    "fallback": {"status": 503, "contentType": "text/plain", "body": "later"},
+}
+
+
+def table_bounds(root):
+    """Lists (place, path, value, whether it is accepted) for every number of the route table that has a bound."""
+    properties = root["definitions"]["service"]["properties"]["routeTable"]["properties"]
+    bounds = []
+    for place, node in (("upstream", properties["upstreams"]["additionalProperties"]), ("route", properties["routes"]["items"])):
+        for path, leaf in leaves(node, root):
+            step = 1 if leaf["type"] == "integer" else 0.001
+            for key, away in (("minimum", -step), ("maximum", step)):
+                if key in leaf:
+                    bounds += [(place, path, leaf[key], True), (place, path, round(leaf[key] + away, 6), False)]
+    return bounds
+
+
+def leaves(node, root, path=()):
+    node = chart.resolve(node, root)
+    for key, child in node.get("properties", {}).items():
+        yield from leaves(child, root, (*path, key))
+    if "items" in node:
+        yield from leaves(node["items"], root, (*path, 0))
+    if "minimum" in node or "maximum" in node:
+        yield path, node
+
+
+def table_bound(place, path, value, accepted):
+    upstream, route = json.loads(json.dumps(UPSTREAM)), json.loads(json.dumps(ROUTE))
+    changed = upstream if place == "upstream" else route
+    if path == ("tryTimeoutSeconds",):
+        changed["timeoutSeconds"] = max(value, 1)
+    if path == ("timeoutSeconds",):
+        changed["tryTimeoutSeconds"] = min(max(value, 0.01), 1)
+    name = f"routeTable, {place}: {'.'.join(map(str, path))}"
+    for step in path[:-1]:
+        if isinstance(changed, dict) and step not in changed:
+            return [f"{name}: the table in chart/tests/settings.py has no {step} to try it with"]
+        changed = changed[step]
+    changed[path[-1]] = value
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "key").write_text(CREDENTIAL)
+        table = Path(folder) / "routes.json"
+        table.write_text(json.dumps({"upstreams": {"shop": upstream}, "routes": [route]}))
+        variables = {"ROUTES_FILE": str(table), "CREDENTIALS_DIR": folder}
+        result = subprocess.run([BINARIES / "frontend", "--settings"], capture_output=True, text=True, env=variables)
+    if (result.returncode == 0) == accepted:
+        return []
+    if accepted:
+        return [f"{name}: the schema takes {value}, the binary does not: {result.stderr.strip()}"]
+    return [f"{name}: the schema does not take {value}, the binary does"]
+
+
+# Load
+
+
+def load_knobs(root):
+    return [(path, node) for path, node in chart.knobs(root, root) if path[0] == "load" and not {"number", "integer"}.isdisjoint(types(node))]
+
+
+def load_knob(path, node):
+    """Tries the client's bounds: with --help after them, its arguments are read and nothing is sent."""
+    name, example = ".".join(path), text(node["examples"][0])
+    before = put(BARE, (), node.get("x-needs", {}))
+    old, new = load_arguments(before), load_arguments(put(before, (), {f"/{name}": node["examples"][0]}))
+    places = [place for place, argument in enumerate(new) if argument != old[place]]
+    if len(places) != 1 or not new[places[0]].startswith(example):
+        return [f"{name}: no argument of the client has its value"]
+    unit = new[places[0]].removeprefix(example)
+    step = 1 if node["type"] == "integer" else 0.001
+    problems = []
+    for value, accepted in ((node["minimum"], True), (node["maximum"], True), (node["minimum"] - step, False), (node["maximum"] + step, False)):
+        arguments = [*new[: places[0]], f"{round(value, 6)}{unit}", *new[places[0] + 1 :]]
+        result = subprocess.run([BINARIES / "client", *arguments, "--help"], capture_output=True, text=True)
+        if (result.returncode == 0) != accepted:
+            takes = "takes" if accepted else "does not take"
+            problems.append(f"{name}: the schema {takes} {value}, the client differs: {result.stderr.strip()}")
+    return problems
+
+
+def load_arguments(values):
+    jobs = [document for document in rendered(json.dumps(values)) if document["kind"] == "Job"]
+    return chart.pod_spec(jobs[0])["containers"][0]["args"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
