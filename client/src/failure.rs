@@ -44,6 +44,32 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// All of them, each found by the one before it: a new kind does not compile before it has its place.
+    #[cfg(test)]
+    pub(crate) fn all() -> Vec<Self> {
+        let next = |kind: &Self| match kind {
+            Self::Resolve => Some(Self::ConnectRefused),
+            Self::ConnectRefused => Some(Self::ConnectTimeout),
+            Self::ConnectTimeout => Some(Self::ConnectFailed),
+            Self::ConnectFailed => Some(Self::Closed),
+            Self::Closed => Some(Self::Reset),
+            Self::Reset => Some(Self::Truncated),
+            Self::Truncated => Some(Self::ResetInBody),
+            Self::ResetInBody => Some(Self::Timeout),
+            Self::Timeout => Some(Self::Protocol),
+            Self::Protocol => Some(Self::Crossed),
+            Self::Crossed => Some(Self::Status1xx),
+            Self::Status1xx => Some(Self::Status3xx),
+            Self::Status3xx => Some(Self::Status4xx),
+            Self::Status4xx => Some(Self::Status5xx),
+            Self::Status5xx => Some(Self::WrongBody),
+            Self::WrongBody => Some(Self::Unsent),
+            Self::Unsent => Some(Self::Abandoned),
+            Self::Abandoned => None,
+        };
+        std::iter::successors(Some(Self::Resolve), next).collect()
+    }
+
     /// The kind of a reply whose status was not accepted.
     pub(crate) fn of_status(status: http::StatusCode) -> Self {
         match status.as_u16() {

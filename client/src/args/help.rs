@@ -53,8 +53,8 @@ Options:
   -h, --help                   this text
 
 URL is http://HOST[:PORT][/PATH][?QUERY]; HOST is a name, an IPv4 address or an [IPv6 address]. All
-addresses of a name are tried, families in turn, the next 250 ms after the one before it or as soon as
-that has failed (RFC 8305). A TIME is 500ms, 10s, 2m, 1h, or a number of seconds.
+addresses of a name are tried, families in turn, the next 250 ms after the one before it or as soon
+as that has failed (RFC 8305). A TIME is 500ms, 10s, 2m, 1h, or a number of seconds.
 
 Exit status: 0 a status below 400; 1 a status of 400 or above; 2 no complete reply; 64 wrong usage;
 74 standard output can't be written.
@@ -99,11 +99,13 @@ Load:
   -r, --rate N                 requests a second [default: 100; 0.01 to 20000]
   -d, --duration TIME          for how long requests come due [default: 60s; 100ms to 1h]
   -c, --connections N          connections to each host and port [default: 50; 1 to 10000]
-      --new-connections        a new connection for each request, closed after the reply (the request
-                               says Connection: close); then -c is how many may be open at a time
-      --round-trip TIME        act like a client that is so far away: all that it sends and hears is on
-                               its way for half of it [default: none; 1ms to 1s]
-      --timeout TIME           from when a request is due to the end of its reply [default: 5s; 1ms to 1m]
+      --new-connections        a new connection for each request, closed after the reply (the
+                               request says Connection: close); then -c is how many may be open
+                               at a time
+      --round-trip TIME        act like a client that is so far away: all that it sends and hears is
+                               on its way for half of it [default: none; 1ms to 1s]
+      --timeout TIME           from when a request is due to the end of its reply
+                               [default: 5s; 1ms to 1m]
       --mix SHARE=URL          send this share of the requests there, 1% or 0.01; repeatable.
                                The URLs without a share divide the rest evenly
 Request:
@@ -117,15 +119,15 @@ What is an answer:
       --contains TEXT          an answer's body must contain this, within its first MiB
 Result:
   -o, --output table|json      form of the ledger on standard output [default: table]
-      --ledger FILE            write the ledger to FILE as JSON as well, before anything is printed. FILE
-                               is as it was until all of the new one is on the disk
+      --ledger FILE            write the ledger to FILE as JSON as well, before anything is printed.
+                               FILE is as it was until all of the new one is on the disk
   -h, --help                   this text
 
 The loop is open. Request i is due at start + i / rate, whatever became of those before it, and its
 latency counts from that moment. It is given to the connection that has been idle longest, or waits
-for one; what waits longer than the timeout is lost as 'unsent'. The time by which this client itself
-was late (it was stopped, or the machine is too busy) is no loss of the server's: the request has it on
-top of its timeout, and what has arrived is read before it is judged.
+for one; what waits longer than the timeout is lost as 'unsent'. The time by which this client
+itself was late (it was stopped, or the machine is too busy) is no loss of the server's: the request
+has it on top of its timeout, and what has arrived is read before it is judged.
 
 Nothing is retried. A request is answered when its complete reply arrived in time with an accepted
 status and its own x-request-id; else it is lost, and the ledger says how:
@@ -143,14 +145,14 @@ A connection that is found closed while idle, before a byte of the next request 
 nothing and is replaced; the ledger counts it. A reply that says Connection: close is such a notice.
 A request that is written at the very moment in which the server closes is lost.
 
-The ledger: requests due, sent, answered and lost; replies by status; answers by service, version and
-pod (from x-served-by), with the first and the last of each; latency; the longest time without an
-answer; connections. 'client lag' is this client's own lateness: when it is not small, the machine is
-too busy, and latencies are not the server's alone.
+The ledger: requests due, sent, answered and lost; replies by status; answers by service, version
+and pod (from x-served-by), with the first and the last of each; latency; the longest time without
+an answer; connections. 'client lag' is this client's own lateness: when it is not small, the
+machine is too busy, and latencies are not the server's alone.
 
-A connection to a name goes to one of its addresses, each in turn. A name with addresses of both families
-has one of each tried: first that of the family which the resolver puts first, and the other one 250 ms
-later or as soon as the first has failed (RFC 8305).
+A connection to a name goes to one of its addresses, each in turn. A name with addresses of both
+families has one of each tried: first that of the family which the resolver puts first, and the
+other one 250 ms later or as soon as the first has failed (RFC 8305).
 
 Above some 400 new connections a second from one address, ports come back within TIME_WAIT, and
 retransmissions of 1 s and 3 s show up that no server caused.
@@ -199,8 +201,8 @@ reads what kubectl says on standard input, until that ends.
 Usage: kubectl get hpa NAME -o json --watch | client hpa
 
 CPU and TARGET are the average use and its target, in per cent of what the pods request. The formula
-is ceil(REPLICAS x CPU / TARGET), within the autoscaler's bounds; within 10 % of the target it stays.
-WANTED is what it asks for; REASON, in its own terms, why that may be something else:
+is ceil(REPLICAS x CPU / TARGET), within the autoscaler's bounds; within 10 % of the target it
+stays. WANTED is what it asks for; REASON, in its own terms, why that may be something else:
   ScaleDownStabilized      fewer would do; it waits whether they will be needed (behavior)
   TooManyReplicas          held by maxReplicas
   TooFewReplicas           held by minReplicas
@@ -213,7 +215,8 @@ Exit status: 0 standard input ended; 2 it is no autoscaler; 64 wrong usage.
 
 /// `client pause --help`.
 pub(crate) const PAUSE: &str = "\
-Do nothing until SIGTERM, SIGINT or SIGHUP, then exit with 0. Made to be the first process of a container.
+Do nothing until SIGTERM, SIGINT or SIGHUP, then exit with 0. Made to be the first process of a
+container.
 
 Usage: client pause
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::failure::Kind;
 
 fn parsed(line: &str) -> Result<Parsed, String> {
     parse(line.split_whitespace().map(OsString::from)).map_err(|error| error.message)
@@ -110,9 +111,18 @@ fn mistakes_name_the_argument_and_what_is_accepted() {
 
 #[test]
 fn help_fits_a_hundred_columns_and_lists_every_kind_of_loss() {
-    for text in [help::MAIN, help::GET, help::WAIT, help::LOAD, help::PAUSE] {
+    for text in [help::MAIN, help::GET, help::WAIT, help::LOAD, help::SPREAD, help::HPA, help::PAUSE] {
         for line in text.lines() {
-            assert!(line.len() <= 106, "{line}");
+            assert!(line.chars().count() <= 100, "{line}");
         }
     }
+    let (_, losses) = help::LOAD.split_once("the ledger says how:\n").unwrap();
+    let (losses, _) = losses.split_once("\nA connection").unwrap();
+    // The names stand two columns in, what they mean six.
+    let names = losses.lines().filter(|line| !line.starts_with("   ")).flat_map(str::split_whitespace);
+    let mut listed: Vec<&str> = names.collect();
+    let mut kinds: Vec<&str> = Kind::all().into_iter().map(Kind::name).collect();
+    listed.sort_unstable();
+    kinds.sort_unstable();
+    assert_eq!(listed, kinds);
 }
