@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use frontend::upstream::Timeouts;
 use scripted::{OK, PATIENT, Scripted, gateway_to};
+use tokio::io::AsyncReadExt;
 use wire::{Wire, get, until};
 
 /// An upstream that notes the heads it gets.
@@ -129,6 +130,43 @@ async fn options_go_as_many_hops_as_they_may() {
         assert_eq!(reply.status, 200, "{method}");
         let head = heads.lock().unwrap().pop().unwrap();
         assert!(head.contains(&format!("\r\nmax-forwards: {left}\r\n")), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_asked_for_once_the_upstream_has_the_head_and_only_then() {
+    let (told, mut noted) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = Scripted::start(move |_, mut upstream| {
+        let told = told.clone();
+        async move {
+            told.send(upstream.head().await.unwrap()).unwrap();
+            let mut body = [0; 5];
+            upstream.stream.read_exact(&mut body).await.unwrap();
+            upstream.send("HTTP/1.1 100 Continue\r\n\r\n").await;
+            upstream.send(OK).await;
+        }
+    })
+    .await;
+    let gateway = gateway_to(upstream.address, PATIENT);
+    let nobody = gateway_to("127.0.0.1:9".parse().unwrap(), PATIENT);
+    let head =
+        |path: &str| format!("POST {path} HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+
+    let mut client = Wire::connect(gateway.address).await.unwrap();
+    client.send(head("/proxy/items")).await.unwrap();
+    let passed_on = noted.recv().await.unwrap();
+    assert!(passed_on.contains("\r\nexpect: 100-continue\r\n"), "{passed_on}");
+    // The gateway's own: the upstream has said nothing yet, and its own comes to nobody.
+    assert_eq!(client.head().await.unwrap().0, 100);
+    client.send("hello").await.unwrap();
+    assert_eq!(client.head().await.unwrap().0, 200);
+
+    for (gateway, path, status) in
+        [(&gateway, "/nowhere", 404), (&gateway, "/proxy/..", 400), (&nobody, "/proxy/items", 502)]
+    {
+        let mut client = Wire::connect(gateway.address).await.unwrap();
+        client.send(head(path)).await.unwrap();
+        assert_eq!(client.head().await.unwrap().0, status, "{path}");
     }
 }
 

@@ -67,7 +67,8 @@ impl Outcome {
     }
 
     /// The request that an upstream could take for the guarded path, if no request of the case has the key for it, and how.
-    fn guard_is_passed(&self) -> Option<(&Seen, &'static str)> {
+    #[must_use]
+    pub fn guard_is_passed(&self) -> Option<(&Seen, &'static str)> {
         let has_key = self.case.bytes.windows(guard::KEY.len()).any(|bytes| bytes == guard::KEY.as_bytes());
         self.own().filter(|_| !has_key).find_map(|seen| Some((seen, guard::reading(&seen.target)?)))
     }

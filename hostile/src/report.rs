@@ -1,7 +1,9 @@
 //! The outcomes side by side, as Markdown.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::guard;
 use crate::judge::Outcome;
 use crate::proxy::{Kind, configurations};
 
@@ -53,16 +55,15 @@ get each reply within a second more than the same takes without the gateway.
 
 To forward is not wrong in itself: many cases are odd and harmless, and the RFC lets a recipient repair some of the others. A
 disagreement is what a request can be smuggled through, if the server behind reads it as the sender wants it to. What a peer
-forwards and this gateway refuses is often a choice: an empty segment or an encoded slash in a path, for one. So is how a peer
-compares paths: HAProxy has `normalize-uri`, and Traefik asks whoever guards a path to say what may be encoded.
+forwards and this gateway refuses is often a choice: an empty segment or an encoded slash in a path, for one.
 
 ";
 
 const CONFIGURED: &str = "\
 The smallest that forwards all paths over kept connections, /orders only with the key, with short timeouts for the slow cases;
-all else is the default of its maker. ADDRESS, UPSTREAM and FOLDER are what each run chooses. Each lane of the runner has a process of its own, which is
-why nginx runs without a master. How much of a request a peer has passed on when it finds its trailers wrong is a race: such
-counts differ by a few from run to run.
+all else is the default of its maker. ADDRESS, UPSTREAM and FOLDER are what each run chooses. Each lane of the runner has a
+process of its own, which is why nginx runs without a master. How much of a request a peer has passed on when it finds its
+trailers wrong is a race: such counts differ by a few from run to run.
 ";
 
 fn table(columns: &[Column]) -> String {
@@ -105,7 +106,12 @@ fn findings(columns: &[Column]) -> String {
     for column in columns {
         let _ = writeln!(text, "\n{}:\n", column.kind.name());
         let before = text.len();
+        let mut passed: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for outcome in &column.outcomes {
+            if let Some((seen, how)) = outcome.guard_is_passed() {
+                passed.entry(how).or_default().push(format!("`{}`", seen.target));
+                continue;
+            }
             let (what, kind) = match (outcome.disagreement(), outcome.malformed()) {
                 (Some(what), _) => (what, "**disagreement**"),
                 (None, Some(what)) => (format!("the upstream got {what}"), "malformed"),
@@ -113,6 +119,11 @@ fn findings(columns: &[Column]) -> String {
             };
             let case = &outcome.case;
             let _ = writeln!(text, "- {kind}: {}, `{}` (RFC {}): {what}", case.family, case.name, case.rfc);
+        }
+        for (how, targets) in passed {
+            let path = guard::PATH;
+            let _ =
+                writeln!(text, "- **disagreement**: no key, and the upstream got {path} {how}: {}", targets.join(" "));
         }
         if text.len() == before {
             text.push_str("nothing.\n");
