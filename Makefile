@@ -23,13 +23,19 @@ MSRV := $(shell sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
 SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo service backend frontend client -type f)
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\# shellcheck shell=bash' 2>/dev/null)
 
-.PHONY: help up down env status images k8s run test check unit api fuzz chart e2e proof hostile figures clean
+.NOTPARALLEL:
+.PHONY: ready ready-to-test help up down env status images k8s run test check unit api fuzz chart e2e proof hostile figures clean
 
 help: ## This list
 	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | sed 's/[$$][$$]/$$/' | expand -t 14
 
-up: images ## Start the cluster, load the images, install the chart, print the URLs (root)
+# First of all: everything that is missing, in one list; then the compiler.
+ready ready-to-test:
+	@CLUSTER=$(if $(filter ready,$@),$(CLUSTER),test) cluster/cluster check $(if $(filter ready,$@),up,test)
+	@cluster/rust
+
+up: ready images ## Start the cluster, load the images, install the chart, print the URLs (root)
 	@cluster/cluster up
 	@eval "$$(cluster/cluster env)"; \
 	  if helm status practice >/dev/null 2>&1; then . cluster/progress.sh; say 'release practice is there already'; \
@@ -65,7 +71,7 @@ images: .cluster/images/packed ## Compile backend, frontend and client, and pack
 # `out` is what the Dockerfile's stage `build` leaves. v1 and v2 are the same binaries: the image sets VERSION.
 .cluster/binaries/compiled: $(SOURCES)
 	@$(call step,compile,'compiled: static binaries for $(TARGET)') \
-	  cargo build --locked --release --target $(TARGET) --target-dir target/images -p backend -p frontend -p client
+	  cluster/compile --locked --release --target $(TARGET) --target-dir target/images -p backend -p frontend -p client
 	@install -D -t .cluster/binaries/out $(addprefix target/images/$(TARGET)/release/,backend frontend client)
 	@install -D -t .cluster/bin target/images/$(TARGET)/release/client
 	@touch $@
@@ -88,7 +94,7 @@ run: ## Backend and frontend as plain processes, without root: http://127.0.0.1:
 	  BACKEND_URL=http://127.0.0.1:8001 PORT=8000 METRICS_PORT=9000 target/debug/frontend & \
 	  wait -n
 
-test: ## Everything: check, unit, chart and e2e; at the end, what took how long
+test: ready-to-test ## Everything: check, unit, chart and e2e; at the end, what took how long
 	@rm -f $(LOGS)/laps
 	@. cluster/progress.sh; \
 	  for part in check unit chart e2e; do $(MAKE) --no-print-directory "$$part"; lap "$$part"; done; \

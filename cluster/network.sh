@@ -22,14 +22,15 @@ owned() {
 }
 
 check_owner() {
-  owned || fail "the link $(link) of this machine belongs to the cluster in $(cat "/sys/class/net/$(link)/ifalias")" \
+  owned || problem "the link $(link) of this machine belongs to the cluster in $(cat "/sys/class/net/$(link)/ifalias")" \
     "stop that one (make down in its repository), or give this one another name: CLUSTER=other make up"
 }
 
 check_addresses() {
   local other
+  command -v ip >/dev/null || return 0
   other=$(ip -4 route show root "$network.0/24" | awk -v own="$(link)" '!index($0, " dev " own " ") { print; exit }')
-  [ -z "$other" ] || fail "addresses $network.0/24 are in use on this machine: $other" "choose others for the cluster: CLUSTER_NETWORK=10.90 make up"
+  [ -z "$other" ] || problem "addresses $network.0/24 are in use on this machine: $other" "choose others for the cluster: CLUSTER_NETWORK=10.90 make up"
 }
 
 in_control_plane() {

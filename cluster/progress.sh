@@ -26,7 +26,7 @@ step() {
   local output=$1 text=$2 status ticker
   shift 2
   # Without the locks of this script: they must not outlive it.
-  tick "$text" 7>&- 8>&- 9>&- &
+  tick "$text" "$output" 7>&- 8>&- 9>&- &
   ticker=$!
   # `if !` or `||` would switch `set -e` off inside COMMAND.
   set +e
@@ -51,18 +51,33 @@ step() {
   exit 1
 }
 
-# tick TEXT: tells that TEXT is under way, until it is killed, or the script it belongs to is.
+# units TOTAL, and COMMAND | unit: what a step prints to its log so that its progress can be told: how many parts it has, and a
+# line for each that is done.
+units() {
+  echo "units: $1"
+}
+
+unit() {
+  sed -u 's/^/unit: /'
+}
+
+# how_far FILE: how many units of how many are done, if the step that writes FILE tells.
+how_far() {
+  awk '/^units: / { total = $2; done = 0 } /^unit: / { done++ } END { if (total) printf " (%d of %d)", (done < total ? done : total), total }' "$1"
+}
+
+# tick TEXT FILE: tells that TEXT is under way and how far, until it is killed, or the script it belongs to is.
 tick() {
   # A read that never ends is a sleep without a process, which nobody would have to end as well.
   if [ -t 1 ]; then
     until read -rt 1 _ <> <(:) || (($? <= 128)); do
       kill -0 $$ 2>/dev/null || return 0
-      printf '\r%s ...\e[K' "$(say "$1")"
+      printf '\r%s ...%s\e[K' "$(say "$1")" "$(how_far "$2")"
     done
   else
     until read -rt 20 _ <> <(:) || (($? <= 128)); do
       kill -0 $$ 2>/dev/null || return 0
-      say "... $1"
+      say "... $1$(how_far "$2")"
     done
   fi
 }
