@@ -96,6 +96,9 @@ Numbers go through toJson because a template prints 1000000 as 1e+06.
 {{- $_ := set $settings "TRUSTED_PROXIES" (join "," .) -}}
 {{- end -}}
 {{- $settings = merge $settings (dict
+  "MAX_TUNNELS" $service.tunnels.max
+  "TUNNEL_IDLE_SECONDS" $service.tunnels.idleSeconds
+  "TUNNEL_SECONDS" $service.tunnels.maxSeconds
   "UPSTREAM_CONNECT_TIMEOUT_SECONDS" $service.upstream.connectTimeoutSeconds
   "UPSTREAM_TRY_TIMEOUT_SECONDS" $service.upstream.tryTimeoutSeconds
   "UPSTREAM_TIMEOUT_SECONDS" $service.upstream.timeoutSeconds

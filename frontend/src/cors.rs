@@ -81,6 +81,12 @@ impl Cors {
         }
     }
 
+    /// Whether pages at `origin` may ask.
+    #[must_use]
+    pub fn lets(&self, origin: &HeaderValue) -> bool {
+        self.allowed(Some(origin)).is_some()
+    }
+
     /// What `Access-Control-Allow-Origin` says to a page at `origin`.
     fn allowed(&self, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
         let origin = origin?;

@@ -36,6 +36,12 @@ impl Download {
         download
     }
 
+    /// That of a reply 101: nothing, which keeps the try from its end, and never gives the connection back.
+    #[must_use]
+    pub fn switched(body: Incoming, connection: Connection, this: Try, patience: Duration) -> Self {
+        Self { body, connection: Some((connection, this)), patience, silence: None }
+    }
+
     fn give_back(&mut self) {
         let Some((mut connection, this)) = self.connection.take() else {
             return;

@@ -22,6 +22,7 @@ use crate::failure::{BodyFailure, Failure, Failures};
 use crate::pool::{Connection, Pool};
 use crate::stream::Stream;
 use crate::upload::{Late, RequestBody, Upload};
+use crate::websocket::Handshake;
 
 /// What hyper buffers of an upstream's connection, in each direction. A reply's head that needs more than twice as much is
 /// refused.
@@ -155,9 +156,10 @@ impl Endpoint {
         mut request: Request<Upload>,
         connect_until: Instant,
     ) -> Result<(Response<Incoming>, Connection), Refusal> {
+        let handshake = request.extensions().get::<Handshake>().cloned();
         while let Some(mut connection) = self.pool.take(Instant::now()) {
             match connection.sender.try_send_request(request).await {
-                Ok(response) => return received(response, connection),
+                Ok(response) => return received(response, connection, handshake.as_ref()),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) => request = unsent,
                     None => return Err(Refusal::Sent(Failure::after_sending(error.into_error()))),
@@ -170,7 +172,7 @@ impl Endpoint {
             Err(failure) => return Err(Refusal::Unsent(failure, Box::new(request))),
         };
         match connection.sender.try_send_request(request).await {
-            Ok(response) => received(response, connection),
+            Ok(response) => received(response, connection, handshake.as_ref()),
             Err(mut error) => match error.take_message() {
                 Some(request) => Err(Refusal::Unsent(Failure::Unsent(error.into_error()), Box::new(request))),
                 None => Err(Refusal::Sent(Failure::after_sending(error.into_error()))),
@@ -191,15 +193,21 @@ impl Endpoint {
             .map_err(Failure::Unsent)?;
         tokio::spawn(async move {
             // Whoever waits for a reply gets the error; between exchanges nobody needs it.
-            let _ = driver.await;
+            let _ = driver.with_upgrades().await;
         });
         Ok(Connection { sender, expires: self.connecting.max_age.map(|age| Instant::now() + age) })
     }
 }
 
-fn received(response: Response<Incoming>, connection: Connection) -> Result<(Response<Incoming>, Connection), Refusal> {
+fn received(
+    response: Response<Incoming>,
+    connection: Connection,
+    handshake: Option<&Handshake>,
+) -> Result<(Response<Incoming>, Connection), Refusal> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Refusal::Sent(Failure::Switched));
+        let asked = handshake.ok_or("nobody asked for it");
+        let checked = asked.and_then(|handshake| handshake.check(response.headers()));
+        checked.map_err(|how| Refusal::Sent(Failure::Switched(how)))?;
     }
     check_framing(response.headers()).map_err(Refusal::Sent)?;
     Ok((response, connection))
@@ -268,7 +276,9 @@ impl Try {
         match body.within(patience, self.endpoint.exchange(request, connect_until)).await {
             Ok(Ok((response, connection))) => {
                 self.tell(Outcome::Success);
-                Ok(response.map(|body| Download::new(body, connection, self, patience)))
+                let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+                let download = if switches { Download::switched } else { Download::new };
+                Ok(response.map(|body| download(body, connection, self, patience)))
             }
             // The upstream could not have answered: any client could take it out of service otherwise.
             Ok(Err(_)) if body.is_broken() => Err(Refusal::Sent(Failure::ClientBroke)),

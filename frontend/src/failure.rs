@@ -26,8 +26,8 @@ pub enum Failure {
     Broken(hyper::Error),
     /// The reply's head is no HTTP, is too long, or says in two ways where its body ends; how, for logs.
     Malformed(String),
-    /// The upstream left HTTP (status 101) without having been asked to.
-    Switched,
+    /// The upstream left HTTP (status 101) without having been asked to, or otherwise than it was; how, for logs.
+    Switched(&'static str),
     /// No reply's head in time.
     Timeout,
     /// The client stopped sending its request's body.
@@ -100,7 +100,7 @@ impl Failure {
             Self::Unsent(_) => "unsent",
             Self::Broken(_) => "broken",
             Self::Malformed(_) => "malformed",
-            Self::Switched => "switched",
+            Self::Switched(_) => "switched",
             Self::Timeout => "timeout",
             Self::ClientStalled => "client_stalled",
             Self::ClientBroke => "client_broke",
@@ -115,12 +115,10 @@ impl Failure {
             Self::Resolve(error) | Self::Connect(error) => error.to_string(),
             Self::Unsent(error) | Self::Broken(error) => with_source(error),
             Self::Malformed(how) => how.clone(),
-            Self::ConnectTimeout
-            | Self::Switched
-            | Self::Timeout
-            | Self::ClientStalled
-            | Self::ClientBroke
-            | Self::Open(_) => String::new(),
+            Self::Switched(how) => (*how).to_owned(),
+            Self::ConnectTimeout | Self::Timeout | Self::ClientStalled | Self::ClientBroke | Self::Open(_) => {
+                String::new()
+            }
         }
     }
 
@@ -132,7 +130,7 @@ impl Failure {
             Self::Connect(_) => (StatusCode::BAD_GATEWAY, "takes no connection"),
             Self::Unsent(_) | Self::Broken(_) => (StatusCode::BAD_GATEWAY, "ended the connection without a reply"),
             Self::Malformed(_) => (StatusCode::BAD_GATEWAY, "sent a reply that is not valid HTTP"),
-            Self::Switched => (StatusCode::BAD_GATEWAY, "sent a reply that was not asked for"),
+            Self::Switched(_) => (StatusCode::BAD_GATEWAY, "sent a reply that was not asked for"),
             Self::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "takes no connection in time"),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "does not answer in time"),
             Self::ClientStalled => {

@@ -27,11 +27,14 @@ pub mod stream;
 pub mod sunset;
 pub mod table;
 pub mod token;
+pub mod tunnel;
 pub mod upload;
 pub mod upstream;
+pub mod websocket;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -55,12 +58,14 @@ use path::Path;
 use proxy::Proxy;
 use router::{Live, Router, Source};
 use table::{Defaults, Match, Table, Target};
+use tunnel::Tunnels;
 use upstream::{Origin, Resilience, SHORTEST, Timeouts};
 
 /// The frontend.
 pub struct Frontend {
     page: Page,
     proxy: Proxy,
+    tunnels: Arc<Tunnels>,
     ready_needs_upstream: bool,
 }
 
@@ -73,6 +78,8 @@ pub struct Config {
     pub ready_needs_upstream: bool,
     /// Proxies that are believed what they say of clients.
     pub trusted_proxies: Networks,
+    /// What WebSockets may cost.
+    pub tunnels: tunnel::Terms,
 }
 
 /// What answers a path that is the frontend's own.
@@ -152,6 +159,7 @@ impl App for Frontend {
                 Networks::ACCEPTED,
                 Networks::parse,
             ),
+            tunnels: tunnel::Terms::read(environment),
         }
     }
 
@@ -161,9 +169,11 @@ impl App for Frontend {
 
     fn new(config: Config, identity: &Identity, metrics: &mut Metrics) -> Self {
         let router = Router::start(config.routes, metrics);
+        let tunnels = Tunnels::new(config.tunnels, metrics);
         Self {
             page: Page::new(),
-            proxy: Proxy::new(router, &identity.service, config.trusted_proxies),
+            proxy: Proxy::new(router, &identity.service, config.trusted_proxies, Arc::clone(&tunnels)),
+            tunnels,
             ready_needs_upstream: config.ready_needs_upstream,
         }
     }
@@ -175,6 +185,20 @@ impl App for Frontend {
     /// `/routes` has the route table in force.
     fn inspect(&self, path: &str) -> Option<String> {
         (path == "/routes").then(|| self.proxy.live().table.document().to_string())
+    }
+
+    /// Tells how many WebSockets a drain finds, and how many its quiet period has left.
+    async fn work(self: Arc<Self>, server: Arc<Server>) {
+        let mut phases = server.phases();
+        // An error means that the server is gone.
+        if phases.wait_for(|phase| phase.sends_away()).await.is_ok() {
+            let open = self.tunnels.open();
+            tracing::info!(open, "draining WebSockets: their ends have the quiet period to close them");
+        }
+        if phases.wait_for(|phase| !phase.is_accepting()).await.is_ok() {
+            let open = self.tunnels.open();
+            tracing::info!(open, "closing WebSockets");
+        }
     }
 
     async fn answer(&self, server: &Server, mut request: Request<Incoming>, context: &Context) -> Reply {

@@ -1,6 +1,6 @@
 //! The gateway: from a client's request to the upstream's and back.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -14,15 +14,19 @@ use service::body::Body;
 use service::exchange::Context;
 use service::problem::Problem;
 use service::room::Room;
+use tokio::time::Instant;
 
 use crate::download::Download;
+use crate::failure::Failure;
 use crate::forwarded::Client;
 use crate::network::Networks;
 use crate::path::Path;
 use crate::rate_limit::Verdict;
 use crate::router::{Live, Router};
 use crate::table::{ClientKey, Fallback, Route};
+use crate::tunnel::{Passed, Place, Reason, Tunnels};
 use crate::upload::RequestBody;
+use crate::websocket::{self, Handshake};
 use crate::{auth, cors, headers, max_forwards};
 
 /// Forwards requests as the route table says.
@@ -32,18 +36,19 @@ pub struct Proxy {
     via: [HeaderValue; 2],
     /// Proxies that are believed.
     trusted: Networks,
+    tunnels: Arc<Tunnels>,
 }
 
 impl Proxy {
     /// Forwards by the tables of `router`; `name` stands for this gateway in the Via header. The proxies of the networks
-    /// `trusted` are believed what they say of clients.
+    /// `trusted` are believed what they say of clients. WebSockets become some of the `tunnels`.
     #[must_use]
-    pub fn new(router: Arc<Router>, name: &str, trusted: Networks) -> Self {
+    pub fn new(router: Arc<Router>, name: &str, trusted: Networks, tunnels: Arc<Tunnels>) -> Self {
         // A name that the configuration let through is visible ASCII.
         let via = |version, unnamed| {
             HeaderValue::try_from(format!("{version} {name}")).unwrap_or(HeaderValue::from_static(unnamed))
         };
-        Self { router, via: [via("1.0", "1.0 gateway"), via("1.1", "1.1 gateway")], trusted }
+        Self { router, via: [via("1.0", "1.0 gateway"), via("1.1", "1.1 gateway")], trusted, tunnels }
     }
 
     /// This hop, to which a request of `version` came (RFC 9110, section 7.6.3).
@@ -117,6 +122,8 @@ impl Proxy {
             let detail = "TRACE is not forwarded";
             return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, detail));
         }
+        let handshake = if route.websocket { Handshake::of(&request)? } else { None };
+        let tunnel = handshake.as_ref().map(|_| self.place(&request, route, &sender)).transpose()?;
         let (mut head, body) = request.into_parts();
         if max_forwards::is_spent(&head.method, &mut head.headers)? {
             return Ok(options(route));
@@ -135,8 +142,17 @@ impl Proxy {
         if let Some(client) = client {
             head.headers.insert(auth::CLIENT, client);
         }
+        if let Some(handshake) = handshake {
+            websocket::switch(&mut head.headers);
+            head.extensions.insert(handshake);
+        }
         let body = RequestBody::new(body, route.most_request_bytes, room);
         let mut response = match upstream.send(head, &body, route.persistence.over(upstream.persistence())).await {
+            Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let place = tunnel.ok_or_else(|| Failure::Switched("nobody asked for it").problem(upstream.name()))?;
+                let told = Told { context: context.clone(), address, upstream: upstream.name().to_owned() };
+                self.switched(response, place, told)
+            }
             Ok(response) => received(response, route, upstream.name())?,
             Err(_) if body.is_too_long() => return Err(too_long(route.most_request_bytes)),
             Err(failure) => {
@@ -160,6 +176,31 @@ impl Proxy {
             response.headers_mut().insert(name, value);
         }
         Ok(response)
+    }
+
+    /// The place of the tunnel that a handshake asks for.
+    fn place<B>(&self, request: &Request<B>, route: &Route, sender: &Client) -> Result<Place, Problem> {
+        if !websocket::is_welcome(request.headers(), sender.host(request.headers()), route.cors.as_ref()) {
+            let detail = "pages of this origin may not open a WebSocket here: cors.origins of the route names others";
+            return Err(Problem::new(StatusCode::FORBIDDEN, detail));
+        }
+        self.tunnels.place().ok_or_else(|| {
+            let detail = "too many WebSockets are open: try again later";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(RETRY_AFTER, HeaderValue::from_static("1"))
+        })
+    }
+
+    /// The reply 101 to the client, behind which its tunnel begins.
+    fn switched(&self, mut reply: Response<Download>, place: Place, told: Told) -> Response<Body> {
+        let upstream = hyper::upgrade::on(&mut reply);
+        headers::strip_hop_by_hop(reply.headers_mut());
+        websocket::switch(reply.headers_mut());
+        *reply.version_mut() = Version::HTTP_11;
+        let (mut head, held) = reply.into_parts();
+        let begun = Instant::now();
+        let tunnel = self.tunnels.to(upstream, place, held, move |reason, passed| told.ended(reason, passed, begun));
+        head.extensions.insert(tunnel);
+        Response::from_parts(head, Body::empty())
     }
 
     fn judge<B>(
@@ -193,6 +234,29 @@ impl Proxy {
             }
         }
         true
+    }
+}
+
+/// What the log tells of a tunnel.
+struct Told {
+    context: Context,
+    address: IpAddr,
+    upstream: String,
+}
+
+impl Told {
+    fn ended(&self, reason: Reason, passed: Passed, begun: Instant) {
+        tracing::debug!(
+            request_id = self.context.correlation.request_id(),
+            trace_id = self.context.correlation.trace_id(),
+            client = %self.address,
+            upstream = self.upstream,
+            reason = reason.label(),
+            bytes_up = passed.up,
+            bytes_down = passed.down,
+            seconds = begun.elapsed().as_secs_f64(),
+            "a WebSocket has ended"
+        );
     }
 }
 

@@ -23,6 +23,11 @@ impl<T> Stream<T> {
         Self { inner, refused: false }
     }
 
+    /// The connection as it is.
+    pub fn into_inner(self) -> T {
+        self.inner
+    }
+
     /// Takes a write of `bytes` that ended with `written`.
     fn taken(&mut self, written: io::Result<usize>, bytes: usize) -> io::Result<usize> {
         match written {

@@ -55,6 +55,8 @@ pub struct Route {
     pub path: String,
     /// Only this path, and nothing below it.
     pub exact: bool,
+    /// Whether WebSockets are passed; where not, a request for one is a request as any other.
+    pub websocket: bool,
     /// As [`host::name`] has them; any if empty.
     pub hosts: Vec<String>,
     /// Any if empty. HEAD is taken where GET is.
@@ -200,6 +202,7 @@ impl Table {
         let route = Route {
             path: "/proxy".into(),
             exact: false,
+            websocket: false,
             hosts: Vec::new(),
             methods: Vec::new(),
             rewrite: Some("/api".into()),

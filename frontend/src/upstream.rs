@@ -24,6 +24,7 @@ use crate::random::Random;
 use crate::resolve::Resolver;
 use crate::table::Target;
 use crate::upload::{Late, RequestBody, Upload};
+use crate::websocket::Handshake;
 use crate::{breaker, budget};
 
 /// Endpoints that one try may find to take no connection before it has failed.
@@ -376,10 +377,12 @@ impl Upstream {
 /// Whether another try can do no harm: nothing of the first reached the upstream, or doing it twice is as good as once; and
 /// its body is still there.
 fn is_safe(failure: &Failure, head: &Parts, body: &RequestBody) -> bool {
+    // Nobody but the two ends knows what a handshake may have begun.
+    let repeatable = head.method.is_idempotent() && head.extensions.get::<Handshake>().is_none();
     let harmless = match failure {
         Failure::Resolve(_) | Failure::Connect(_) | Failure::ConnectTimeout | Failure::Unsent(_) => true,
-        Failure::Broken(_) | Failure::Malformed(_) | Failure::Timeout => head.method.is_idempotent(),
-        Failure::Switched | Failure::ClientStalled | Failure::ClientBroke | Failure::Open(_) => false,
+        Failure::Broken(_) | Failure::Malformed(_) | Failure::Timeout => repeatable,
+        Failure::Switched(_) | Failure::ClientStalled | Failure::ClientBroke | Failure::Open(_) => false,
     };
     harmless && body.can_be_sent_again()
 }

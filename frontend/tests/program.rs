@@ -9,6 +9,8 @@ use std::process::Command;
 
 use program::{Program, address};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use wire::{Wire, get};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_frontend");
@@ -52,6 +54,44 @@ fn a_table_that_is_none_ends_the_start_and_says_why() {
         assert_eq!(output.status.code(), Some(64), "{text}");
         assert!(text.contains("ROUTES_FILE") && text.contains(why), "{text}");
     }
+}
+
+/// The example of RFC 6455, section 1.3.
+const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+
+#[tokio::test]
+async fn a_drain_says_how_many_websockets_there_are_and_ends_them() {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let table = json!({
+        "upstreams": {"one": {"url": format!("http://{}", upstream.local_addr().unwrap())}},
+        "routes": [{"path": "/ws", "upstream": "one", "upgrades": ["websocket"]}],
+    });
+    let routes = file("websockets.json", &table.to_string());
+    let environment = [("ROUTES_FILE", routes.as_str()), ("DRAIN_SECONDS", "600"), ("LONGEST_REQUEST_SECONDS", "600")];
+    let mut program = Program::spawn(&mut Command::new(PROGRAM), &environment);
+    let service = address(&program.line("listening"), "address");
+    program.line("ready");
+    let mut client = Wire::connect(service).await.unwrap();
+    client.send(HANDSHAKE).await.unwrap();
+    let (mut switched, _) = upstream.accept().await.unwrap();
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"\r\n\r\n") {
+        switched.read_buf(&mut asked).await.unwrap();
+    }
+    switched.write_all(SWITCHED.as_bytes()).await.unwrap();
+    assert_eq!(client.head().await.unwrap().0, 101);
+    // What passes shows that the tunnel is there.
+    client.send("x").await.unwrap();
+    assert_eq!(switched.read_u8().await.unwrap(), b'x');
+    program.signal("-TERM");
+    assert_eq!(program.line("draining WebSockets")["open"], 1);
+    program.signal("-TERM");
+    assert_eq!(program.line("closing WebSockets")["open"], 1);
+    // Neither end closes.
+    assert_eq!(program.child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

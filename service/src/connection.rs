@@ -2,15 +2,14 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -22,6 +21,7 @@ use crate::exchange;
 use crate::lifecycle::Phase;
 use crate::server::{App, Server};
 use crate::stream::{Stream, Verdict};
+use crate::upgrade::{Switched, Upgrade};
 
 /// What hyper buffers of a connection, in each direction. A head must fit.
 pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
@@ -56,15 +56,23 @@ pub(crate) async fn serve<A: App>(
     let verdict = &Verdict::default();
     let expires = expiry(limits, Instant::now(), random());
     let requests = AtomicU64::new(0);
+    // A reply 101 is a connection's last, so there is at most one.
+    let upgrade: &OnceLock<Upgrade> = &OnceLock::new();
     let close = || server.sends_away() || expires.is_some_and(|at| Instant::now() >= at);
     let service = service_fn(|request: Request<Incoming>| {
         let number = 1 + requests.fetch_add(1, Ordering::Relaxed);
         let refusal = move || verdict.on(number);
         let answer = exchange::answer(Arc::clone(&server), app.as_ref(), request, peer, (refusal, close));
-        async { Ok::<_, Infallible>(answer.await) }
+        async move {
+            let response = answer.await;
+            if let (StatusCode::SWITCHING_PROTOCOLS, Some(begun)) = (response.status(), response.extensions().get()) {
+                let _ = upgrade.set(Upgrade::clone(begun));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let stream = TokioIo::new(Stream::new(stream, &limits, verdict, &server.metrics));
-    let mut connection = pin!(http1(&limits).serve_connection(stream, service));
+    let mut connection = http1(&limits).serve_connection(stream, service);
     let leave = async {
         reached(&mut phase, |phase| !phase.is_accepting()).await;
         if requests.load(Ordering::Relaxed) == 0 {
@@ -72,17 +80,25 @@ pub(crate) async fn serve<A: App>(
         }
     };
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = &mut connection => ended,
         () = leave => {
-            connection.as_mut().graceful_shutdown();
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
             tokio::select! {
-                ended = connection.as_mut() => ended,
+                ended = &mut connection => ended,
                 () = reached(&mut phase, |phase| matches!(phase, Phase::Stopped { .. })) => return,
             }
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "connection ended early");
+    } else if let Some(upgrade) = upgrade.get() {
+        let parts = connection.into_parts();
+        let socket = parts.io.into_inner().into_socket();
+        let switched = Switched { socket, read: parts.read_buf, phase: phase.clone() };
+        tokio::select! {
+            () = upgrade.begin(switched) => {}
+            () = reached(&mut phase, |phase| matches!(phase, Phase::Stopped { .. })) => {}
+        }
     }
 }
 

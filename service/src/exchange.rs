@@ -139,7 +139,9 @@ impl Exchange {
             None => self.server.served_by.clone(),
         };
         headers.insert(HeaderName::from_static(SERVED_BY), served_by);
-        if close {
+        // A reply 101 ends HTTP on the connection by itself.
+        if close && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            let headers = response.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response.map(|body| body.ends(self))

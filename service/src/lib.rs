@@ -29,3 +29,4 @@ pub mod server;
 mod spelling;
 mod stream;
 pub mod telemetry;
+pub mod upgrade;

@@ -153,6 +153,13 @@ fn poll_until(
     timer.as_mut().poll(context)
 }
 
+impl Stream<'_> {
+    /// The connection without its bounds, for what is no HTTP any more.
+    pub(crate) fn into_socket(self) -> TcpStream {
+        self.socket
+    }
+}
+
 impl AsyncRead for Stream<'_> {
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -86,6 +86,8 @@ struct RouteEntry {
     try_timeout_seconds: Option<f64>,
     timeout_seconds: Option<f64>,
     retries: Option<u32>,
+    #[serde(default)]
+    upgrades: Vec<Protocol>,
     auth: Option<AuthEntry>,
     rate_limit: Option<RateLimitEntry>,
     cors: Option<CorsEntry>,
@@ -96,6 +98,13 @@ struct RouteEntry {
     request_headers: BTreeMap<String, String>,
     #[serde(default)]
     response_headers: BTreeMap<String, String>,
+}
+
+/// What a connection may leave HTTP for.
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Protocol {
+    WebSocket,
 }
 
 #[derive(Deserialize)]
@@ -273,6 +282,7 @@ impl RouteEntry {
             ("methods", self.methods.len()),
             ("split", self.split.len()),
             ("pins", self.pins.len()),
+            ("upgrades", self.upgrades.len()),
             ("requestHeaders", self.request_headers.len()),
             ("responseHeaders", self.response_headers.len()),
         ] {
@@ -348,6 +358,7 @@ impl RouteEntry {
         Route {
             path,
             exact: self.exact,
+            websocket: self.upgrades.contains(&Protocol::WebSocket),
             hosts,
             methods,
             rewrite,

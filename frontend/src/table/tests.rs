@@ -352,6 +352,10 @@ fn what_is_no_table_at_all_is_named_by_its_path() {
             "routes[0].auth.jwt.algorithm: unknown variant `none`, expected `HS256` or `RS256`",
         ),
         (
+            r#"{"upstreams": {}, "routes": [{"path": "/", "upgrades": ["h2c"]}]}"#,
+            "routes[0].upgrades[0]: unknown variant `h2c`, expected `websocket`",
+        ),
+        (
             r#"{"upstreams": {}, "routes": [{"path": "/", "auth": {"basic": {}}}]}"#,
             "routes[0].auth.basic: unknown field",
         ),
@@ -421,6 +425,7 @@ fn its_document_is_the_table_again() {
         "cors": {"origins": ["https://a.example:8443"], "methods": ["PUT"], "headers": ["x-a"], "exposeHeaders": ["x-b"],
                  "credentials": true, "maxAgeSeconds": 60},
         "maxRequestBytes": 1000, "maxReplyBytes": 0, "timeoutSeconds": 2.5, "tryTimeoutSeconds": 0.5, "retries": 1,
+        "upgrades": ["websocket"],
         "fallback": {"status": 200, "contentType": "application/json", "body": "{\"orders\":[]}"},
     }]);
     let never = json!({

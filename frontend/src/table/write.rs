@@ -57,6 +57,7 @@ impl Route {
             "hosts": self.hosts,
             "methods": self.methods.iter().map(Method::as_str).collect::<Vec<_>>(),
             "split": self.shares.iter().map(split).collect::<Vec<_>>(),
+            "upgrades": if self.websocket { vec!["websocket"] } else { Vec::new() },
             "pins": self.pins.iter().map(pin).collect::<Vec<_>>(),
             "requestHeaders": headers(&self.request_headers),
             "responseHeaders": headers(&self.response_headers),

@@ -7,8 +7,10 @@ use frontend::credentials::Credentials;
 use frontend::network::Networks;
 use frontend::router::{self, Source};
 use frontend::table::Defaults;
+use frontend::tunnel::Terms;
 use frontend::{Config, Frontend};
 use serde_json::{Value, json};
+use service::lifecycle::Timing;
 
 use crate::running::{BRIEF, Running, WIDE, start};
 use crate::scripted::{PATIENT, PLAIN, Scripted};
@@ -29,14 +31,25 @@ impl Routed {
 
     /// Behind proxies of the networks `trusted`.
     pub fn behind(trusted: &str, name: &str, table: &Value) -> Self {
-        Self::configured(name, table, &[], |config| config.trusted_proxies = Networks::parse(trusted).unwrap())
+        Self::configured(name, table, &[], BRIEF, |config| config.trusted_proxies = Networks::parse(trusted).unwrap())
+    }
+
+    /// With tunnels that cost as much as `tunnels` lets them, and a drain as `timing` has it.
+    pub fn with_tunnels(name: &str, table: &Value, secrets: &[(&str, &str)], tunnels: Terms, timing: Timing) -> Self {
+        Self::configured(name, table, secrets, timing, |config| config.tunnels = tunnels)
     }
 
     pub fn with_secrets(name: &str, table: &Value, secrets: &[(&str, &str)]) -> Self {
-        Self::configured(name, table, secrets, |_| {})
+        Self::configured(name, table, secrets, BRIEF, |_| {})
     }
 
-    fn configured(name: &str, table: &Value, secrets: &[(&str, &str)], change: impl FnOnce(&mut Config)) -> Self {
+    fn configured(
+        name: &str,
+        table: &Value,
+        secrets: &[(&str, &str)],
+        timing: Timing,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let directory = std::env::temp_dir().join(format!("routes-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let file = directory.join("routes.json");
@@ -47,9 +60,10 @@ impl Routed {
         let credentials = Credentials::in_directory(directory.clone());
         let table = router::read(&file, &credentials, DEFAULTS).unwrap();
         let routes = Source { file: Some(file), credentials, defaults: DEFAULTS, table };
-        let mut config = Config { routes, ready_needs_upstream: false, trusted_proxies: Networks::default() };
+        let (trusted_proxies, tunnels) = (Networks::default(), Terms::default());
+        let mut config = Config { routes, ready_needs_upstream: false, trusted_proxies, tunnels };
         change(&mut config);
-        Self { gateway: start::<Frontend>(config, BRIEF, WIDE), directory }
+        Self { gateway: start::<Frontend>(config, timing, WIDE), directory }
     }
 
     /// Replaces the table.

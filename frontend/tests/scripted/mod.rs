@@ -10,6 +10,7 @@ use frontend::credentials::Credentials;
 use frontend::network::Networks;
 use frontend::router::Source;
 use frontend::table::{Defaults, Table, Target};
+use frontend::tunnel::Terms;
 use frontend::upstream::{Origin, Resilience, Timeouts};
 use frontend::{Config, Frontend, budget};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -119,5 +120,5 @@ pub fn config_of(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilienc
     let table = Table::of_one(Target { origin, timeouts, resilience });
     let defaults = Defaults { timeouts, resilience };
     let routes = Source { file: None, credentials: Credentials::default(), defaults, table };
-    Config { routes, ready_needs_upstream: false, trusted_proxies: Networks::default() }
+    Config { routes, ready_needs_upstream: false, trusted_proxies: Networks::default(), tunnels: Terms::default() }
 }

@@ -1,0 +1,561 @@
+//! Tunnels: two connections that have left HTTP for a WebSocket, copied both ways.
+//!
+//! What is in them is the two ends' own, the closing handshake too. The gateway bounds them: how many there are, how long
+//! nothing may pass, how long they last, and how much of what passes is kept, a buffer for each direction. At a drain they stay
+//! for its quiet period, in which either end may close. A tunnel that has to end is ended as TCP has it: each side is told
+//! that no more comes, what it still sends is read for a moment, and then the connections are closed.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use service::environment::{Environment, Variable};
+use service::lifecycle::Phase;
+use service::metrics::Metrics;
+use service::upgrade::{Switched, Upgrade};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
+
+use crate::random::Random;
+use crate::stream::Stream;
+
+/// What is read at once in one direction.
+const BUFFER_BYTES: usize = 8 * 1024;
+/// The most that one tunnel keeps of what passes, in both directions.
+pub const BYTES_OF_A_TUNNEL: usize = 2 * BUFFER_BYTES;
+/// How long the ends have to close once they were told that the tunnel ends.
+const GRACE: Duration = Duration::from_secs(1);
+/// How long nothing may pass once one end has closed its direction. Who closes a WebSocket closes both.
+const HALF_CLOSED: Duration = Duration::from_secs(10);
+
+/// What tunnels may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// How many may be open.
+    pub most: usize,
+    /// How long nothing may pass in either direction.
+    pub idle: Duration,
+    /// How long one may last. Each ends up to a tenth earlier, or those that began together would all come back together.
+    pub longest: Duration,
+}
+
+impl Terms {
+    /// Reads them.
+    pub fn read(environment: &mut Environment) -> Self {
+        let most = Variable {
+            name: "MAX_TUNNELS",
+            default: "1000",
+            about: "WebSockets open at once; further ones get 503 and Retry-After",
+        };
+        let idle = Variable {
+            name: "TUNNEL_IDLE_SECONDS",
+            default: "300",
+            about: "how long nothing may pass through a WebSocket, pings included; it is ended then",
+        };
+        let longest = Variable {
+            name: "TUNNEL_SECONDS",
+            default: "3600",
+            about: "how long a WebSocket may last, -10 %; it is ended then",
+        };
+        let shortest = Duration::from_millis(10);
+        Self {
+            most: environment.number(most, 1, 100_000) as usize,
+            idle: environment.seconds(idle, shortest),
+            longest: environment.seconds(longest, shortest),
+        }
+    }
+}
+
+impl Default for Terms {
+    /// Those of a gateway without settings.
+    fn default() -> Self {
+        Self::read(&mut Environment::new(&|_| None))
+    }
+}
+
+/// All tunnels of a gateway.
+pub struct Tunnels {
+    terms: Terms,
+    places: Arc<Semaphore>,
+    random: Random,
+    open: Gauge,
+    opened: Counter,
+    ended: Family<Ended, Counter>,
+}
+
+/// A place for one tunnel.
+pub struct Place {
+    _held: OwnedSemaphorePermit,
+}
+
+/// Label of tunnels that have ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    reason: &'static str,
+}
+
+/// Why a tunnel has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Both ends have closed.
+    Closed,
+    /// One of the connections broke.
+    Broken,
+    /// Nothing passed for too long.
+    Idle,
+    /// It has lasted as long as it may.
+    Expired,
+    /// The gateway stops.
+    Drained,
+}
+
+impl Reason {
+    /// The reason as a label of metrics and logs.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Broken => "broken",
+            Self::Idle => "idle",
+            Self::Expired => "expired",
+            Self::Drained => "drained",
+        }
+    }
+}
+
+/// One of the two connections.
+pub struct End<S> {
+    /// The connection.
+    pub socket: S,
+    /// What has been read from it already.
+    pub read: Bytes,
+}
+
+/// What has passed through a tunnel, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// From the client to the upstream.
+    pub up: u64,
+    /// From the upstream to the client.
+    pub down: u64,
+}
+
+impl Tunnels {
+    /// No tunnels yet, within `terms`.
+    #[must_use]
+    pub fn new(terms: Terms, metrics: &mut Metrics) -> Arc<Self> {
+        let tunnels = Self {
+            terms,
+            places: Arc::new(Semaphore::new(terms.most)),
+            random: Random::seeded(),
+            open: Gauge::default(),
+            opened: Counter::default(),
+            ended: Family::default(),
+        };
+        let registry = metrics.registry();
+        registry.register("tunnels", "WebSockets open", tunnels.open.clone());
+        registry.register("tunnels_opened", "WebSockets that were opened", tunnels.opened.clone());
+        registry.register(
+            "tunnels_ended",
+            "WebSockets that have ended: closed by their ends, broken, idle, expired, or drained",
+            tunnels.ended.clone(),
+        );
+        Arc::new(tunnels)
+    }
+
+    /// How many are open.
+    #[must_use]
+    pub fn open(&self) -> i64 {
+        self.open.get()
+    }
+
+    /// A place for one more, if there is one.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        Arc::clone(&self.places).try_acquire_owned().ok().map(|held| Place { _held: held })
+    }
+
+    /// The tunnel from a client's connection to that on which the upstream has switched. `held` is kept as long as it lasts;
+    /// `done` is told how it ended.
+    #[must_use]
+    pub fn to(
+        self: &Arc<Self>,
+        upstream: OnUpgrade,
+        place: Place,
+        held: impl Send + 'static,
+        done: impl FnOnce(Reason, Passed) + Send + 'static,
+    ) -> Upgrade {
+        let tunnels = Arc::clone(self);
+        Upgrade::new(move |client| async move {
+            tunnels.opened.inc();
+            let open = Open::one_of(&tunnels.open);
+            let (reason, passed) = tunnels.carry(client, upstream).await;
+            tunnels.ended.get_or_create(&Ended { reason: reason.label() }).inc();
+            done(reason, passed);
+            // In this order, so that where none is open all places are free.
+            drop((held, place));
+            drop(open);
+        })
+    }
+
+    async fn carry(&self, client: Switched, upstream: OnUpgrade) -> (Reason, Passed) {
+        // It has answered, so this is a matter of its task's next turn.
+        let Ok(Some(upstream)) = tokio::time::timeout(GRACE, switched(upstream)).await else {
+            return (Reason::Broken, Passed::default());
+        };
+        let longest = self.terms.longest.mul_f64(1.0 - (self.random.next() % 1001) as f64 / 10_000.0);
+        let terms = Terms { longest, ..self.terms };
+        let Switched { socket, read, phase } = client;
+        join(End { socket, read }, upstream, terms, drained(phase)).await
+    }
+}
+
+/// Counts a tunnel as open.
+struct Open(Gauge);
+
+impl Open {
+    fn one_of(all: &Gauge) -> Self {
+        all.inc();
+        Self(all.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// The upstream's connection, taken from hyper.
+async fn switched(upstream: OnUpgrade) -> Option<End<TcpStream>> {
+    let parts = upstream.await.ok()?.downcast::<Stream<TokioIo<TcpStream>>>().ok()?;
+    Some(End { socket: parts.io.into_inner().into_inner(), read: parts.read_buf })
+}
+
+/// Comes when tunnels have to end because the server does, with the time that is left to them: at most half of what is left to
+/// the server, so that they are gone before it cuts what is there.
+async fn drained(mut phase: watch::Receiver<Phase>) -> Duration {
+    match phase.wait_for(|phase| !phase.is_accepting()).await.map(|phase| *phase) {
+        Ok(Phase::Closing { until }) => GRACE.min(until.saturating_duration_since(Instant::now().into_std()) / 2),
+        _ => Duration::ZERO,
+    }
+}
+
+/// Copies both ways between `client` and `upstream` until both have closed, or the tunnel has to end: by `terms`, or because
+/// `ends` comes, with the time that the two then have.
+pub async fn join<C, U>(
+    client: End<C>,
+    upstream: End<U>,
+    terms: Terms,
+    ends: impl Future<Output = Duration>,
+) -> (Reason, Passed)
+where
+    C: AsyncRead + AsyncWrite,
+    U: AsyncRead + AsyncWrite,
+{
+    let pulse = Pulse::now();
+    let (stop, stopped) = watch::channel(false);
+    let (from_client, to_client) = tokio::io::split(client.socket);
+    let (from_upstream, to_upstream) = tokio::io::split(upstream.socket);
+    let up = Lane { pulse: &pulse, passed: AtomicU64::new(0) };
+    let down = Lane { pulse: &pulse, passed: AtomicU64::new(0) };
+    let mut both = std::pin::pin!(async {
+        tokio::try_join!(
+            up.copy(client.read, from_client, to_upstream, stopped.clone()),
+            down.copy(upstream.read, from_upstream, to_client, stopped.clone()),
+        )
+    });
+    let reason = tokio::select! {
+        copied = both.as_mut() => if copied.is_ok() { Reason::Closed } else { Reason::Broken },
+        (reason, grace) = until_it_ends(&pulse, terms, ends) => {
+            stop.send_replace(true);
+            // Whoever has not closed by then is closed.
+            let _ = tokio::time::timeout(grace, both.as_mut()).await;
+            reason
+        }
+    };
+    let passed = |lane: &Lane| lane.passed.load(Ordering::Relaxed);
+    (reason, Passed { up: passed(&up), down: passed(&down) })
+}
+
+/// Comes when a tunnel has to end, with the reason and the time that its ends have.
+async fn until_it_ends(pulse: &Pulse, terms: Terms, ends: impl Future<Output = Duration>) -> (Reason, Duration) {
+    tokio::select! {
+        () = pulse.is_silent(terms.idle) => (Reason::Idle, GRACE),
+        () = tokio::time::sleep(terms.longest) => (Reason::Expired, GRACE),
+        grace = ends => (Reason::Drained, grace),
+    }
+}
+
+/// When something last passed through a tunnel.
+struct Pulse {
+    begun: Instant,
+    /// Milliseconds after that.
+    last: AtomicU64,
+    half_closed: AtomicBool,
+    changed: Notify,
+}
+
+impl Pulse {
+    fn now() -> Self {
+        Self {
+            begun: Instant::now(),
+            last: AtomicU64::new(0),
+            half_closed: AtomicBool::new(false),
+            changed: Notify::new(),
+        }
+    }
+
+    fn beat(&self) {
+        self.last.store(self.begun.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// One direction is closed.
+    fn half_closes(&self) {
+        self.beat();
+        self.half_closed.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    /// Comes when nothing has passed for `idle`, or for less if one direction is closed.
+    async fn is_silent(&self, idle: Duration) {
+        loop {
+            let patience = if self.half_closed.load(Ordering::Relaxed) { idle.min(HALF_CLOSED) } else { idle };
+            let until = self.begun + Duration::from_millis(self.last.load(Ordering::Relaxed)) + patience;
+            if Instant::now() >= until {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => {}
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+}
+
+/// One direction of a tunnel.
+struct Lane<'a> {
+    pulse: &'a Pulse,
+    passed: AtomicU64,
+}
+
+impl Lane<'_> {
+    /// Copies `first` and what comes `from` there until that has ended, then says so where it goes `to`. Once it is `stopped`,
+    /// that is said at once, and what still comes goes nowhere: closing over unread bytes would be a reset, which can overtake
+    /// what the other side has yet to read.
+    async fn copy(
+        &self,
+        first: Bytes,
+        mut from: impl AsyncRead + Unpin,
+        mut to: impl AsyncWrite + Unpin,
+        mut stopped: watch::Receiver<bool>,
+    ) -> io::Result<()> {
+        self.write(&first, &mut to).await?;
+        drop(first);
+        let mut buffer = vec![0; BUFFER_BYTES];
+        let ended = loop {
+            let read = tokio::select! {
+                biased;
+                _ = stopped.wait_for(|stopped| *stopped) => break false,
+                read = from.read(&mut buffer) => read?,
+            };
+            if read == 0 {
+                break true;
+            }
+            self.pulse.beat();
+            self.write(&buffer[..read], &mut to).await?;
+        };
+        // It fails where the other side has gone altogether, which its own direction shows.
+        let _ = to.shutdown().await;
+        self.pulse.half_closes();
+        if !ended {
+            while from.read(&mut buffer).await? > 0 {}
+        }
+        Ok(())
+    }
+
+    async fn write(&self, mut bytes: &[u8], to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = to.write(bytes).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.pulse.beat();
+            self.passed.fetch_add(written as u64, Ordering::Relaxed);
+            bytes = &bytes[written..];
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+    use tokio::io::{DuplexStream, duplex};
+    use tokio::task::JoinHandle;
+
+    const TERMS: Terms = Terms { most: 1, idle: Duration::from_secs(60), longest: Duration::from_secs(3600) };
+
+    /// A tunnel, and the far ends of its two connections: the client's and the upstream's.
+    fn tunnel(
+        terms: Terms,
+        ends: impl Future<Output = Duration> + Send + 'static,
+    ) -> (DuplexStream, DuplexStream, JoinHandle<(Reason, Passed)>) {
+        let (client, near_client) = duplex(64);
+        let (upstream, near_upstream) = duplex(64);
+        let end = |socket, read: &'static [u8]| End { socket, read: Bytes::from_static(read) };
+        let tunnel = tokio::spawn(join(end(near_client, b"early "), end(near_upstream, b""), terms, ends));
+        (client, upstream, tunnel)
+    }
+
+    async fn read(end: &mut DuplexStream, length: usize) -> String {
+        let mut bytes = vec![0; length];
+        end.read_exact(&mut bytes).await.unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_copies_both_ways_and_ends_with_both_ends() {
+        let (mut client, mut upstream, tunnel) = tunnel(TERMS, pending());
+        client.write_all(b"hello").await.unwrap();
+        assert_eq!(read(&mut upstream, 11).await, "early hello");
+        // More than all buffers between them take.
+        let long = vec![b'x'; 1 << 20];
+        let (sent, _) = tokio::join!(client.write_all(&long), async {
+            let mut got = vec![0; 1 << 20];
+            upstream.read_exact(&mut got).await.unwrap();
+            assert!(got.iter().all(|byte| *byte == b'x'));
+        });
+        sent.unwrap();
+        // One direction closes, the other goes on.
+        client.shutdown().await.unwrap();
+        assert_eq!(upstream.read(&mut [0; 9]).await.unwrap(), 0);
+        upstream.write_all(b"bye").await.unwrap();
+        assert_eq!(read(&mut client, 3).await, "bye");
+        upstream.shutdown().await.unwrap();
+        assert_eq!(client.read(&mut [0; 9]).await.unwrap(), 0);
+        assert_eq!(tunnel.await.unwrap(), (Reason::Closed, Passed { up: 11 + (1 << 20), down: 3 }));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_passes_in_either_direction_keeps_it() {
+        let begun = Instant::now();
+        let (mut client, mut upstream, tunnel) = tunnel(TERMS, pending());
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_secs(59)).await;
+            client.write_all(b"x").await.unwrap();
+            tokio::time::sleep(Duration::from_secs(59)).await;
+            upstream.write_all(b"x").await.unwrap();
+        }
+        assert_eq!(read(&mut upstream, 9).await, "early xxx");
+        assert_eq!(read(&mut client, 3).await, "xxx");
+        // Both are told, and answer: the tunnel needs none of its grace.
+        assert_eq!(client.read(&mut [0; 9]).await.unwrap(), 0);
+        assert_eq!(upstream.read(&mut [0; 9]).await.unwrap(), 0);
+        assert_eq!(begun.elapsed().as_secs(), 6 * 59 + 60);
+        drop((client, upstream));
+        assert_eq!(tunnel.await.unwrap().0, Reason::Idle);
+        assert_eq!(begun.elapsed().as_secs(), 6 * 59 + 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_has_to_end_waits_for_nobody_longer_than_its_grace() {
+        let hour = Duration::from_secs(3600);
+        for (terms, ends, expected, after) in [
+            (TERMS, hour, Reason::Idle, Duration::from_secs(60) + GRACE),
+            (
+                Terms { idle: hour, longest: Duration::from_secs(90), ..TERMS },
+                hour,
+                Reason::Expired,
+                Duration::from_secs(90) + GRACE,
+            ),
+            (TERMS, Duration::from_secs(5), Reason::Drained, Duration::from_millis(5200)),
+        ] {
+            let begun = Instant::now();
+            let (client, upstream, tunnel) = tunnel(terms, async move {
+                tokio::time::sleep(ends).await;
+                Duration::from_millis(200)
+            });
+            // Neither end reads, writes or closes.
+            assert_eq!(tunnel.await.unwrap().0, expected);
+            assert_eq!(begun.elapsed(), after, "{expected:?}");
+            drop((client, upstream));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_that_takes_nothing_holds_it_no_longer_than_it_may_last() {
+        let begun = Instant::now();
+        let terms = Terms { longest: Duration::from_secs(90), ..TERMS };
+        let (client, upstream, tunnel) = tunnel(terms, pending());
+        let (mut from_client, mut to_tunnel) = tokio::io::split(client);
+        let flood = tokio::spawn(async move { while to_tunnel.write_all(&[b'x'; 64]).await.is_ok() {} });
+        // The other direction beats on, so that it is not idle.
+        let (_unread, mut to_client) = tokio::io::split(upstream);
+        let beat = tokio::spawn(async move {
+            while to_client.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let taken =
+            tokio::spawn(async move { while from_client.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {} });
+        assert_eq!(tunnel.await.unwrap().0, Reason::Expired);
+        assert_eq!(begun.elapsed(), terms.longest + GRACE);
+        for task in [flood, beat, taken] {
+            task.abort();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_half_closed_one_is_not_kept_for_long() {
+        let begun = Instant::now();
+        let (mut client, mut upstream, tunnel) = tunnel(TERMS, pending());
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        client.shutdown().await.unwrap();
+        assert_eq!(read(&mut upstream, 6).await, "early ");
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_secs(9)).await;
+            upstream.write_all(b"x").await.unwrap();
+        }
+        assert_eq!(tunnel.await.unwrap().0, Reason::Idle);
+        assert_eq!(begun.elapsed(), Duration::from_secs(5 + 27) + HALF_CLOSED + GRACE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_end_that_breaks_ends_it() {
+        let (client, mut upstream, tunnel) = tunnel(TERMS, pending());
+        drop(client);
+        assert_eq!(read(&mut upstream, 6).await, "early ");
+        assert_eq!(upstream.read(&mut [0; 9]).await.unwrap(), 0);
+        upstream.write_all(b"to nobody").await.unwrap();
+        assert_eq!(tunnel.await.unwrap().0, Reason::Broken);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_a_drain_it_stays_for_the_quiet_period_and_has_half_of_what_is_left() {
+        let now = Instant::now().into_std();
+        let (phase, receiver) = watch::channel(Phase::Draining { until: now + Duration::from_secs(3) });
+        let begun = Instant::now();
+        let ends = tokio::spawn(drained(receiver));
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert!(!ends.is_finished());
+        phase.send_replace(Phase::Closing { until: Instant::now().into_std() + Duration::from_millis(500) });
+        assert_eq!(ends.await.unwrap(), Duration::from_millis(250));
+        assert_eq!(begun.elapsed(), Duration::from_secs(3));
+        phase.send_replace(Phase::Closing { until: Instant::now().into_std() + Duration::from_secs(10) });
+        assert_eq!(drained(phase.subscribe()).await, GRACE);
+        phase.send_replace(Phase::Stopped { clean: false });
+        assert_eq!(drained(phase.subscribe()).await, Duration::ZERO);
+    }
+}
