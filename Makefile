@@ -100,7 +100,7 @@ test: ready-to-test ## Everything: check, unit, chart and e2e; at the end, what 
 	  for part in check unit chart e2e; do $(MAKE) --no-print-directory "$$part"; lap "$$part"; done; \
 	  e2e/times; say 'all tests passed'
 
-check: ## Formatting, clippy, the oldest compiler, licences, shellcheck, hadolint, compose.yaml
+check: ## Formatting, clippy, the oldest compiler, licences, advisories, shellcheck, hadolint, compose.yaml
 	@cluster/prepare test
 	@$(call step,fmt,'cargo fmt: formatted') cargo fmt --all --check
 	@$(call step,clippy,'clippy: no warning') cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -108,6 +108,9 @@ check: ## Formatting, clippy, the oldest compiler, licences, shellcheck, hadolin
 	  $(call step,msrv,'Rust $(MSRV): compiles') rustup run $(MSRV) cargo check --locked -p backend -p frontend -p client --target-dir target/msrv; \
 	  else . cluster/progress.sh && say 'Rust $(MSRV): not tried, rustup cannot fetch it'; fi
 	@$(call step,deny,'cargo deny: licences and duplicates') cargo-deny --all-features check bans licenses sources
+	@if timeout 120 cargo-deny --all-features fetch db >$(LOGS)/advisories.log 2>&1; then \
+	  $(call step,advisories,'cargo deny: no advisory concerns what is used') cargo-deny --all-features check --disable-fetch advisories; \
+	  else . cluster/progress.sh && say 'cargo deny: advisories NOT tried, cargo-deny cannot fetch their database ($(LOGS)/advisories.log)'; fi
 	@$(call step,shellcheck,'shellcheck: no warning') shellcheck --external-sources --source-path=SCRIPTDIR $(SCRIPTS)
 	@$(call step,hadolint,'hadolint: no warning') .cluster/bin/hadolint Dockerfile
 	@$(call step,compose,'compose-spec: compose.yaml is valid') env REDIS_PASSWORD=any .cluster/bin/compose-spec compose.yaml

@@ -131,6 +131,9 @@ async fn a_client_that_stops_sending_is_told_so_and_the_upstream_is_not_blamed()
     let reply = client.reply("POST").await.unwrap();
     assert_eq!(reply.status, 408, "{}", reply.text());
     assert!(!reply.text().contains("upstream"), "{}", reply.text());
+    let metrics = gateway.server.metrics.render().unwrap();
+    let mut failures = metrics.lines().filter(|line| line.starts_with("upstream_failures_total{"));
+    assert!(failures.all(|line| line.contains("reason=\"client_stalled\"")), "{metrics}");
     // The rest of the body can no longer be told from a next request.
     client.rest().await.unwrap();
 }

@@ -10,7 +10,7 @@ const ROWS: &str = "upgrade delete-each drain wrong-tag sigkill-gateway frozen-g
 
 #[test]
 #[ignore = "alone: it counts what a load loses while pods and nodes are killed"]
-fn nothing_is_lost_and_nothing_done_twice_whatever_is_done_to_pods() {
+fn the_short_proof_of_six_rows_holds() {
     let command = format!("make --no-print-directory proof SHORT=1 ROW='{ROWS}' OUTPUT=target/e2e/proof");
     let output = Shell::default().attempt_within(Duration::from_secs(480), &command);
     println!("{}", output.stdout);
