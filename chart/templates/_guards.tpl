@@ -134,6 +134,20 @@ services.{{ $name }}.data.items: two items have the same id, and a path leads to
 {{- include "practice.brokenTimeouts" $scope -}}
 {{- end -}}
 {{- include "practice.brokenNodePorts" . -}}
+{{- include "practice.brokenFamilies" . -}}
+{{- end -}}
+
+{{/* What the API server refuses of the IP families of a Service. */}}
+{{- define "practice.brokenFamilies" -}}
+{{- $knobs := dict "store" .root.Values.store -}}
+{{- range $name, $service := .services -}}
+{{- $_ := set $knobs (print "services." $name ".service") $service.service -}}
+{{- end -}}
+{{- range $knob, $families := $knobs -}}
+{{- if and (eq $families.ipFamilyPolicy "SingleStack") (gt (len $families.ipFamilies) 1) }}
+{{ $knob }}.ipFamilies: SingleStack is one family, and there are {{ join ", " $families.ipFamilies }}. Leave one, or set ipFamilyPolicy to PreferDualStack.
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "practice.brokenRollout" -}}

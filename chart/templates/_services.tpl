@@ -246,3 +246,16 @@ initial delay counts from the container's start, not from the startup probe's su
 {{- mulf (float64 $quantity) 1000 | int -}}
 {{- end -}}
 {{- end -}}
+
+{{/*
+Takes the knobs of a Service: which IP families it has, for all Services of a service alike. Empty: what the cluster has.
+*/}}
+{{- define "practice.ipFamilies" -}}
+{{- with .ipFamilyPolicy }}
+ipFamilyPolicy: {{ . }}
+{{- end }}
+{{- with .ipFamilies }}
+ipFamilies:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}

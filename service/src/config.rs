@@ -76,7 +76,11 @@ impl Config {
     /// Reads the settings of a server whose service is called `service` unless told otherwise.
     pub fn read(environment: &mut Environment, service: &'static str) -> Self {
         let bind: IpAddr = environment.parse(
-            Variable { name: "BIND_ADDRESS", default: "0.0.0.0", about: "IP address to listen on" },
+            Variable {
+                name: "BIND_ADDRESS",
+                default: "::",
+                about: "IP address to listen on; :: is all of both families, or of IPv4 where there is no IPv6",
+            },
             "an IP address such as 0.0.0.0 or ::",
             |text| text.parse().ok(),
         );
@@ -271,8 +275,8 @@ mod tests {
     #[test]
     fn defaults_are_the_documented_ones() {
         let config = read(&[]).unwrap();
-        assert_eq!(config.address.to_string(), "0.0.0.0:8000");
-        assert_eq!(config.metrics_address.to_string(), "0.0.0.0:9000");
+        assert_eq!(config.address.to_string(), "[::]:8000");
+        assert_eq!(config.metrics_address.to_string(), "[::]:9000");
         assert_eq!(config.identity.service, "backend");
         assert_eq!(config.timing.quiet, Duration::from_secs(3));
         assert_eq!(config.timing.longest_request, Duration::from_secs(10));

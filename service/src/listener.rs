@@ -1,9 +1,10 @@
 //! Listening sockets, and what to do where accepting fails.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// Connections that the kernel keeps while they wait to be accepted. The kernel caps it at `net.core.somaxconn`, which is
@@ -15,12 +16,34 @@ const BACKLOG: u32 = 1024;
 /// of its limit. A client 50 ms away still gets 5 MB a second.
 const SEND_BUFFER: u32 = 256 * 1024;
 
-/// Listens on `address`. Port 0 is any free port.
+/// What socket(2) says of a family that the kernel does not have, as where it was started with `ipv6.disable=1`.
+const EAFNOSUPPORT: i32 = 97;
+
+/// Listens on `address`. Port 0 is any free port. `::` is every address of both families: clients over IPv4 have IPv4
+/// addresses, see [`accept`]. A host without IPv6 has none to listen on, and `::` is every address of IPv4 there.
 ///
 /// # Errors
 /// Where the address is taken, is not of this host, or needs a privilege.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    bind_by(address, TcpSocket::new_v6)
+}
+
+/// `ipv6` makes a socket of that family.
+fn bind_by(address: SocketAddr, ipv6: impl Fn() -> io::Result<TcpSocket>) -> io::Result<TcpListener> {
+    let everywhere = address.ip() == Ipv6Addr::UNSPECIFIED;
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => match ipv6() {
+            Err(error) if everywhere && error.raw_os_error() == Some(EAFNOSUPPORT) => {
+                return bind((Ipv4Addr::UNSPECIFIED, address.port()).into());
+            }
+            socket => socket?,
+        },
+    };
+    if everywhere {
+        // Whatever net.ipv6.bindv6only says.
+        SockRef::from(&socket).set_only_v6(false)?;
+    }
     // A restarted server must not wait for the connections of its predecessor to leave TIME_WAIT.
     socket.set_reuseaddr(true)?;
     // Accepted sockets have it from the listening one.
@@ -29,12 +52,22 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Accepts a connection, and waits through errors: there is always a next connection to hope for.
+/// An IPv4 address as such: a socket of both families has it as `::ffff:192.0.2.1` (RFC 4291, section 2.5.5.2).
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    match peer.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, peer.port()),
+        IpAddr::V6(_) => peer,
+    }
+}
+
+/// Accepts a connection, and waits through errors: there is always a next connection to hope for. The peer's address is of the
+/// family that it came by.
 pub(crate) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     let mut backoff = Backoff::default();
     loop {
         let error = match listener.accept().await {
             Ok((stream, peer)) => {
+                let peer = canonical(peer);
                 // Replies are written whole; Nagle's algorithm would only hold back the last segment of a streamed one.
                 // It fails only on a connection that is dead already, which the first read will tell.
                 let _ = stream.set_nodelay(true);
@@ -61,7 +94,7 @@ pub(crate) fn take_waiting(listener: TcpListener) -> Vec<(TcpStream, SocketAddr)
             stream.set_nonblocking(true).ok()?;
             let stream = TcpStream::from_std(stream).ok()?;
             let _ = stream.set_nodelay(true);
-            Some((stream, peer))
+            Some((stream, canonical(peer)))
         })
         .collect()
 }
@@ -131,6 +164,31 @@ mod tests {
         let _waiting = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
         assert_eq!(take_waiting(listener).len(), 2);
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn peers_have_the_addresses_of_the_family_that_they_came_by() {
+        let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+        let listener = bind("[::]:0".parse().unwrap()).unwrap();
+        for address in ["127.0.0.1", "::1"] {
+            let ip: IpAddr = address.parse().unwrap();
+            let client = TcpStream::connect((ip, port(&listener))).await.unwrap();
+            let (_stream, peer) = accept(&listener).await;
+            assert_eq!(peer, client.local_addr().unwrap());
+        }
+        let waiting = TcpStream::connect(("127.0.0.1", port(&listener))).await.unwrap();
+        assert_eq!(take_waiting(listener)[0].1, waiting.local_addr().unwrap());
+    }
+
+    #[tokio::test]
+    async fn without_ipv6_every_address_is_every_one_of_ipv4() {
+        const EMFILE: i32 = 24;
+        let none = || Err(io::Error::from_raw_os_error(EAFNOSUPPORT));
+        let listener = bind_by("[::]:0".parse().unwrap(), none).unwrap();
+        assert_eq!(listener.local_addr().unwrap().ip(), Ipv4Addr::UNSPECIFIED);
+        assert!(bind_by("[::1]:0".parse().unwrap(), none).is_err(), "one address is not every one");
+        let full = || Err(io::Error::from_raw_os_error(EMFILE));
+        assert!(bind_by("[::]:0".parse().unwrap(), full).is_err(), "another error has another cause");
     }
 
     #[tokio::test]
