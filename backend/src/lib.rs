@@ -1,6 +1,9 @@
 //! The backend: items to read, CPU time to burn so that an autoscaler has something to see, and an echo; with a store, votes and
 //! jobs with their workers.
 
+// They panic where nobody reads what they print.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod burn;
 pub mod config;
 mod discovery;

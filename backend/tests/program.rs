@@ -77,6 +77,70 @@ fn a_reader_that_is_gone_is_no_failure() {
     }
 }
 
+#[test]
+fn a_full_disk_is_said() {
+    for argument in ["--help", "--settings", "--version"] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Command::new(PROGRAM).arg(argument).stdout(full).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{argument}: {stderr}");
+        assert_eq!(stderr, "backend: standard output: No space left on device (os error 28)\n");
+    }
+}
+
+/// The reader of the log goes (`| head`), and nobody reads what is said about that either.
+#[tokio::test]
+async fn a_service_outlives_the_readers_of_its_log() {
+    let broken = || std::io::pipe().unwrap().1;
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut child = Command::new(PROGRAM)
+        .env_clear()
+        .envs([("BIND_ADDRESS", "127.0.0.1"), ("METRICS_PORT", "0"), ("DRAIN_SECONDS", "0"), ("LOG_LEVEL", "debug")])
+        .env("PORT", port.to_string())
+        .stdout(broken())
+        .stderr(broken())
+        .spawn()
+        .unwrap();
+    let address = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+    until("it answers", async || match Wire::connect(address).await {
+        Ok(mut client) => client.get("/ready").await.is_ok_and(|reply| reply.status == 200),
+        Err(_) => false,
+    })
+    .await;
+    assert_eq!(get(address, "/api/items").await.status, 200);
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// Each in a network of its own: as it is, with sockets that are of IPv6 alone unless told otherwise, and without IPv6.
+#[test]
+fn both_families_are_listened_on_where_they_are() {
+    const SCRIPT: &str = r#"ip link set lo up && eval "$1" || exit 1
+        log=$(mktemp); "$2" >"$log" & backend=$!
+        until grep -q '"listening"' "$log"; do sleep 0.05; done
+        ask() { bash -c 'exec 3<>"/dev/tcp/$0/8000" &&
+            printf "GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n" >&3 && head -n 1 <&3' "$1" 2>/dev/null; }
+        ask 127.0.0.1; ask ::1
+        kill $backend; wait $backend; rm "$log""#;
+    for (network, answers) in
+        [("true", 2), ("sysctl -qw net.ipv6.bindv6only=1", 2), ("sysctl -qw net.ipv6.conf.all.disable_ipv6=1", 1)]
+    {
+        let output = Command::new("unshare")
+            .args(["--map-root-user", "--net", "bash", "-c", SCRIPT, "bash", network, PROGRAM])
+            .env("DRAIN_SECONDS", "0")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(
+            text.replace('\r', ""),
+            "HTTP/1.1 200 OK\n".repeat(answers),
+            "{network}: {output:?}",
+            output = output.stderr
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_variable_that_is_almost_a_setting_is_named_in_the_log_with_that_setting() {
     let links =

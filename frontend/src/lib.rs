@@ -1,5 +1,8 @@
 //! The frontend: a streaming gateway to the backend, and the dashboard page.
 
+// They panic where nobody reads what they print.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod api_key;
 pub mod auth;
 pub mod backoff;

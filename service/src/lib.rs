@@ -2,6 +2,9 @@
 //!
 //! A program implements [`server::App`] and calls [`program::main`].
 
+// They panic where nobody reads what they print.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod admission;
 pub mod body;
 mod cgroup;

@@ -1,6 +1,6 @@
 //! A server as a program: arguments, settings, threads, signals, exit code.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -26,19 +26,14 @@ pub fn main<A: App>() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     match (arguments.next(), arguments.next()) {
         (None, _) => start::<A>(),
-        (Some(only), None) if only == "--help" || only == "-h" => {
-            print(&help::<A>());
-            ExitCode::SUCCESS
-        }
+        (Some(only), None) if only == "--help" || only == "-h" => print::<A>(&help::<A>()),
         (Some(only), None) if only == "--settings" => settings::<A>(),
         (Some(only), None) if only == "--version" || only == "-V" => version::<A>(),
         (Some(argument), _) => {
-            eprintln!(
-                "{}: the argument {} is not accepted: settings are environment variables, see {} --help",
-                A::NAME,
-                argument.display(),
-                A::NAME
-            );
+            let (name, argument) = (A::NAME, argument.display());
+            complain::<A>(format_args!(
+                "the argument {argument} is not accepted: settings are environment variables, see {name} --help"
+            ));
             ExitCode::from(USAGE)
         }
     }
@@ -52,13 +47,24 @@ fn version<A: App>() -> ExitCode {
     if let Err(invalid) = environment.finish() {
         return refused::<A>(&invalid);
     }
-    print(&format!("{} {version}\n", A::NAME));
-    ExitCode::SUCCESS
+    print::<A>(&format!("{} {version}\n", A::NAME))
 }
 
-/// Prints to standard output. Whoever reads it may have had enough and be gone.
-fn print(text: &str) {
-    let _ = io::stdout().lock().write_all(text.as_bytes());
+/// Prints to standard output. Whoever reads it may have had enough and be gone; a full disk is a failure.
+fn print<A: App>(text: &str) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain::<A>(format_args!("standard output: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+/// Says to standard error what is wrong. `eprintln!` would panic where nobody reads that.
+fn complain<A: App>(mistake: impl fmt::Display) {
+    let _ = io::stderr().lock().write_all(format!("{}: {mistake}\n", A::NAME).as_bytes());
 }
 
 /// What [`configure`] reads, whatever the environment.
@@ -98,13 +104,13 @@ fn settings<A: App>() -> ExitCode {
     let mut environment = Environment::new(&lookup);
     configure::<A>(&mut environment);
     let json = serde_json::to_string_pretty(environment.settings()).expect("texts and numbers serialize");
-    print(&(json + "\n"));
-    environment.finish().map_or_else(|invalid| refused::<A>(&invalid), |()| ExitCode::SUCCESS)
+    let printed = print::<A>(&(json + "\n"));
+    environment.finish().map_or_else(|invalid| refused::<A>(&invalid), |()| printed)
 }
 
 fn refused<A: App>(settings: &[Invalid]) -> ExitCode {
     for invalid in settings {
-        eprintln!("{}: {invalid}", A::NAME);
+        complain::<A>(invalid);
     }
     ExitCode::from(USAGE)
 }
@@ -149,7 +155,7 @@ fn start<A: App>() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("{}: {error}", A::NAME);
+            complain::<A>(error);
             ExitCode::FAILURE
         }
     }
