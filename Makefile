@@ -24,18 +24,19 @@ SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo service
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\# shellcheck shell=bash' 2>/dev/null)
 
 .NOTPARALLEL:
-.PHONY: ready ready-to-test help up down env status images k8s run test check unit api fuzz chart e2e proof hostile figures clean
+.PHONY: ready ready-to-test help up down env status images k8s run test check unit api fuzz chart e2e fresh proof hostile figures clean
 
 help: ## This list
 	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | sed 's/[$$][$$]/$$/' | expand -t 14
 
-# First of all: everything that is missing, in one list; then the compiler.
+# First of all: everything that is missing, in one list; then what the compilers need.
 ready ready-to-test:
 	@CLUSTER=$(if $(filter ready,$@),$(CLUSTER),test) cluster/cluster check $(if $(filter ready,$@),up,test)
+	@cluster/prepare packages $(if $(filter ready,$@),up,test)
 	@cluster/rust
 
-up: ready images ## Start the cluster, load the images, install the chart, print the URLs (root)
+up: images ## Start the cluster, load the images, install the chart, print the URLs (root)
 	@cluster/cluster up
 	@eval "$$(cluster/cluster env)"; \
 	  if helm status practice >/dev/null 2>&1; then . cluster/progress.sh; say 'release practice is there already'; \
@@ -61,7 +62,7 @@ env: ## Shell lines that point kubectl and helm at the cluster: eval "$$(make en
 status: ## What runs, where, and how much memory it takes
 	@cluster/cluster status
 
-images: .cluster/images/packed ## Compile backend, frontend and client, and pack v1 and v2 of them as OCI archives (root)
+images: ready .cluster/images/packed ## Compile backend, frontend and client, and pack v1 and v2 of them as OCI archives (root)
 
 .cluster/images/packed: .cluster/binaries/compiled Dockerfile
 	@cluster/prepare up
@@ -128,6 +129,9 @@ api: ## The backend's replies against its own /openapi.json, directly and throug
 
 fuzz: ## Fuzz what reads input from outside: SECONDS=20 for each target, NAME=one; some 5 minutes are a longer look
 	@fuzz/run $(or $(SECONDS),20) $(NAME)
+
+fresh: ## The two commands on an empty Debian, made on the spot; SHORT=1, CACHES=1, SUITE=trixie (root)
+	@cluster/fresh
 
 chart: ## Lint, render and validate the chart with every values file
 	@cluster/prepare test
