@@ -64,7 +64,7 @@ status: ## What runs, where, and how much memory it takes
 
 images: ready .cluster/images/packed ## Compile backend, frontend and client, and pack v1 and v2 of them as OCI archives (root)
 
-.cluster/images/packed: .cluster/binaries/compiled Dockerfile
+.cluster/images/packed: .cluster/binaries/compiled Dockerfile cluster/images
 	@cluster/prepare up
 	@$(call step,pack,'images packed: .cluster/images/*.tar') cluster/images services .cluster/binaries v1 v2
 	@touch $@
@@ -114,7 +114,7 @@ check: ## Formatting, clippy, the oldest compiler, licences, advisories, shellch
 	  else . cluster/progress.sh && say 'cargo deny: advisories NOT tried, cargo-deny cannot fetch their database ($(LOGS)/advisories.log)'; fi
 	@$(call step,shellcheck,'shellcheck: no warning') shellcheck --external-sources --source-path=SCRIPTDIR $(SCRIPTS)
 	@$(call step,hadolint,'hadolint: no warning') .cluster/bin/hadolint Dockerfile
-	@$(call step,compose,'compose-spec: compose.yaml is valid') env REDIS_PASSWORD=any .cluster/bin/compose-spec compose.yaml
+	@$(call step,compose,'docker compose: compose.yaml is valid') env REDIS_PASSWORD=any .cluster/bin/docker-compose --file compose.yaml config --quiet
 
 unit: ## Unit and integration tests of the crates, with real Redis, Chromium and hostile clients; no cluster
 	@cluster/prepare test

@@ -47,11 +47,30 @@ fn without_a_network_it_names_what_could_not_be_fetched() {
     // A copy that has nothing built, in a network namespace that has nothing but its own loopback device.
     refused(
         "rm -rf target/e2e/no-network && mkdir -p target/e2e/no-network && cp -r cluster target/e2e/no-network/ &&
-         unshare --net env GOMODCACHE=$PWD/target/e2e/no-network/modules target/e2e/no-network/cluster/prepare up",
+         unshare --net env GOMODCACHE=$PWD/target/e2e/no-network/modules XDG_CACHE_HOME=$PWD/target/e2e/no-network/cache \
+           GOCACHE=$(go env GOCACHE) target/e2e/no-network/cluster/prepare up",
         "could not be downloaded",
         "network",
     );
     Shell::default().run("rm -rf target/e2e/no-network");
+}
+
+#[test]
+fn a_second_checkout_takes_the_programs_that_another_has_made() {
+    // Without a network and without modules nothing can be made.
+    let shell = Shell::default();
+    let copy = "target/e2e/second-checkout";
+    shell.run(&format!("rm -rf {copy} && mkdir -p {copy} && cp -r cluster {copy}/"));
+    let prepared =
+        shell.attempt(&format!("unshare --net env GOMODCACHE=$PWD/{copy}/modules {copy}/cluster/prepare test"));
+    assert!(prepared.succeeded(), "{prepared}");
+    for program in
+        ["kubectl version --client", "hyperkube", "helm version", "hadolint --version", "cargo-deny --version"]
+    {
+        let ran = shell.attempt(&format!("{copy}/.cluster/bin/{program}"));
+        assert!(ran.code.is_some_and(|code| code < 126), "it is no program: {ran}");
+    }
+    shell.run(&format!("rm -rf {copy}"));
 }
 
 #[test]
