@@ -3,8 +3,9 @@
 //! A block fenced as `sh` is typed into one shell that lives as long as the page, so that variables and background jobs
 //! carry over. A block fenced as `text` right behind it is what it prints: a line `...` stands for any number of lines,
 //! `...` within a line for any text, and runs of blanks are one blank. A block fenced as `sh not-run` is for machines
-//! that the tests do not have; the page must say so in the line above it. A page has a `/tmp` of its own, so that two that
-//! run side by side do not write over each other's files.
+//! that the tests do not have; the page must say so in the line above it. One fenced as `sh docker` is for a machine with
+//! Docker: those of a page are run together, without its other blocks, and the other way round. A page has a `/tmp` of its
+//! own, so that two that run side by side do not write over each other's files.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -35,11 +36,11 @@ pub struct Block {
     pub expected: Option<String>,
 }
 
-/// The blocks of a page that are to be run.
+/// The blocks of a page that are fenced as `fence` and are to be run.
 ///
 /// # Errors
 /// If a fence is not closed, or a block that is not run does not say so.
-pub fn blocks(markdown: &str) -> Result<Vec<Block>, String> {
+pub fn blocks(markdown: &str, fence: &str) -> Result<Vec<Block>, String> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut lines = markdown.lines().enumerate();
     let mut above = "";
@@ -64,7 +65,7 @@ pub fn blocks(markdown: &str) -> Result<Vec<Block>, String> {
             }
         }
         match language {
-            "sh" => blocks.push(Block { line: index + 1, commands: body, expected: None }),
+            _ if language == fence => blocks.push(Block { line: index + 1, commands: body, expected: None }),
             "text" if behind_block => {
                 if let Some(block) = blocks.last_mut() {
                     block.expected = Some(body);
@@ -78,18 +79,34 @@ pub fn blocks(markdown: &str) -> Result<Vec<Block>, String> {
             }
             _ => {}
         }
-        behind_block = language == "sh";
+        behind_block = language == fence;
     }
     Ok(blocks)
 }
 
-/// Runs every block of the page at `path`, in order.
+/// What a block for a cluster is fenced as, and what one for Docker.
+const SHELL: &str = "sh";
+const DOCKER: &str = "sh docker";
+
+/// Runs every block of the page at `path` that is for a cluster, in order.
 ///
 /// # Panics
-/// If a command fails, or prints something else than the page says; the message shows both.
+/// If a command fails, or prints something else than the page says; the message shows both. Or if there is no block.
 pub fn run(shell: &Shell, path: &Path) {
+    run_fenced(shell, path, SHELL);
+}
+
+/// Runs every block of the page at `path` that is for Docker, in order.
+///
+/// # Panics
+/// As [`run`].
+pub fn run_on_docker(shell: &Shell, path: &Path) {
+    run_fenced(shell, path, DOCKER);
+}
+
+fn run_fenced(shell: &Shell, path: &Path, fence: &str) {
     let markdown = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let blocks = blocks(&markdown).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let blocks = blocks(&markdown, fence).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(!blocks.is_empty(), "{}: no shell block", path.display());
 
     let scratch = Scratch::of(path);
@@ -249,7 +266,7 @@ mod tests {
     #[test]
     fn a_page_is_split_into_blocks_with_their_output() {
         let page = "Text.\n\n```sh\necho one\n```\n\n```text\none\n```\n\n```sh\nmake up\n```\nAnd then\n```text\nno output of it\n```\n";
-        let found = blocks(page).unwrap();
+        let found = blocks(page, SHELL).unwrap();
         assert_eq!(
             found,
             [
@@ -261,9 +278,20 @@ mod tests {
 
     #[test]
     fn a_block_that_is_not_run_says_so() {
-        assert!(blocks("On kind:\n```sh not-run\nkind load\n```\n").unwrap_err().contains("line 2"));
-        assert_eq!(blocks("Not tried here (needs Docker):\n```sh not-run\nkind load\n```\n"), Ok(vec![]));
-        assert!(blocks("```sh\necho\n").unwrap_err().contains("not closed"));
+        assert!(blocks("On kind:\n```sh not-run\nkind load\n```\n", SHELL).unwrap_err().contains("line 2"));
+        assert_eq!(blocks("Not tried here (needs kind):\n```sh not-run\nkind load\n```\n", SHELL), Ok(vec![]));
+        assert!(blocks("```sh\necho\n", SHELL).unwrap_err().contains("not closed"));
+    }
+
+    #[test]
+    fn blocks_for_a_cluster_and_for_docker_are_kept_apart() {
+        let page = "```sh\nkubectl\n```\n```sh docker\ndocker ps\n```\n```text\nnone\n```\n";
+        let commands = |fence| {
+            let found = blocks(page, fence).unwrap();
+            found.into_iter().map(|block| (block.commands, block.expected)).collect::<Vec<_>>()
+        };
+        assert_eq!(commands(SHELL), [("kubectl\n".to_owned(), None)]);
+        assert_eq!(commands(DOCKER), [("docker ps\n".to_owned(), Some("none\n".to_owned()))]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod autoscaling;
 mod classroom;
 mod cluster;
+mod docker;
 mod gateway;
 mod images;
 mod local;

@@ -191,12 +191,14 @@ fn readme() {
 #[test]
 fn every_lab_is_listed_and_tested() {
     let index = std::fs::read_to_string(root().join("labs/README.md")).expect("the labs have an index");
+    let tests = concat!(include_str!("pages.rs"), include_str!("docker.rs"));
     for entry in std::fs::read_dir(root().join("labs")).expect("there are labs") {
         let name = entry.expect("it can be read").file_name().into_string().expect("a name");
         if name != "README.md" {
             assert!(index.contains(&format!("({name})")), "labs/README.md does not list {name}");
-            let calls = [format!("lab({name:?})"), format!("lab_in(&ns, {name:?})")];
-            assert!(calls.iter().any(|call| include_str!("pages.rs").contains(call)), "no test runs {name}");
+            let calls =
+                [format!("lab({name:?})"), format!("lab_in(&ns, {name:?})"), format!("on_docker(\"labs/{name}\")")];
+            assert!(calls.iter().any(|call| tests.contains(call)), "no test runs {name}");
         }
     }
 }
