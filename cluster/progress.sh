@@ -20,6 +20,10 @@ fail() {
   exit 1
 }
 
+# How many times as long as elsewhere every wait may take on this machine: 1, and some 10 where the processor is emulated.
+export PATIENCE=${PATIENCE:-1}
+[[ $PATIENCE =~ ^[1-9][0-9]?$ ]] || fail "PATIENCE=$PATIENCE is not accepted" "use a whole number from 1 to 99: every wait may take so many times as long"
+
 # step FILE TEXT COMMAND...: runs COMMAND with its output in FILE, then says TEXT; shows the end of FILE if COMMAND fails.
 # While it runs, a terminal shows the time go by, and a log gets a line every 20 s.
 step() {
@@ -82,9 +86,10 @@ tick() {
   fi
 }
 
-# until_true SECONDS COMMAND...: waits until COMMAND succeeds; fails after SECONDS with COMMAND's last output.
+# until_true SECONDS COMMAND...: waits until COMMAND succeeds; fails after SECONDS, or PATIENCE times that, with COMMAND's
+# last output.
 until_true() {
-  local limit=$((SECONDS + $1)) said
+  local limit=$((SECONDS + $1 * PATIENCE)) said
   shift
   until said=$("$@" 2>&1); do
     if ((SECONDS >= limit)); then

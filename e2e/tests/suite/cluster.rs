@@ -56,6 +56,14 @@ fn without_a_network_it_names_what_could_not_be_fetched() {
 }
 
 #[test]
+fn every_wait_has_patience_with_a_slow_machine() {
+    refused("PATIENCE=long cluster/cluster up", "PATIENCE=long is not accepted", "from 1 to 99");
+    let start = Instant::now();
+    refused("PATIENCE=3 bash -c '. cluster/progress.sh; until_true 1 false'", "not so in time: false", "");
+    assert!(start.elapsed() >= Duration::from_secs(2), "it gave up after {:?}", start.elapsed());
+}
+
+#[test]
 fn a_second_checkout_takes_the_programs_that_another_has_made() {
     // Without a network and without modules nothing can be made.
     let shell = Shell::default();
