@@ -241,7 +241,7 @@ impl Table {
                 passed = passed.or(close.then_some(route));
             } else if !route.takes_method(method) {
                 others.extend(&route.methods);
-            } else if passed.is_some_and(|passed| passed.restricts_more_than(route)) {
+            } else if !route.exact && passed.is_some_and(|passed| passed.restricts_more_than(route)) {
                 return Match::Unclear;
             } else {
                 return Match::Route(place, route);

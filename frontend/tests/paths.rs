@@ -15,12 +15,12 @@ const KEY: &str = "x-api-key: 0123456789abcdef\r\n";
 #[tokio::test]
 async fn what_is_behind_a_key_is_so_in_every_spelling() {
     let one = named("one").await;
-    let routes = json!([
+    let entries = json!([
         {"path": "/orders", "upstream": "one", "auth": {"apiKey": {"secret": "keys"}}},
         {"path": "/", "upstream": "one"},
     ]);
     let secrets = [("keys", "me:0123456789abcdef")];
-    let routed = Routed::with_secrets("guarded", &table(&[("one", &one)], &routes), &secrets);
+    let routed = Routed::with_secrets("guarded", &table(&[("one", &one)], &entries), &secrets);
     for path in [
         "/orders",
         "/orders/",
@@ -71,13 +71,13 @@ async fn what_is_behind_a_key_is_so_in_every_spelling() {
 #[tokio::test]
 async fn limits_and_cors_are_those_of_the_route_in_every_spelling() {
     let one = named("one").await;
-    let routes = json!([
+    let entries = json!([
         {"path": "/limited", "upstream": "one", "rateLimit": {"requests": 3, "periodSeconds": 60}},
         {"path": "/short", "upstream": "one", "maxRequestBytes": 1},
         {"path": "/cors", "upstream": "one", "cors": {"origins": ["https://shop.example"]}},
         {"path": "/", "upstream": "one"},
     ]);
-    let routed = Routed::start("limits", &table(&[("one", &one)], &routes));
+    let routed = Routed::start("limits", &table(&[("one", &one)], &entries));
     let mut statuses = Vec::new();
     for path in ["/limited", "/%6cimited", "/limite%64/7", "/%6Cimited", "/limited"] {
         statuses.push(routed.get(path).await.status);
@@ -93,12 +93,12 @@ async fn limits_and_cors_are_those_of_the_route_in_every_spelling() {
 #[tokio::test]
 async fn the_upstream_gets_the_spelling_by_which_the_route_was_found() {
     let one = named("one").await;
-    let routes = json!([
+    let entries = json!([
         {"path": "/%73hop", "rewrite": "/%61pi", "upstream": "one"},
         {"path": "/caf%c3%a9", "exact": true, "upstream": "one"},
         {"path": "/", "upstream": "one"},
     ]);
-    let routed = Routed::start("spelling", &table(&[("one", &one)], &routes));
+    let routed = Routed::start("spelling", &table(&[("one", &one)], &entries));
     for (path, forwarded) in [
         ("/sho%70/%37/?%61=%2f..", "/api/7/?%61=%2f.."),
         ("/caf%C3%A9", "/caf%c3%a9"),
@@ -116,13 +116,13 @@ async fn the_upstream_gets_the_spelling_by_which_the_route_was_found() {
 #[tokio::test]
 async fn a_last_slash_leads_past_no_guard() {
     let one = named("one").await;
-    let routes = json!([
+    let entries = json!([
         {"path": "/exact", "exact": true, "upstream": "one", "auth": {"apiKey": {"secret": "keys"}}},
         {"path": "/open", "exact": true, "upstream": "one"},
         {"path": "/", "upstream": "one"},
     ]);
     let secrets = [("keys", "me:0123456789abcdef")];
-    let routed = Routed::with_secrets("slash", &table(&[("one", &one)], &routes), &secrets);
+    let routed = Routed::with_secrets("slash", &table(&[("one", &one)], &entries), &secrets);
     for (path, status) in [("/exact", 401), ("/exact/", 400), ("/exact/7", 200), ("/open/", 200)] {
         assert_eq!(routed.get(path).await.status, status, "{path}");
     }

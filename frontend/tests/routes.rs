@@ -92,8 +92,8 @@ async fn the_page_is_where_no_route_is() {
 #[tokio::test]
 async fn head_is_taken_where_get_is_and_said_to_be() {
     let up = Scripted::answering("HTTP/1.1 200 OK\r\nContent-Length: 1352\r\n\r\n").await;
-    let routes = json!([{"path": "/orders", "methods": ["GET"], "upstream": "up"}]);
-    let routed = Routed::start("head", &table(&[("up", &up)], &routes));
+    let entries = json!([{"path": "/orders", "methods": ["GET"], "upstream": "up"}]);
+    let routed = Routed::start("head", &table(&[("up", &up)], &entries));
     let head = routed.ask("HEAD", "/orders/7", "").await;
     assert_eq!((head.status, head.header("content-length")), (200, Some("1352")));
     assert_eq!(routed.ask("POST", "/orders", "").await.header("allow"), Some("GET, HEAD"));
@@ -108,11 +108,11 @@ async fn the_host_is_the_same_whatever_its_spelling_and_the_upstream_is_told_it_
         }
     })
     .await;
-    let routes = json!([
+    let entries = json!([
         {"path": "/", "hosts": ["shop.example"], "upstream": "up"},
         {"path": "/", "hosts": ["[::1]"], "upstream": "up"},
     ]);
-    let routed = Routed::start("hosts", &table(&[("up", &up)], &routes));
+    let routed = Routed::start("hosts", &table(&[("up", &up)], &entries));
     let ask = async |target: &str, host: &str| {
         let mut client = Wire::connect(routed.gateway.address).await.unwrap();
         client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await.unwrap();

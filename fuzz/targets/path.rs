@@ -54,10 +54,15 @@ fuzz_target!(|input: &str| {
             for cut_query in [false, true] {
                 let segments = read(text, parameters, cut_query);
                 let wanted = route_of(&segments);
-                assert_eq!(wanted, Some(place), "{input} is {text}, which is {segments:?} ({parameters:?}, {cut_query})");
+                assert_eq!(
+                    wanted,
+                    Some(place),
+                    "{input} is {text}, which is {segments:?} ({parameters:?}, {cut_query})"
+                );
                 let without = segments.strip_suffix(&[Vec::new()]);
                 let short = without.and_then(route_of).filter(|place| TABLE.routes[*place].most_request_bytes == 1);
-                assert!(short.is_none_or(|short| short == place), "{input} goes past the bound of the route without the slash");
+                // Who names both spellings has decided.
+                assert!(route.exact || short.is_none(), "{input} goes past the bound of the route without the slash");
             }
         }
     }
@@ -123,7 +128,8 @@ fn decode(bytes: &[u8]) -> Vec<u8> {
 /// The place of the route for these segments: the longest that takes them, exact ones first.
 fn route_of(segments: &[Vec<u8>]) -> Option<usize> {
     let taking = TABLE.routes.iter().enumerate().filter(|(_, route)| {
-        let own: Vec<Vec<u8>> = decode(route.path.as_bytes()).split(|byte| *byte == b'/').skip(1).map(<[u8]>::to_vec).collect();
+        let own: Vec<Vec<u8>> =
+            decode(route.path.as_bytes()).split(|byte| *byte == b'/').skip(1).map(<[u8]>::to_vec).collect();
         if route.exact { segments == own } else { segments.starts_with(&own) }
     });
     taking.max_by_key(|(_, route)| (route.exact, route.path.len())).map(|(place, _)| place)
