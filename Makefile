@@ -110,7 +110,7 @@ check: ## Formatting, clippy, the oldest compiler, licences, advisories, shellch
 	  else . cluster/progress.sh && say 'Rust $(MSRV): not tried, rustup cannot fetch it'; fi
 	@$(call step,deny,'cargo deny: licences and duplicates') cargo-deny --all-features check bans licenses sources
 	@if timeout 120 cargo-deny --all-features fetch db >$(LOGS)/advisories.log 2>&1; then \
-	  $(call step,advisories,'cargo deny: no advisory concerns what is used') cargo-deny --all-features check --disable-fetch advisories; \
+	  $(call step,advisories,'cargo deny: no advisory concerns what is used') cargo-deny --offline --all-features check advisories; \
 	  else . cluster/progress.sh && say 'cargo deny: advisories NOT tried, cargo-deny cannot fetch their database ($(LOGS)/advisories.log)'; fi
 	@$(call step,shellcheck,'shellcheck: no warning') shellcheck --external-sources --source-path=SCRIPTDIR $(SCRIPTS)
 	@$(call step,hadolint,'hadolint: no warning') .cluster/bin/hadolint Dockerfile
