@@ -177,7 +177,8 @@ def decimal_text(path, node):
     for value in (0, least / 10, least * 0.9, least, least + 0.5, (least + most) / 2, most - 0.5, most, most + 0.5, most * 10):
         for written in {f"{value:.4f}", f"{value:.4f}".rstrip("0").rstrip(".")}:
             if bool(re.search(node["pattern"], written)) != (least <= float(written) <= most):
-                yield f"{'.'.join(path)}: the pattern does not take the strings of {least} to {most}: see {written!r}"
+                yield f"{'.'.join(path)}: the pattern does not take the strings of {least} to {most}, as {written!r}: see definitions.timeout"
+                return
 
 
 # Pods
