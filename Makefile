@@ -18,6 +18,8 @@ LOGS := .cluster/log
 step = mkdir -p $(LOGS) && . cluster/progress.sh && step $(LOGS)/$(1).log $(2)
 
 TARGET := $(shell uname -m)-unknown-linux-musl
+# What all checkouts of this machine share: for another compiler, the crates that do not change.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/practice
 # The oldest compiler that is promised to build the workspace.
 MSRV := $(shell sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
 SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo service backend frontend client -type f)
@@ -106,7 +108,7 @@ check: ## Formatting, clippy, the oldest compiler, licences, advisories, shellch
 	@$(call step,fmt,'cargo fmt: formatted') cargo fmt --all --check
 	@$(call step,clippy,'clippy: no warning') cargo clippy --locked --workspace --all-targets -- -D warnings
 	@if rustup toolchain install $(MSRV) --profile minimal --no-self-update >/dev/null 2>&1; then \
-	  $(call step,msrv,'Rust $(MSRV): compiles') rustup run $(MSRV) cargo check --locked -p backend -p frontend -p client --target-dir target/msrv; \
+	  $(call step,msrv,'Rust $(MSRV): compiles') rustup run $(MSRV) cargo check --locked -p backend -p frontend -p client --target-dir "$(CACHE)/rust-$(MSRV)"; \
 	  else . cluster/progress.sh && say 'Rust $(MSRV): not tried, rustup cannot fetch it'; fi
 	@$(call step,deny,'cargo deny: licences and duplicates') cargo-deny --all-features check bans licenses sources
 	@if timeout 120 cargo-deny --all-features fetch db >$(LOGS)/advisories.log 2>&1; then \
@@ -137,7 +139,7 @@ chart: ## Lint, render and validate the chart with every values file
 	@cluster/prepare test
 	@chart/check
 
-e2e: ## End-to-end tests on clusters of their own, which they start and remove: SIDE_BY_SIDE=3 (root)
+e2e: ## End-to-end tests on clusters of their own, which they start and remove: SIDE_BY_SIDE=4 (root)
 	@e2e/run
 
 proof: ## Nothing is lost: all that a cluster does to pods, under load, counted; SHORT=1, ROW=name (root, make up)

@@ -38,7 +38,6 @@ fn answers(ledger: &Ledger, pod: &str) -> Option<(u64, u64)> {
 }
 
 #[test]
-#[ignore = "alone: it measures when a pod is asked first and last"]
 fn new_pods_are_asked_within_5_s_and_those_that_go_are_left_before_they_drain() {
     let ns = Namespace::restricted("gateway-scale");
     ns.install("-f values/quick-probes.yaml -f values/gateway.yaml --set services.backend.autoscaling.enabled=false");

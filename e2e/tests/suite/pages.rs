@@ -57,13 +57,11 @@ fn lab_7_connection_close() {
 }
 
 #[test]
-#[ignore = "alone: it counts what a kill cuts off"]
 fn lab_8_grace() {
     lab("8-grace.md");
 }
 
 #[test]
-#[ignore = "alone: it counts what a load loses in rollouts"]
 fn lab_9_surge() {
     lab("9-surge.md");
 }
@@ -79,7 +77,6 @@ fn lab_11_startup_probe() {
 }
 
 #[test]
-#[ignore = "alone: it burns all CPU that pods may have, until a probe is late"]
 fn lab_12_liveness() {
     lab("12-liveness.md");
 }
@@ -124,7 +121,6 @@ fn labs_questions() {
 }
 
 #[test]
-#[ignore = "alone: it compares how much each of many pods serves"]
 fn lab_17_pinned_connections() {
     lab("17-pinned-connections.md");
 }

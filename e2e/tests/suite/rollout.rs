@@ -13,7 +13,6 @@ fn under_load(ns: &Namespace, act: impl FnOnce()) -> [Ledger; 2] {
 }
 
 #[test]
-#[ignore = "alone: it counts what 400 requests a second lose"]
 fn phase_6_set_image_and_rollout_undo_lose_nothing() {
     let ns = Namespace::unrestricted("phase6-kubectl");
     ns.install("-f values/classroom.yaml");
