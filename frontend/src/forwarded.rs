@@ -471,6 +471,9 @@ mod tests {
         ] {
             assert_eq!(told(client(PEER, &[(name, value)])), expected, "{name}: {value}");
         }
+        let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("own"))]);
+        assert_eq!(client(PEER, &[("x-forwarded-host", "shop.example")]).host(&headers).unwrap(), "shop.example");
+        assert_eq!(client("203.0.113.9", &[("x-forwarded-host", "a")]).host(&headers).unwrap(), "own");
         let twice = [("x-forwarded-proto", "http"), ("x-forwarded-proto", "https")];
         assert_eq!(told(client(PEER, &twice)), "10.0.0.1 http own");
         let twice = [("x-forwarded-host", "a"), ("x-forwarded-host", "b")];

@@ -81,7 +81,7 @@ pub struct Config {
     pub ready_needs_upstream: bool,
     /// Proxies that are believed what they say of clients.
     pub trusted_proxies: Networks,
-    /// What WebSockets may cost.
+    /// What a WebSocket may cost, and how many there may be.
     pub tunnels: tunnel::Terms,
 }
 
@@ -190,7 +190,7 @@ impl App for Frontend {
         (path == "/routes").then(|| self.proxy.live().table.document().to_string())
     }
 
-    /// Tells how many WebSockets a drain finds, and how many its quiet period has left.
+    /// Tells how many tunnels a drain finds, and how many its quiet period has left.
     async fn work(self: Arc<Self>, server: Arc<Server>) {
         let mut phases = server.phases();
         // An error means that the server is gone.

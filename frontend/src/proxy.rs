@@ -41,7 +41,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// Forwards by the tables of `router`; `name` stands for this gateway in the Via header. The proxies of the networks
-    /// `trusted` are believed what they say of clients. WebSockets become some of the `tunnels`.
+    /// `trusted` are believed what they say of clients. Each WebSocket becomes one of the `tunnels`.
     #[must_use]
     pub fn new(router: Arc<Router>, name: &str, trusted: Networks, tunnels: Arc<Tunnels>) -> Self {
         // A name that the configuration let through is visible ASCII.
@@ -196,9 +196,10 @@ impl Proxy {
         headers::strip_hop_by_hop(reply.headers_mut());
         websocket::switch(reply.headers_mut());
         *reply.version_mut() = Version::HTTP_11;
-        let (mut head, held) = reply.into_parts();
+        let (mut head, download) = reply.into_parts();
         let begun = Instant::now();
-        let tunnel = self.tunnels.to(upstream, place, held, move |reason, passed| told.ended(reason, passed, begun));
+        let tunnel =
+            self.tunnels.to(upstream, place, download, move |reason, passed| told.ended(reason, passed, begun));
         head.extensions.insert(tunnel);
         Response::from_parts(head, Body::empty())
     }

@@ -55,7 +55,7 @@ pub struct Route {
     pub path: String,
     /// Only this path, and nothing below it.
     pub exact: bool,
-    /// Whether WebSockets are passed; where not, a request for one is a request as any other.
+    /// Whether a WebSocket is passed; where not, a request for one is a request as any other.
     pub websocket: bool,
     /// As [`host::name`] has them; any if empty.
     pub hosts: Vec<String>,

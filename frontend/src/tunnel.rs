@@ -213,8 +213,7 @@ impl Tunnels {
         let Ok(Some(upstream)) = tokio::time::timeout(GRACE, switched(upstream)).await else {
             return (Reason::Broken, Passed::default());
         };
-        let longest = self.terms.longest.mul_f64(1.0 - (self.random.next() % 1001) as f64 / 10_000.0);
-        let terms = Terms { longest, ..self.terms };
+        let terms = Terms { longest: spread(self.terms.longest, self.random.next()), ..self.terms };
         let Switched { socket, read, phase } = client;
         join(End { socket, read }, upstream, terms, drained(phase)).await
     }
@@ -234,6 +233,11 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.dec();
     }
+}
+
+/// `longest`, or less by up to a tenth; every value of `random` is as likely as any other.
+fn spread(longest: Duration, random: u64) -> Duration {
+    longest.mul_f64(1.0 - (random % 1001) as f64 / 10_000.0)
 }
 
 /// The upstream's connection, taken from hyper.
@@ -432,7 +436,7 @@ mod tests {
         assert_eq!(read(&mut upstream, 11).await, "early hello");
         // More than all buffers between them take.
         let long = vec![b'x'; 1 << 20];
-        let (sent, _) = tokio::join!(client.write_all(&long), async {
+        let (sent, ()) = tokio::join!(client.write_all(&long), async {
             let mut got = vec![0; 1 << 20];
             upstream.read_exact(&mut got).await.unwrap();
             assert!(got.iter().all(|byte| *byte == b'x'));
@@ -500,7 +504,13 @@ mod tests {
         let terms = Terms { longest: Duration::from_secs(90), ..TERMS };
         let (client, upstream, tunnel) = tunnel(terms, pending());
         let (mut from_client, mut to_tunnel) = tokio::io::split(client);
-        let flood = tokio::spawn(async move { while to_tunnel.write_all(&[b'x'; 64]).await.is_ok() {} });
+        let taken_up = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&taken_up);
+        let flood = tokio::spawn(async move {
+            while to_tunnel.write_all(b"x").await.is_ok() {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
         // The other direction beats on, so that it is not idle.
         let (_unread, mut to_client) = tokio::io::split(upstream);
         let beat = tokio::spawn(async move {
@@ -512,9 +522,18 @@ mod tests {
             tokio::spawn(async move { while from_client.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {} });
         assert_eq!(tunnel.await.unwrap().0, Reason::Expired);
         assert_eq!(begun.elapsed(), terms.longest + GRACE);
+        // The pipes of this test take 64 bytes each.
+        let taken_up = taken_up.load(Ordering::Relaxed);
+        assert!(taken_up <= (BUFFER_BYTES + 2 * 64) as u64, "{taken_up} bytes were taken for one that takes nothing");
         for task in [flood, beat, taken] {
             task.abort();
         }
+    }
+
+    #[test]
+    fn those_of_one_moment_end_up_to_a_tenth_apart() {
+        let spread = |random| super::spread(Duration::from_secs(100), random);
+        assert_eq!([spread(0), spread(500), spread(1000)].map(|time| time.as_secs()), [100, 95, 90]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -73,6 +73,7 @@ async fn echo(stream: TcpStream, asked: Arc<Mutex<Vec<Vec<(String, String)>>>>) 
         let fields = request.headers().iter();
         let fields = fields.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()));
         let mut fields: Vec<_> = fields.collect();
+        fields.push(("target".into(), request.uri().to_string()));
         fields.sort();
         asked.lock().unwrap().push(fields);
         if request.headers().contains_key("sec-websocket-protocol") {
@@ -205,6 +206,7 @@ async fn the_upstream_is_asked_for_a_websocket_and_nothing_else() {
             "sec-websocket-extensions: permessage-deflate",
             "sec-websocket-protocol: chat, other",
             "sec-websocket-version: 13",
+            "target: /api/room?a=b",
             "upgrade: websocket",
             "via: 1.1 frontend",
             "x-forwarded-for: 127.0.0.1",

@@ -23,7 +23,7 @@ sees name: value                with this header, of the last request
 hides name                      without it
 ";
 
-const FILES: [(&str, &str); 12] = [
+const FILES: [(&str, &str); 13] = [
     ("lengths", include_str!("../corpus/lengths.txt")),
     ("codings", include_str!("../corpus/codings.txt")),
     ("chunks", include_str!("../corpus/chunks.txt")),
@@ -34,6 +34,7 @@ const FILES: [(&str, &str); 12] = [
     ("methods and versions", include_str!("../corpus/methods.txt")),
     ("headers of a hop", include_str!("../corpus/hop.txt")),
     ("expectations and upgrades", include_str!("../corpus/upgrades.txt")),
+    ("WebSockets", include_str!("../corpus/websockets.txt")),
     ("sizes", include_str!("../corpus/sizes.txt")),
     ("slow and early", include_str!("../corpus/slow.txt")),
 ];

@@ -56,7 +56,8 @@ impl Outcome {
         }
         let relayed = self.heard.replies.iter().filter_map(|reply| reply.saw.as_ref()).map(|(number, _)| *number);
         let relayed: Vec<u64> = relayed.chain(self.heard.marker).collect();
-        let seen: Vec<u64> = self.record.seen.iter().map(|seen| seen.number).collect();
+        let seen = self.record.seen.iter().filter(|seen| seen.is_answered());
+        let seen: Vec<u64> = seen.map(|seen| seen.number).collect();
         // Who goes away hears nothing; and a request that is no good gets no reply.
         if self.heard.end == End::Left || !self.record.malformed.is_empty() || relayed == seen {
             return None;

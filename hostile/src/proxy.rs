@@ -77,8 +77,8 @@ impl Kind {
         Ok(number.or(words().next_back()).unwrap_or_default().to_owned())
     }
 
-    /// Its configuration: one that forwards every path to `upstream`, one of them only with the key, and gives slow clients two
-    /// seconds.
+    /// Its configuration: one that forwards every path to `upstream`, one of them only with the key, passes each WebSocket below
+    /// `/ws` (`HAProxy` and Traefik pass it everywhere), and gives slow clients two seconds.
     #[must_use]
     pub fn configuration(self, listen: &str, upstream: &str, folder: &str) -> String {
         let (guarded, header, key) = (guard::PATH, guard::HEADER, guard::KEY);
@@ -87,6 +87,7 @@ impl Kind {
             Self::Gateway => format!(
                 "{{\"upstreams\": {{\"recorder\": {{\"url\": \"http://{upstream}\"}}}},\n \
                  \"routes\": [\n   {{\"path\": \"/\", \"upstream\": \"recorder\"}},\n   \
+                 {{\"path\": \"/ws\", \"upstream\": \"recorder\", \"upgrades\": [\"websocket\"]}},\n   \
                  {{\"path\": \"{guarded}\", \"upstream\": \"recorder\", \
                  \"auth\": {{\"apiKey\": {{\"secret\": \"{KEYS}\", \"header\": \"{header}\"}}}}}}]}}\n"
             ),
@@ -97,7 +98,10 @@ impl Kind {
                  client_header_timeout 2s;\n  client_body_timeout 2s;\n  \
                  upstream recorder {{ server {upstream}; keepalive 8; }}\n  \
                  proxy_http_version 1.1;\n  proxy_set_header Connection \"\";\n  \
+                 map $http_upgrade $connection_upgrade {{ default upgrade; \"\" \"\"; }}\n  \
                  server {{\n    listen {listen};\n    location / {{\n      proxy_pass http://recorder;\n    }}\n    \
+                 location /ws {{\n      proxy_pass http://recorder;\n      proxy_set_header Upgrade $http_upgrade;\n      \
+                 proxy_set_header Connection $connection_upgrade;\n    }}\n    \
                  location {guarded} {{\n      if ($http_{variable} != \"{key}\") {{ return 401; }}\n      \
                  proxy_pass http://recorder;\n    }}\n  }}\n}}\n"
             ),

@@ -17,6 +17,16 @@ pub const BIG: &str = "/big";
 const BIG_BYTES: usize = 32 << 20;
 /// What is written of it at once.
 static PART: [u8; 64 << 10] = [b'x'; 64 << 10];
+/// What a path ends with whose reply is 101, but not the answer to a WebSocket's handshake; and the reply's fields. What comes
+/// behind it on the connection is read as requests: it is what a proxy lets through that takes the connection for a tunnel.
+const SWITCHING: [(&str, &str); 3] = [
+    ("/101-bare", ""),
+    ("/101-h2c", "Connection: Upgrade\r\nUpgrade: h2c\r\n"),
+    (
+        "/101-accept",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: AAAAAAAAAAAAAAAAAAAAAAAAAAA=\r\n",
+    ),
+];
 /// The most of a request that a reply tells of, in characters.
 const LONGEST_SHOWN: usize = 100;
 /// The longest line that it reads.
@@ -161,8 +171,24 @@ fn serve(stream: &TcpStream, shared: &Shared) {
     }
 }
 
+impl Seen {
+    /// The fields of the reply to it, if that is a 101.
+    fn switches(&self) -> Option<&'static str> {
+        SWITCHING.iter().find(|(path, _)| self.target.ends_with(path)).map(|(_, fields)| *fields)
+    }
+
+    /// Whether its reply is one that a proxy passes on.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.switches().is_none()
+    }
+}
+
 /// The reply, of a long one the head.
 fn reply(seen: &Seen) -> Vec<u8> {
+    if let Some(fields) = seen.switches() {
+        return format!("HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n").into_bytes();
+    }
     // No proxy must find the header too long.
     let what: String = format!("{} {}", seen.method, seen.target).chars().take(LONGEST_SHOWN).collect();
     let saw = format!("{} {what}", seen.number);

@@ -60,8 +60,8 @@ forwards and this gateway refuses is often a choice: an empty segment or an enco
 ";
 
 const CONFIGURED: &str = "\
-The smallest that forwards all paths over kept connections, /orders only with the key, with short timeouts for the slow cases;
-all else is the default of its maker. ADDRESS, UPSTREAM and FOLDER are what each run chooses. Each lane of the runner has a
+The smallest that forwards all paths over kept connections, /orders only with the key, and WebSockets below /ws, with short
+timeouts for the slow cases; all else is the default of its maker. ADDRESS, UPSTREAM and FOLDER are what each run chooses. Each lane of the runner has a
 process of its own, which is why nginx runs without a master. How much of a request a peer has passed on when it finds its
 trailers wrong is a race: such counts differ by a few from run to run.
 ";
