@@ -14,7 +14,13 @@ pub(crate) struct Stop {
     interrupt: Signal,
     /// None where it was ignored when this process started: nohup(1) is there to let it outlive the terminal.
     hangup: Option<Signal>,
+    /// Never looked at: with a handler, a file that may not grow (`ulimit -f`) is an error of its write, and does not end the
+    /// process.
+    _file_size: Signal,
 }
+
+/// SIGXFSZ, which has one number on every Linux that this is built for.
+const FILE_SIZE: i32 = 25;
 
 impl Stop {
     /// Starts to listen; from here on the signals no longer end the process by themselves.
@@ -29,6 +35,7 @@ impl Stop {
             term: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: hears.then(|| signal(hangup)).transpose()?,
+            _file_size: signal(SignalKind::from_raw(FILE_SIZE))?,
         })
     }
 

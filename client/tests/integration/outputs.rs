@@ -191,6 +191,19 @@ fn a_ledger_that_finds_no_room_goes_to_standard_output() {
     assert_eq!(ledger["requests"]["answered"], 1);
 }
 
+#[test]
+fn a_ledger_that_may_not_grow_goes_to_standard_output() {
+    let server = Server::start(|request| vec![request.answer()]);
+    let folder = Folder::new("limited");
+    let (url, ledger) = (server.url("/"), folder.file());
+    let by = ["sh", "-c", "ulimit -f 0; exec \"$@\"", "sh"];
+    let ran = finish(start_as(&by, &["load", &url, "--rate", "10", "--duration", "100ms", "--ledger", &ledger]));
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("ledger.json: File too large"), "{ran:?}");
+    assert_eq!(serde_json::from_str::<Value>(&ran.stdout).unwrap()["requests"]["answered"], 1);
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 0);
+}
+
 /// A volume of three pages: one holds the ledger of before, one what fills it, and the new ledger needs more than the last.
 #[test]
 fn a_full_volume_leaves_the_ledger_of_before_and_nothing_else() {
