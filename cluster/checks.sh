@@ -28,6 +28,14 @@ check_system() {
   esac
 }
 
+# check_path: overlays are mounted from folders of the repository, and a comma or a colon separates their options.
+check_path() {
+  if [[ $root == *[,:\\\"\'\$]* || $root == *$'\n'* ]]; then
+    problem "the path of this repository has a comma, a colon, a quote, a dollar, a backslash or a line end in it: $root" \
+      "move it: spaces and other letters are fine"
+  fi
+}
+
 is_root() {
   [ "$(id -u)" = 0 ]
 }
@@ -93,6 +101,23 @@ check_memory() {
   available=$(awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo)
   ((available >= $1)) || problem "only $available MiB of memory are available: $2 $1 MiB" \
     "end something that needs memory, or use 'make run', which needs a few MiB"
+}
+
+# check_inotify COUNT: a node's kubelet, containerd and pods watch files with some 12 inotify instances, of which a user has 128 as
+# a rule. Without one a server starts and fails later, with words that name no cause ("too many open files").
+check_inotify() {
+  local left
+  left=$(inotify_left)
+  ((left >= $1)) || problem "only $left of this user's $(cat /proc/sys/fs/inotify/max_user_instances) inotify instances are left: the cluster needs $1" \
+    "stop another cluster, or allow more: sysctl fs.inotify.max_user_instances=512"
+}
+
+# inotify_left: how many instances this user may still make.
+inotify_left() {
+  local used
+  # Processes that end meanwhile are no fault.
+  used=$({ find /proc/[0-9]*/fd -user "$(id -u)" -lname 'anon_inode:inotify' 2>/dev/null || true; } | wc -l)
+  echo $(($(cat /proc/sys/fs/inotify/max_user_instances) - used))
 }
 
 # check_disk MIB FOLDER WHAT

@@ -12,17 +12,27 @@ link() {
   echo "practice$slot"
 }
 
+# link_exists LINK: asked of the namespace that this runs in; /sys is that of the namespace in which it was mounted.
+link_exists() {
+  command -v ip >/dev/null && ip link show dev "$1" >/dev/null 2>&1
+}
+
+# link_owner: the cluster that made the link.
+link_owner() {
+  ip -details link show dev "$(link)" | sed -n 's/^ *alias //p'
+}
+
 # owned: whether the link is ours, or nobody's, or there is none. Another checkout of the repository may have a cluster in
 # this slot. A link that was just made, by an `up` that was stopped there, names nobody yet.
 owned() {
   local owner
-  [ -e "/sys/class/net/$(link)" ] || return 0
-  owner=$(cat "/sys/class/net/$(link)/ifalias")
+  link_exists "$(link)" || return 0
+  owner=$(link_owner)
   [ -z "$owner" ] || [ "$owner" = "$run" ]
 }
 
 check_owner() {
-  owned || problem "the link $(link) of this machine belongs to the cluster in $(cat "/sys/class/net/$(link)/ifalias")" \
+  owned || problem "the link $(link) of this machine belongs to the cluster in $(link_owner)" \
     "stop that one (make down in its repository), or give this one another name: CLUSTER=other make up"
 }
 
@@ -44,7 +54,7 @@ bridge_is_up() {
 # plug_machine: the machine to the bridge; what is plugged stays so.
 plug_machine() {
   until_true 10 bridge_is_up
-  [ -e "/sys/class/net/$(link)" ] || ip link add "$(link)" type veth peer name machine netns "$(pid_of control-plane)"
+  link_exists "$(link)" || ip link add "$(link)" type veth peer name machine netns "$(pid_of control-plane)"
   ip link set dev "$(link)" alias "$run"
   in_control_plane ip link set machine master bridge0 up
   ip address replace "$network.1/24" dev "$(link)"
@@ -52,7 +62,7 @@ plug_machine() {
 }
 
 unplug_machine() {
-  if [ -e "/sys/class/net/$(link)" ] && owned; then ip link delete "$(link)"; fi
+  if link_exists "$(link)" && owned; then ip link delete "$(link)"; fi
 }
 
 # connect_nodes: every node to the bridge, and to the pods of every other node; what is connected stays so.

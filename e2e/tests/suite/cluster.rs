@@ -43,6 +43,43 @@ fn a_machine_without_memory_is_told_how_much_is_needed() {
 }
 
 #[test]
+fn all_that_is_missing_is_said_at_once() {
+    let output = Shell::default().attempt(
+        "mkdir -p target/e2e/bare/.cluster && cp -r cluster Cargo.toml target/e2e/bare/ &&
+         printf 'MemTotal: 2000000 kB\nMemAvailable: 1000000 kB\n' >target/e2e/bare/meminfo &&
+         echo 3 >target/e2e/bare/instances &&
+         unshare --mount --net bash -c '
+           mount --bind target/e2e/bare/meminfo /proc/meminfo
+           mount --bind target/e2e/bare/instances /proc/sys/fs/inotify/max_user_instances
+           ip link add practice0 type veth peer name other && ip link set practice0 alias /of/somebody/else/.cluster/run/practice
+           PATH=/usr/sbin:/usr/bin:/sbin:/bin CLUSTER=practice exec target/e2e/bare/cluster/cluster check'",
+    );
+    assert!(!output.succeeded(), "{output}");
+    for (wrong, mend) in [
+        ("Rust is missing", "https://rustup.rs"),
+        ("Go is missing", "https://go.dev/dl"),
+        ("only 976 MiB of memory are available: the cluster and its pods need 2048 MiB", "make run"),
+        ("inotify instances are left", "sysctl fs.inotify.max_user_instances=512"),
+        ("belongs to the cluster in /of/somebody/else/.cluster/run/practice", "CLUSTER=other make up"),
+    ] {
+        assert!(output.stderr.contains(wrong), "no {wrong:?}: {output}");
+        assert!(output.stderr.contains(mend), "no mend {mend:?}: {output}");
+    }
+    Shell::default().run("rm -rf target/e2e/bare");
+}
+
+#[test]
+fn a_path_that_no_overlay_can_be_mounted_from_is_named() {
+    let folder = "target/e2e/with, comma";
+    refused(
+        &format!("mkdir -p '{folder}' && cp -r cluster '{folder}/' && '{folder}/cluster/cluster' check"),
+        "the path of this repository has a comma",
+        "move it",
+    );
+    Shell::default().run(&format!("rm -rf '{folder}'"));
+}
+
+#[test]
 fn without_a_network_it_names_what_could_not_be_fetched() {
     // A copy that has nothing built, in a network namespace that has nothing but its own loopback device.
     refused(
@@ -113,21 +150,38 @@ fn a_cluster_that_is_half_up_is_mended() {
 fn two_clusters_run_side_by_side_and_one_leaves_nothing() {
     let ns = Namespace::restricted("side-by-side");
     let before = ns.stdout("cluster/footprint");
-    // Ctrl-C in the middle: the next `up` goes on from there.
+    // The second one meets a machine that forwards nothing, as one with Docker or a firewall does.
     ns.run(
+        "ip netns add practice-side && nsenter --net=/run/netns/practice-side \
+           sh -c 'ip link set lo up && iptables -P FORWARD DROP && ip6tables -P FORWARD DROP'",
+    );
+    let side = |command: &str| {
+        format!("CLUSTER=side NODES=2 nsenter --net=/run/netns/practice-side cluster/cluster {command}")
+    };
+    // Ctrl-C in the middle: the next `up` goes on from there.
+    ns.run(&format!(
         "set -m
-         CLUSTER=side NODES=1 cluster/cluster up &
+         {} &
          until [ -e .cluster/run/side/control-plane.pid ]; do sleep 0.1; done
          kill -INT -- -$!
          ! wait $!",
+        side("up")
+    ));
+    ns.run(&side("up"));
+    let kubectl = |command: &str| {
+        let inside = format!("nsenter --net=/run/netns/practice-side kubectl {command}");
+        ns.stdout(&format!("eval \"$(CLUSTER=side cluster/cluster env)\"; {inside}"))
+    };
+    assert_eq!(kubectl("get nodes --no-headers").lines().count(), 2);
+    // Traffic between its nodes: the pods of the DNS are on both, and each node asks them by the Service.
+    assert!(
+        kubectl("-n kube-system get pods -l k8s-app=kube-dns -o jsonpath='{.items[*].spec.nodeName}'").contains(' ')
     );
-    ns.run("CLUSTER=side NODES=1 cluster/cluster up");
-    let other = ns.stdout("eval \"$(CLUSTER=side cluster/cluster env)\"; kubectl get nodes --no-headers | wc -l");
-    assert_eq!(other.trim(), "1");
     assert_eq!(ns.stdout("kubectl get nodes --no-headers | wc -l").trim(), "2", "the first cluster is as it was");
     assert!(ns.stdout("kubectl version").contains("Server Version: v1."), "the version is to be seen");
 
-    ns.run("CLUSTER=side cluster/cluster down");
+    ns.run(&side("down"));
+    ns.run("ip netns delete practice-side");
     assert_eq!(ns.stdout("cluster/footprint"), before, "what the second cluster left on the machine");
     ns.run("test ! -e .cluster/run/side");
 }

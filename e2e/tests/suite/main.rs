@@ -7,6 +7,7 @@ mod autoscaling;
 mod classroom;
 mod cluster;
 mod docker;
+mod fresh;
 mod gateway;
 mod images;
 mod local;
