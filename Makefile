@@ -26,7 +26,7 @@ SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo service
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\# shellcheck shell=bash' 2>/dev/null)
 
 .NOTPARALLEL:
-.PHONY: ready ready-to-test help up down env status images k8s run test check unit api fuzz chart e2e fresh proof hostile figures clean
+.PHONY: ready ready-to-test help up down env status images k8s run test check unit api fuzz chart e2e fresh proof vm hostile figures clean
 
 help: ## This list
 	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
@@ -144,6 +144,9 @@ e2e: ## End-to-end tests on clusters of their own, which they start and remove: 
 
 proof: ## Nothing is lost: all that a cluster does to pods, under load, counted; SHORT=1, ROW=name (root, make up)
 	@eval "$$(cluster/cluster env)"; cargo run --locked --quiet --package proof -- $(if $(SHORT),--short) $(addprefix --row ,$(ROW)) $(if $(OUTPUT),--output $(OUTPUT))
+
+vm: images ## A cluster on an emulated Debian with cgroup v2 alone: up to 40 minutes; SUITE=trixie, NODES=2 (root)
+	@cluster/vm/run
 
 hostile: ## Hostile requests through the gateway, nginx, HAProxy and Traefik, side by side: docs/hostile.md
 	@cluster/prepare test
