@@ -27,17 +27,16 @@ pub mod worker;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 use service::body::Body;
 use service::environment::Environment;
 use service::exchange::{Context, Reply};
 use service::identity::Identity;
+use service::incoming::Incoming;
 use service::metrics::Metrics;
 use service::probe::Probe;
 use service::problem::Problem;
@@ -52,12 +51,6 @@ use items::Items;
 use routes::Endpoint;
 use slots::Slots;
 use systems::Systems;
-
-/// The most of an unwanted request body that is read, so that the reply reaches its sender: a connection that is closed
-/// with bytes unread is reset, and a reset discards the reply.
-const UNWANTED_BYTES: usize = 64 * 1024;
-/// How long to wait for an unwanted body.
-const UNWANTED_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a liveness probe that stands behind the burns waits for a slot; kubelets give up long before.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -113,13 +106,8 @@ impl App for Backend {
     }
 
     async fn answer(&self, server: &Server, request: Request<Incoming>, _context: &Context) -> Reply {
-        let (head, mut body) = request.into_parts();
-        let resolution = resolve(&self.table, &head.method, head.uri.path());
-        let wants_body = head.method == Method::POST && matches!(&resolution, Resolution::Found(..));
-        if !wants_body {
-            discard_body(&mut body).await;
-        }
-        let (route, id) = match resolution {
+        let (head, body) = request.into_parts();
+        let (route, id) = match resolve(&self.table, &head.method, head.uri.path()) {
             Resolution::Found(route, id) => (route, id),
             Resolution::Unrouted(unrouted) => return unrouted.reply(),
         };
@@ -142,10 +130,9 @@ impl Backend {
             Endpoint::Items => self.all_items(query::only("delay_ms", query)?).await,
             Endpoint::Item => query::none(query).and_then(|()| self.items.one(id)).map(json),
             Endpoint::Burn => self.burn(query::only("ms", query)?, server).await,
-            // Read whatever the query is: a body left unread would take the reply with it.
             Endpoint::Echo => {
-                let bytes = upload::read(&server.room, &head.headers, body, echo::LONGEST).await?;
-                query::none(query).map(|()| echo::reply(bytes))
+                query::none(query)?;
+                upload::read(&server.room, &head.headers, body, echo::LONGEST).await.map(echo::reply)
             }
             Endpoint::Discovery => self.discover(query::only("service", query)?, server).await,
             Endpoint::Docs => query::none(query).map(|()| self.docs.page()),
@@ -232,23 +219,6 @@ fn milliseconds(name: &str, text: &str, least: u64, most: Duration) -> Result<Du
 /// Rounded up: `Retry-After` has no fractions, and earlier would be too early.
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
-}
-
-/// Reads a request body that no endpoint wants, within bounds; whether that was all of it.
-async fn discard_body(body: &mut Incoming) -> bool {
-    if hyper::body::Body::is_end_stream(body) {
-        return true;
-    }
-    let whole = async {
-        let mut left = UNWANTED_BYTES;
-        while let Some(frame) = body.frame().await {
-            let length = frame.ok()?.data_ref().map_or(0, hyper::body::Bytes::len);
-            left = left.checked_sub(length)?;
-        }
-        Some(())
-    };
-    // However it ends, the request is answered; a larger or slower body then costs its sender the connection.
-    tokio::time::timeout(UNWANTED_WAIT, whole).await.is_ok_and(|read| read.is_some())
 }
 
 /// 200 with `content` as JSON.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Method, Response};
 use prometheus_client::metrics::gauge::Gauge;
 use service::body::Body;
+use service::incoming::Incoming;
 use service::lifecycle::Phase;
 use service::metrics::Metrics;
 use service::problem::Problem;
@@ -19,7 +19,7 @@ use crate::routes::Stored as Endpoint;
 use crate::store::Store;
 use crate::votes::Votes;
 use crate::worker::Worker;
-use crate::{discard_body, jobs, query};
+use crate::{jobs, query};
 
 /// Votes and jobs, with their store.
 pub(crate) struct Systems {
@@ -55,14 +55,11 @@ impl Systems {
         endpoint: Endpoint,
         id: &str,
         head: &Parts,
-        mut body: Incoming,
+        body: Incoming,
         server: &Server,
     ) -> Result<Response<Body>, Problem> {
         let identity = &server.identity;
-        if let Err(problem) = query::none(head.uri.query().unwrap_or_default()) {
-            discard_body(&mut body).await;
-            return Err(problem);
-        }
+        query::none(head.uri.query().unwrap_or_default())?;
         match (endpoint, &head.method) {
             (Endpoint::Votes, &Method::POST) => self.votes.vote(&server.room, &head.headers, body, identity).await,
             (Endpoint::Votes, _) => self.votes.counts(&server.served_by_json).await,
@@ -73,10 +70,7 @@ impl Systems {
             }
             (Endpoint::Jobs, _) => jobs::counts(&self.queue, identity).await,
             (Endpoint::DeadJobs, _) => jobs::dead(&self.queue, identity).await,
-            (Endpoint::PutBack, _) => {
-                discard_body(&mut body).await;
-                jobs::put_back(&self.queue, id, identity).await
-            }
+            (Endpoint::PutBack, _) => jobs::put_back(&self.queue, id, identity).await,
             (Endpoint::Job, _) => jobs::status(&self.queue, id, identity).await,
         }
     }

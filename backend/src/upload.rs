@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::StatusCode;
-use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::body::{Body as _, Bytes};
+use hyper::header::{CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde::de::DeserializeOwned;
+use service::incoming::Incoming;
 use service::problem::Problem;
 use service::room::Room;
 
@@ -60,11 +61,7 @@ async fn whole(room: &Room, mut body: Incoming, longest: usize) -> Result<Bytes,
             frame.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body can't be read: {error}")))?;
         let Some(part) = frame.data_ref() else { continue };
         if held.as_ref().len() + part.len() > longest {
-            drop(held);
-            let all = crate::discard_body(&mut body).await;
-            let problem = too_long(longest);
-            // What is left unread takes the connection with it, and who sent it must not count on the connection.
-            return Err(if all { problem } else { problem.header(CONNECTION, HeaderValue::from_static("close")) });
+            return Err(too_long(longest));
         }
         if held.extend(part).is_err() {
             let detail = "the bodies of other requests take all the memory that there is for them";

@@ -40,13 +40,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
 use hyper::header::{ALLOW, HOST, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use service::body::Body;
 use service::environment::{Environment, Variable};
 use service::exchange::{Context, Reply};
 use service::identity::Identity;
+use service::incoming::Incoming;
 use service::metrics::Metrics;
 use service::probe::Probe;
 use service::problem::Problem;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http_body_util::Limited;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
 use service::body::Body;
 use service::exchange::Context;
+use service::incoming::Incoming;
 use service::problem::Problem;
 use service::room::Room;
 use tokio::time::Instant;
@@ -156,15 +157,25 @@ impl Proxy {
             Ok(response) => received(response, route, upstream.name())?,
             Err(_) if body.is_too_long() => return Err(too_long(route.most_request_bytes)),
             Err(failure) => {
-                tracing::warn!(
-                    request_id = context.correlation.request_id(),
-                    trace_id = context.correlation.trace_id(),
-                    client = %address,
-                    upstream = upstream.name(),
-                    reason = failure.label(),
-                    error = failure.source_text(),
-                    "no reply from the upstream"
-                );
+                macro_rules! line {
+                    ($level:ident) => {
+                        tracing::$level!(
+                            request_id = context.correlation.request_id(),
+                            trace_id = context.correlation.trace_id(),
+                            client = %address,
+                            upstream = upstream.name(),
+                            reason = failure.label(),
+                            error = failure.source_text(),
+                            "no reply from the upstream"
+                        )
+                    };
+                }
+                // Nobody was asked; the upstream says when that begins and ends.
+                if matches!(failure, Failure::Open(_)) {
+                    line!(debug);
+                } else {
+                    line!(warn);
+                }
                 match &route.fallback {
                     Some(fallback) if failure.is_of_the_upstream() => degraded(fallback),
                     _ => return Err(failure.problem(upstream.name())),

@@ -190,7 +190,8 @@ fn limits(environment: &mut Environment) -> Limits {
         Duration::ZERO,
     );
     let mut seconds = |name, default, about| environment.seconds(Variable { name, default, about }, SHORTEST_TIMEOUT);
-    let head = seconds("HEAD_TIMEOUT_SECONDS", "10", "how long a request's head may take from its first byte");
+    let head =
+        seconds("HEAD_TIMEOUT_SECONDS", "10", "how long a request's head may take from its first byte; 408 then");
     let body =
         seconds("BODY_TIMEOUT_SECONDS", "10", "how long a client may send nothing of a request's body; 408 then");
     let reply = seconds("REPLY_TIMEOUT_SECONDS", "30", "how long a client may take nothing of a reply; it is cut then");

@@ -2,25 +2,30 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::closing;
 use crate::config::Limits;
 use crate::correlation::random;
-use crate::exchange;
+use crate::exchange::{self, Turn};
+use crate::incoming::Rest;
 use crate::lifecycle::Phase;
+use crate::problem::Problem;
 use crate::server::{App, Server};
-use crate::stream::{Stream, Verdict};
+use crate::stream::{Stream, Traffic};
 use crate::upgrade::{Switched, Upgrade};
 
 /// What hyper buffers of a connection, in each direction. A head must fit.
@@ -44,25 +49,65 @@ pub(crate) fn http1(limits: &Limits) -> http1::Builder {
 /// is this new has sent it, or is about to.
 const FIRST_REQUEST: Duration = Duration::from_millis(250);
 
+/// How a conversation came to its end.
+enum End {
+    /// hyper has ended it.
+    Over,
+    /// It has left HTTP, and the client has sent this behind its last request.
+    Switched(Upgrade, Bytes),
+    /// The app kept a request's body and did not read on.
+    Kept,
+    /// The drain's deadline has passed.
+    Cut,
+}
+
 /// Serves a connection until it ends, or the server's phase ends it.
 pub(crate) async fn serve<A: App>(
     server: Arc<Server>,
     app: Arc<A>,
-    stream: TcpStream,
+    mut socket: TcpStream,
     peer: SocketAddr,
-    mut phase: watch::Receiver<Phase>,
+    phase: watch::Receiver<Phase>,
 ) {
-    let limits = server.limits;
-    let verdict = &Verdict::default();
-    let expires = expiry(limits, Instant::now(), random());
+    let traffic = Traffic::default();
     let requests = AtomicU64::new(0);
+    // In a box, whose memory and that of all buffers is given back before the rest is read on.
+    let conversation = converse(&server, &app, (&mut socket, peer), phase.clone(), (&traffic, &requests));
+    match Box::pin(conversation).await {
+        End::Switched(upgrade, read) => return switch(socket, upgrade, read, phase).await,
+        End::Over if traffic.waits_for_a_head() => refuse_late_head(&mut socket, &server).await,
+        End::Over if traffic.ends_early(requests.into_inner()) => {}
+        // A request that nobody will answer, sent before its client knew.
+        End::Over if traffic.is_half_closed() && closing::has_unread(&socket) => {}
+        End::Kept => drop(socket.shutdown().await),
+        End::Over | End::Cut => return,
+    }
+    // Of those that are too many, some may not get their last reply; what they could take from the others is worth more.
+    if let Ok(_place) = server.closings.try_acquire() {
+        server.metrics.closing.inc();
+        closing::read_on(&socket, phase).await;
+        server.metrics.closing.dec();
+    }
+}
+
+/// Answers requests with `app` until the connection is over.
+async fn converse<A: App>(
+    server: &Arc<Server>,
+    app: &Arc<A>,
+    (socket, peer): (&mut TcpStream, SocketAddr),
+    mut phase: watch::Receiver<Phase>,
+    (traffic, requests): (&Traffic, &AtomicU64),
+) -> End {
+    let limits = server.limits;
+    let rest = Arc::new(Rest::default());
     // A reply 101 is a connection's last, so there is at most one.
     let upgrade: &OnceLock<Upgrade> = &OnceLock::new();
+    let expires = expiry(limits, Instant::now(), random());
     let close = || server.sends_away() || expires.is_some_and(|at| Instant::now() >= at);
     let service = service_fn(|request: Request<Incoming>| {
         let number = 1 + requests.fetch_add(1, Ordering::Relaxed);
-        let refusal = move || verdict.on(number);
-        let answer = exchange::answer(Arc::clone(&server), app.as_ref(), request, peer, (refusal, close));
+        let turn = Turn { number, peer, traffic, rest: &rest, close: &close };
+        let answer = exchange::answer(Arc::clone(server), app.as_ref(), request, turn);
         async move {
             let response = answer.await;
             if let (StatusCode::SWITCHING_PROTOCOLS, Some(begun)) = (response.status(), response.extensions().get()) {
@@ -71,7 +116,7 @@ pub(crate) async fn serve<A: App>(
             Ok::<_, Infallible>(response)
         }
     });
-    let stream = TokioIo::new(Stream::new(stream, &limits, verdict, &server.metrics));
+    let stream = TokioIo::new(Stream::new(socket, &limits, traffic, Some(&server.metrics)));
     let mut connection = http1(&limits).serve_connection(stream, service);
     let leave = async {
         reached(&mut phase, |phase| !phase.is_accepting()).await;
@@ -79,27 +124,43 @@ pub(crate) async fn serve<A: App>(
             tokio::time::sleep(FIRST_REQUEST).await;
         }
     };
+    let mut attended = pin!(rest.attend(limits.body));
     let ended = tokio::select! {
         ended = &mut connection => ended,
+        () = attended.as_mut() => return End::Kept,
         () = leave => {
             std::pin::Pin::new(&mut connection).graceful_shutdown();
             tokio::select! {
                 ended = &mut connection => ended,
-                () = reached(&mut phase, |phase| matches!(phase, Phase::Stopped { .. })) => return,
+                () = attended => return End::Kept,
+                () = reached(&mut phase, |phase| matches!(phase, Phase::Stopped { .. })) => return End::Cut,
             }
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "connection ended early");
     } else if let Some(upgrade) = upgrade.get() {
-        let parts = connection.into_parts();
-        let socket = parts.io.into_inner().into_socket();
-        let switched = Switched { socket, read: parts.read_buf, phase: phase.clone() };
-        tokio::select! {
-            () = upgrade.begin(switched) => {}
-            () = reached(&mut phase, |phase| matches!(phase, Phase::Stopped { .. })) => {}
-        }
+        return End::Switched(upgrade.clone(), connection.into_parts().read_buf);
     }
+    End::Over
+}
+
+/// Goes on with a connection that has left HTTP.
+async fn switch(socket: TcpStream, upgrade: Upgrade, read: Bytes, mut phase: watch::Receiver<Phase>) {
+    let switched = Switched { socket, read, phase: phase.clone() };
+    tokio::select! {
+        () = upgrade.begin(switched) => {}
+        () = reached(&mut phase, |phase| matches!(phase, Phase::Stopped { .. })) => {}
+    }
+}
+
+/// Tells a client that it took too long with a request's head (RFC 9110, section 15.5.9). hyper ends such a connection without
+/// a word.
+async fn refuse_late_head(socket: &mut TcpStream, server: &Server) {
+    let problem = Problem::new(StatusCode::REQUEST_TIMEOUT, "the request's head came too slowly");
+    // It fits into the empty buffer of a connection that is alive.
+    let _ = socket.try_write(&problem.into_last_bytes(&server.served_by));
+    let _ = socket.shutdown().await;
 }
 
 /// When a connection that begins at `now` is old enough to be sent away; `random` spreads the ages by 10 % either way, or

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::body::Body as _;
+use hyper::header::{CONNECTION, EXPECT, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -14,10 +14,12 @@ use crate::body::{Body, BodyError};
 use crate::correlation::{Correlation, REQUEST_ID};
 use crate::framing::Refusal;
 use crate::identity::SERVED_BY;
+use crate::incoming::{Incoming, MOST_READ_ON, Rest};
 use crate::probe::Probe;
 use crate::problem::Problem;
 use crate::route::{self, Label};
 use crate::server::{App, Server};
+use crate::stream::Traffic;
 
 /// What an app may know of a request besides the request.
 #[derive(Debug, Clone)]
@@ -36,6 +38,12 @@ pub struct Reply {
     pub result: Result<Response<Body>, Problem>,
 }
 
+impl Reply {
+    fn status(&self) -> StatusCode {
+        self.result.as_ref().map_or_else(Problem::status, Response::status)
+    }
+}
+
 /// Accounts for one exchange. Lives in the reply's body, so that its end is the end of the body.
 pub(crate) struct Exchange {
     server: Arc<Server>,
@@ -47,32 +55,67 @@ pub(crate) struct Exchange {
     outcome: Option<(Label, StatusCode)>,
     /// Its place among the requests in flight.
     place: Option<OwnedSemaphorePermit>,
+    /// Where the connection waits for the end of the request's body, if it has one; and the request's number.
+    body: Option<(Arc<Rest>, u64)>,
 }
 
-/// Has `app` answer `request`, and completes the reply. The first of `connection` tells whether the bytes of the request
-/// have been refused so far, the second whether the reply says that the connection ends.
+/// A request's turn on its connection.
+pub(crate) struct Turn<'a, C> {
+    /// Its number, from 1.
+    pub(crate) number: u64,
+    /// The other end of the connection.
+    pub(crate) peer: SocketAddr,
+    /// What has passed over the connection.
+    pub(crate) traffic: &'a Traffic,
+    /// What is left of the request's body.
+    pub(crate) rest: &'a Arc<Rest>,
+    /// Whether the connection is to end with the next reply, whatever the request is.
+    pub(crate) close: C,
+}
+
+/// Has `app` answer `request`, and completes the reply.
 pub(crate) async fn answer<A: App>(
     server: Arc<Server>,
     app: &A,
-    request: Request<Incoming>,
-    peer: SocketAddr,
-    connection: (impl Fn() -> Option<Refusal>, impl FnOnce() -> bool),
+    request: Request<hyper::body::Incoming>,
+    turn: Turn<'_, impl Fn() -> bool>,
 ) -> Response<Body> {
-    let (refusal, close) = connection;
-    let mut exchange = Exchange::begin(server, &request, app.client(peer, request.headers()));
-    let context = Context { correlation: exchange.correlation.clone(), peer };
+    let mut exchange = Exchange::begin(server, &request, app.client(turn.peer, request.headers()));
+    if !request.body().is_end_stream() {
+        exchange.body = Some((Arc::clone(turn.rest), turn.number));
+    }
+    let asks_first = exchange.body.is_some() && request.headers().contains_key(EXPECT);
+    let request = request.map(|body| Incoming::new(body, turn.number, turn.rest));
+    let context = Context { correlation: exchange.correlation.clone(), peer: turn.peer };
+    let refusal = || turn.traffic.refusal_of(turn.number);
     let admitted = match refusal() {
         Some(refusal) => Err(refusal.into()),
         None => exchange.admit(&request),
     };
     let reply = match admitted {
         Ok(()) => app.answer(&exchange.server, request, &context).await,
-        Err(problem) => unrouted(problem),
+        Err(problem) => {
+            drop(request);
+            unrouted(problem)
+        }
     };
     // Asked only now: a body may have gone wrong, and a drain that began meanwhile must reach this reply.
     match refusal() {
         Some(refusal) => exchange.complete(unrouted(refusal.into()), true),
-        None => exchange.complete(reply, close()),
+        None => {
+            let waits = || reply.status() != StatusCode::REQUEST_TIMEOUT && turn.body_ends_soon(asks_first);
+            let goes_on = !(turn.close)() && (exchange.body.is_none() || waits());
+            exchange.complete(reply, !goes_on)
+        }
+    }
+}
+
+impl<C> Turn<'_, C> {
+    /// Whether the request's body has come, or so little of it is to come that it may be read whoever wants it. A client that
+    /// `asks_first` whether it should send it, and has not been told to, may never do so.
+    fn body_ends_soon(&self, asks_first: bool) -> bool {
+        let left = self.traffic.left_of(self.number);
+        left == 0 || left <= MOST_READ_ON && (!asks_first || self.rest.is_begun(self.number))
     }
 }
 
@@ -95,7 +138,7 @@ fn started(server: &Server, path: &str) -> Result<(), Problem> {
 }
 
 impl Exchange {
-    fn begin(server: Arc<Server>, request: &Request<Incoming>, client: IpAddr) -> Self {
+    fn begin<B>(server: Arc<Server>, request: &Request<B>, client: IpAddr) -> Self {
         server.metrics.in_flight.inc();
         Self {
             server,
@@ -106,6 +149,7 @@ impl Exchange {
             client,
             outcome: None,
             place: None,
+            body: None,
         }
     }
 
@@ -132,6 +176,9 @@ impl Exchange {
             Err(problem) => problem.into_response(self.uri.path(), self.correlation.request_id()),
         };
         self.outcome = Some((reply.route, response.status()));
+        if let Some((rest, number)) = &self.body {
+            rest.decide(*number, !close);
+        }
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, self.correlation.request_id.clone());
         let served_by = match headers.get(SERVED_BY) {
@@ -162,6 +209,9 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        if let Some((rest, number)) = &self.body {
+            rest.replied(*number);
+        }
         let metrics = &self.server.metrics;
         metrics.in_flight.dec();
         let Some((route, status)) = self.outcome.take() else {
@@ -185,11 +235,17 @@ impl Drop for Exchange {
                 )
             };
         }
-        // 503 is a deliberate answer: a probe during the drain.
-        if status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE {
+        let unavailable = status == StatusCode::SERVICE_UNAVAILABLE;
+        if status.is_server_error() && !unavailable {
             line!(warn);
         } else {
             line!(debug);
+        }
+        // A probe's is no failure, but what a server that starts or drains has to say.
+        if unavailable && !Probe::is_at(self.uri.path()) {
+            self.server.unavailable.happens(move |requests| {
+                tracing::warn!(requests, route = &*route, "answered 503; each of them is a line of LOG_LEVEL=debug");
+            });
         }
     }
 }

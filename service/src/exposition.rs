@@ -2,9 +2,11 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -15,7 +17,8 @@ use crate::body::Body;
 use crate::config::Limits;
 use crate::metrics::CONTENT_TYPE as OPEN_METRICS;
 use crate::server::{App, Server};
-use crate::{connection, listener};
+use crate::stream::{Stream, Traffic};
+use crate::{closing, connection, listener};
 
 /// Scrapers open at once. More than a few is a mistake or an attack.
 const CONNECTIONS: usize = 64;
@@ -27,15 +30,24 @@ pub async fn serve<A: App>(listener: TcpListener, server: Arc<Server>, app: Arc<
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let limits = Limits { idle: IDLE, ..Limits::default() };
     while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
-        let (stream, _) = listener::accept(&listener).await;
+        let (mut socket, _) = listener::accept(&listener).await;
         let (server, app) = (Arc::clone(&server), Arc::clone(&app));
         tokio::spawn(async move {
-            let service = service_fn(|request: Request<_>| {
-                let response = answer(&server, &*app, request.method(), request.uri().path());
+            let (traffic, requests) = (Traffic::default(), AtomicU64::new(0));
+            let service = service_fn(|request: Request<Incoming>| {
+                requests.fetch_add(1, Ordering::Relaxed);
+                let mut response = answer(&server, &*app, request.method(), request.uri().path());
+                if !request.body().is_end_stream() {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 async { Ok::<_, Infallible>(response) }
             });
-            // A scraper that goes away early is no event.
-            let _ = connection::http1(&limits).serve_connection(TokioIo::new(stream), service).await;
+            // Scrapers are held to the pace of all other clients. One that goes away early is no event.
+            let stream = TokioIo::new(Stream::new(&mut socket, &limits, &traffic, None));
+            let _ = connection::http1(&limits).serve_connection(stream, service).await;
+            if traffic.ends_early(requests.into_inner()) {
+                closing::read_on(&socket, server.phases()).await;
+            }
             drop(slot);
         });
     }

@@ -18,6 +18,9 @@ use hyper::StatusCode;
 /// The longest line that is kept while its end has not come. hyper has refused a longer one by then.
 const LONGEST_LINE: usize = 128 * 1024;
 
+/// What is to come of a body whose length is not known.
+pub(crate) const UNKNOWN: u64 = u64::MAX;
+
 /// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -98,6 +101,15 @@ impl Framing {
             Expected::RequestLine | Expected::Field => Part::Head,
             Expected::Over => Part::Nothing,
             _ => Part::Body,
+        }
+    }
+
+    /// How many bytes of the body being read are to come: 0 outside a body, [`UNKNOWN`] where only its end will tell.
+    pub(crate) fn left(&self) -> u64 {
+        match self.expected {
+            Expected::RequestLine | Expected::Field => 0,
+            Expected::Content(left) => left,
+            _ => UNKNOWN,
         }
     }
 
@@ -339,6 +351,22 @@ mod tests {
         }
         for line in ["GET /#a HTTP/1.1\r\n", "GET /\u{e9} HTTP/1.1\r\n", "GET / HTTP/1.1\n"] {
             assert_eq!(follow(line.as_bytes()), (1, 400), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_body_is_known_where_its_length_is() {
+        for (bytes, left) in [
+            ("POST / HTTP/1.1\r\nContent-Length: 5\r\n", 0),
+            ("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n", 5),
+            ("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhe", 3),
+            ("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello", 0),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", UNKNOWN),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 0),
+        ] {
+            let mut framing = Framing::new(1000);
+            framing.follow(bytes.as_bytes()).unwrap();
+            assert_eq!(framing.left(), left, "{bytes:?}");
         }
     }
 

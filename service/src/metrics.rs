@@ -34,6 +34,8 @@ pub struct Metrics {
     pub(crate) held: Gauge,
     pub(crate) abandoned: Counter,
     pub(crate) connections: Gauge,
+    /// Connections that end in stages.
+    pub(crate) closing: Gauge,
     pub(crate) accepted: Counter,
     pub(crate) shed: Counter,
     cut: Family<CutLabels, Counter>,
@@ -79,6 +81,7 @@ impl Metrics {
             held: Gauge::default(),
             abandoned: Counter::default(),
             connections: Gauge::default(),
+            closing: Gauge::default(),
             accepted: Counter::default(),
             shed: Counter::default(),
             cut: Family::default(),
@@ -113,6 +116,11 @@ impl Metrics {
             metrics.abandoned.clone(),
         );
         registry.register("http_connections", "Connections open on the service port", metrics.connections.clone());
+        registry.register(
+            "http_connections_closing",
+            "Connections whose last reply has been sent, and whose client may still be sending",
+            metrics.closing.clone(),
+        );
         registry.register(
             "http_connections_accepted",
             "Connections accepted on the service port",

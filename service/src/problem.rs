@@ -1,10 +1,16 @@
 //! Error replies as problem details, RFC 9457.
 
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use std::time::SystemTime;
+
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::body::Body;
+use crate::correlation::{Correlation, REQUEST_ID};
+use crate::identity::SERVED_BY;
+
+const MEDIA_TYPE: &str = "application/problem+json";
 
 /// An error reply: a status, and for people what happened and what to do.
 ///
@@ -45,17 +51,41 @@ impl Problem {
     }
 
     /// The reply. `instance` is the path asked for, `request_id` finds the exchange in the logs.
-    ///
-    /// # Panics
-    /// Never: the parts are strings and a number, which always serialize.
     #[must_use]
     pub fn into_response(self, instance: &str, request_id: &str) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.json(instance, request_id)));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        headers.extend(self.headers);
+        response
+    }
+
+    /// The reply as the bytes of HTTP/1.1, the last of a connection that hyper serves no more. What was asked for is not known,
+    /// so the request id is new.
+    pub(crate) fn into_last_bytes(self, served_by: &HeaderValue) -> Vec<u8> {
+        let correlation = Correlation::of(&HeaderMap::new());
+        let body = self.json("", correlation.request_id());
+        let head = format!(
+            "HTTP/1.1 {}\r\ncontent-type: {MEDIA_TYPE}\r\n{REQUEST_ID}: {}\r\n{SERVED_BY}: {}\r\n\
+             connection: close\r\ncontent-length: {}\r\ndate: {}\r\n\r\n",
+            self.status,
+            correlation.request_id(),
+            served_by.to_str().unwrap_or_default(),
+            body.len(),
+            httpdate::fmt_http_date(SystemTime::now()),
+        );
+        [head.into_bytes(), body].concat()
+    }
+
+    fn json(&self, instance: &str, request_id: &str) -> Vec<u8> {
         #[derive(Serialize)]
         struct Details<'a> {
             r#type: &'static str,
             title: &'a str,
             status: u16,
             detail: &'a str,
+            #[serde(skip_serializing_if = "str::is_empty")]
             instance: &'a str,
             request_id: &'a str,
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,13 +100,7 @@ impl Problem {
             request_id,
             upstream: self.upstream.as_deref(),
         };
-        let body = serde_json::to_vec(&details).expect("strings serialize");
-        let mut response = Response::new(Body::from(body));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.extend(self.headers);
-        response
+        serde_json::to_vec(&details).expect("strings and a number serialize")
     }
 }
 

@@ -5,22 +5,23 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use hyper::Request;
-use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::config::Limits;
-use crate::connection;
 use crate::environment::Environment;
 use crate::exchange::{Context, Reply};
 use crate::faults::Faults;
 use crate::identity::Identity;
+use crate::incoming::Incoming;
 use crate::lifecycle::{Event, Phase, Timing};
 use crate::listener;
 use crate::metrics::Metrics;
+use crate::notice::Notice;
 use crate::room::Room;
+use crate::{closing, connection};
 
 /// What a server serves.
 pub trait App: Sized + Send + Sync + 'static {
@@ -85,6 +86,10 @@ pub struct Server {
     pub(crate) faults: Faults,
     /// Places for requests in flight.
     pub(crate) places: Arc<Semaphore>,
+    /// Places for connections that end in stages.
+    pub(crate) closings: Semaphore,
+    /// Requests that were answered 503.
+    pub(crate) unavailable: Notice,
     timing: Timing,
     phase: watch::Sender<Phase>,
 }
@@ -132,6 +137,8 @@ impl Server {
             room: Room::shown_by(limits.held_body_bytes, metrics.held.clone()),
             metrics,
             places: Arc::new(Semaphore::new(limits.in_flight)),
+            closings: Semaphore::new(closing::AT_ONCE),
+            unavailable: Notice::default(),
             limits,
             faults,
             timing,

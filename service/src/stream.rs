@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use hyper::StatusCode;
@@ -11,37 +12,88 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use crate::config::Limits;
-use crate::framing::{Framing, Part, Refusal};
+use crate::framing::{Framing, Part, Refusal, UNKNOWN};
 use crate::metrics::{Awaited, Metrics};
 use crate::pace::{Pace, Terms};
 
-/// Which request of a connection is refused by its bytes, if one is. That is the last of the connection.
+/// What has passed over a connection, for those who serve it. One task writes and reads it, so that any order will do.
 #[derive(Debug, Default)]
-pub(crate) struct Verdict(OnceLock<(u64, Refusal)>);
+pub(crate) struct Traffic {
+    /// Which request is refused by its bytes, if one is. That is the last of the connection.
+    refusal: OnceLock<(u64, Refusal)>,
+    /// The number of the request whose bytes came last, from 1.
+    request: AtomicU64,
+    /// How much of its body is to come.
+    left: AtomicU64,
+    /// Some of its head has come, and not all.
+    within_head: AtomicBool,
+    /// The client has ended its direction.
+    heard_out: AtomicBool,
+    /// The server has ended its own, after all that it had to send.
+    said_all: AtomicBool,
+    /// The client takes no more of what is to be sent.
+    blocked: AtomicBool,
+}
 
-impl Verdict {
+impl Traffic {
     /// Why the request of this `number`, counted from 1, is refused.
-    pub(crate) fn on(&self, number: u64) -> Option<Refusal> {
-        self.0.get().filter(|(refused, _)| *refused == number).map(|(_, refusal)| *refusal)
+    pub(crate) fn refusal_of(&self, number: u64) -> Option<Refusal> {
+        self.refusal.get().filter(|(refused, _)| *refused == number).map(|(_, refusal)| *refusal)
+    }
+
+    /// How many bytes of the body of the request of this `number` are to come; [`UNKNOWN`] where only its end will tell.
+    pub(crate) fn left_of(&self, number: u64) -> u64 {
+        if self.refusal_of(number).is_some() {
+            UNKNOWN
+        } else if self.request.load(Relaxed) == number {
+            self.left.load(Relaxed)
+        } else {
+            0
+        }
+    }
+
+    /// Whether the client, which has been answered `replies` times, may still be sending something that nobody will read, and
+    /// what it has been sent is all.
+    pub(crate) fn ends_early(&self, replies: u64) -> bool {
+        let request = self.request.load(Relaxed);
+        let open = request > replies || self.within_head.load(Relaxed) || self.left_of(request) > 0;
+        open && self.is_half_closed()
+    }
+
+    /// Whether only the client's direction is open.
+    pub(crate) fn is_half_closed(&self) -> bool {
+        self.said_all.load(Relaxed) && !self.heard_out.load(Relaxed)
+    }
+
+    /// Whether the client has sent a part of a head, and could be told that this is not enough: nothing else is on its way to it.
+    pub(crate) fn waits_for_a_head(&self) -> bool {
+        let ended = self.heard_out.load(Relaxed) || self.said_all.load(Relaxed);
+        self.within_head.load(Relaxed) && !self.blocked.load(Relaxed) && !ended
     }
 
     fn refuse(&self, number: u64, refusal: Refusal) {
         // The first one ends the connection, so it is the one to report.
-        let _ = self.0.set((number, refusal));
+        let _ = self.refusal.set((number, refusal));
+    }
+
+    fn follow(&self, framing: &Framing) {
+        self.request.store(framing.request(), Relaxed);
+        self.left.store(framing.left(), Relaxed);
+        self.within_head.store(framing.awaited() == Part::Head, Relaxed);
     }
 }
 
-/// A stream that notes in a [`Verdict`] what is wrong with its requests, and fails where its peer is too slow:
+/// A stream that notes in [`Traffic`] what passes, and what is wrong with requests; it fails where its peer is too slow:
 ///
 /// - with a head, from its first byte to its last (before that the connection is idle, which hyper bounds);
 /// - with a body, while the app waits for more of it;
 /// - to take a reply, while there is more of it to send.
 pub(crate) struct Stream<'a> {
-    socket: TcpStream,
+    socket: &'a mut TcpStream,
     framing: Framing,
-    verdict: &'a Verdict,
+    traffic: &'a Traffic,
     limits: &'a Limits,
-    metrics: &'a Metrics,
+    metrics: Option<&'a Metrics>,
     reading: Pace,
     /// What the pace of reading is for.
     part: (u64, Part),
@@ -53,11 +105,17 @@ pub(crate) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    pub(crate) fn new(socket: TcpStream, limits: &'a Limits, verdict: &'a Verdict, metrics: &'a Metrics) -> Self {
+    /// The stream of `socket`; those of its clients that were too slow are counted in `metrics`.
+    pub(crate) fn new(
+        socket: &'a mut TcpStream,
+        limits: &'a Limits,
+        traffic: &'a Traffic,
+        metrics: Option<&'a Metrics>,
+    ) -> Self {
         Self {
             socket,
             framing: Framing::new(limits.body_bytes),
-            verdict,
+            traffic,
             limits,
             metrics,
             reading: Pace::new(terms(Part::Nothing, limits)),
@@ -77,13 +135,14 @@ impl<'a> Stream<'a> {
     fn came(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.reading.moved(bytes.len() as u64, now);
         let followed = self.framing.follow(bytes);
+        self.traffic.follow(&self.framing);
         let before = self.part;
         self.part = (self.framing.request(), self.framing.awaited());
         if before != self.part {
             self.reading = Pace::new(terms(self.part.1, self.limits));
         }
         let Err(refusal) = followed else { return Ok(()) };
-        self.verdict.refuse(self.framing.request(), refusal);
+        self.traffic.refuse(self.framing.request(), refusal);
         let of_the_body = before == (self.framing.request(), Part::Body);
         if of_the_body { Err(io::Error::new(io::ErrorKind::InvalidData, refusal.detail)) } else { Ok(()) }
     }
@@ -99,10 +158,16 @@ impl<'a> Stream<'a> {
         ready!(poll_until(&mut self.read_timer, self.reading.waits(now()), context));
         if part == Part::Body {
             let detail = "the request's body came too slowly";
-            self.verdict.refuse(number, Refusal { status: StatusCode::REQUEST_TIMEOUT, detail });
+            self.traffic.refuse(number, Refusal { status: StatusCode::REQUEST_TIMEOUT, detail });
         }
-        self.metrics.cut(awaited);
+        self.cut(awaited);
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the peer sends too slowly"))
+    }
+
+    fn cut(&self, awaited: Awaited) {
+        if let Some(metrics) = self.metrics {
+            metrics.cut(awaited);
+        }
     }
 
     /// What became of a write, and an error once the peer has been waited for as long as it may be.
@@ -111,12 +176,13 @@ impl<'a> Stream<'a> {
             self.reply = self.part.0;
             self.writing = Pace::new(reply_terms(self.limits));
         }
+        self.traffic.blocked.store(written.is_pending(), Relaxed);
         if let Poll::Ready(written) = written {
             self.writing.moved(*written.as_ref().unwrap_or(&0) as u64, now);
             return Poll::Ready(written);
         }
         ready!(poll_until(&mut self.write_timer, self.writing.waits(now()), context));
-        self.metrics.cut(Awaited::Reply);
+        self.cut(Awaited::Reply);
         // Or the kernel would keep what it has of the reply, and offer it for minutes. It fails only on a dead connection.
         let _ = self.socket.set_zero_linger();
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the peer takes the reply too slowly")))
@@ -153,13 +219,6 @@ fn poll_until(
     timer.as_mut().poll(context)
 }
 
-impl Stream<'_> {
-    /// The connection without its bounds, for what is no HTTP any more.
-    pub(crate) fn into_socket(self) -> TcpStream {
-        self.socket
-    }
-}
-
 impl AsyncRead for Stream<'_> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -167,8 +226,11 @@ impl AsyncRead for Stream<'_> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        match Pin::new(&mut self.socket).poll_read(context, buffer) {
+        match Pin::new(&mut *self.socket).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
+                if buffer.filled().len() == before {
+                    self.traffic.heard_out.store(true, Relaxed);
+                }
                 let came = self.came(&buffer.filled()[before..]);
                 if came.is_err() {
                     buffer.set_filled(before);
@@ -183,7 +245,7 @@ impl AsyncRead for Stream<'_> {
 
 impl AsyncWrite for Stream<'_> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        let written = Pin::new(&mut *self.socket).poll_write(context, bytes);
         self.bound(context, written)
     }
 
@@ -192,7 +254,7 @@ impl AsyncWrite for Stream<'_> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
+        let written = Pin::new(&mut *self.socket).poll_write_vectored(context, slices);
         self.bound(context, written)
     }
 
@@ -201,10 +263,12 @@ impl AsyncWrite for Stream<'_> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(context)
+        Pin::new(&mut *self.socket).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(context)
+        let shut = Pin::new(&mut *self.socket).poll_shutdown(context);
+        self.traffic.said_all.store(matches!(shut, Poll::Ready(Ok(()))), Relaxed);
+        shut
     }
 }

@@ -3,13 +3,13 @@
 pub(crate) mod kind;
 pub mod queue;
 
-use hyper::body::Incoming;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 use service::body::Body;
 use service::environment::{Environment, Variable};
 use service::identity::Identity;
+use service::incoming::Incoming;
 use service::problem::Problem;
 use service::room::Room;
 

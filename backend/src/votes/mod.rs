@@ -7,13 +7,13 @@ mod page;
 
 use std::fmt::Write as _;
 
-use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use service::body::Body;
 use service::environment::{Environment, Variable};
 use service::identity::Identity;
+use service::incoming::Incoming;
 use service::problem::Problem;
 use service::room::Room;
 

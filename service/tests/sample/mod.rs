@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
-use hyper::body::{Bytes, Frame, Incoming};
-use hyper::{Request, Response};
+use hyper::body::{Bytes, Frame};
+use hyper::{Request, Response, StatusCode};
 use service::body::{Body, BodyError};
 use service::environment::Environment;
 use service::exchange::{Context, Reply};
 use service::identity::Identity;
+use service::incoming::Incoming;
 use service::metrics::Metrics;
 use service::probe::Probe;
 use service::server::{App, Server};
@@ -35,6 +36,19 @@ impl App for Sample {
             "/slow" => {
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 Response::new(Body::from("slow"))
+            }
+            "/failing" => {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            }
+            // An app that answers, and keeps the request's body without reading it.
+            "/kept" => {
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_secs(3600)).await;
+                    drop(request);
+                });
+                Response::new(Body::from("kept"))
             }
             "/endless" => Response::new(Body::stream(Endless)),
             "/echo" => {

@@ -1,0 +1,55 @@
+//! The port of `/metrics`: its clients are held to the same bounds as those of the service's own port.
+
+mod running;
+mod sample;
+mod wire;
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use running::{BRIEF, WIDE, identity};
+use sample::Sample;
+use service::faults::Faults;
+use service::metrics::Metrics;
+use service::server::{App, Server};
+use service::{exposition, listener};
+use wire::Wire;
+
+/// Starts the port alone.
+async fn metrics_port() -> Wire {
+    let identity = identity("sample");
+    let mut metrics = Metrics::new(&identity);
+    let app = Arc::new(Sample::new((), &identity, &mut metrics));
+    let server = Arc::new(Server::new(identity, metrics, BRIEF, WIDE, Faults::default()));
+    let listener = listener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(exposition::serve(listener, server, app));
+    Wire::connect(address).await.unwrap()
+}
+
+/// The clock runs on whenever nothing can move.
+#[tokio::test(start_paused = true)]
+async fn a_scraper_that_takes_nothing_is_cut() {
+    let mut client = metrics_port().await;
+    let request = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
+    while tokio::time::timeout(Duration::from_secs(1), client.send(&request)).await.is_ok() {}
+    for _ in 0..1000 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        match client.stream.try_write(b"G") {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => return,
+            Ok(_) => {}
+        }
+    }
+    panic!("it was waited for");
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_ends_the_connection_and_the_reply_says_so() {
+    let mut client = metrics_port().await;
+    client.send("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 30000000\r\n\r\n").await.unwrap();
+    client.send(vec![b'x'; 30_000_000]).await.unwrap();
+    let reply = client.reply("POST").await.unwrap();
+    assert_eq!((reply.status, reply.says_close()), (405, true));
+}
