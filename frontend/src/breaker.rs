@@ -1,9 +1,25 @@
 //! Stops asking an upstream, or one endpoint of it, that only fails, and finds out with one request when it is back.
 //!
-//! It counts final outcomes, after all retries: one that counts tries opens at the blip of a rollout, and turns it into
-//! half a minute of refusals.
+//! Two things are counted, each by breakers of its own type:
+//!
+//! - [`Breaker<OfRequest>`], one for each upstream, counts requests, after all their retries: one that counted tries would open at
+//!   the blip of a rollout, and turn it into half a minute of refusals.
+//! - [`Breaker<OfTry>`], one for each endpoint of an upstream that has several, counts tries: it is that endpoint which they failed at.
+//!   It refuses nothing, it takes the endpoint out of rotation.
+//!
+//! | what happened | counts as |
+//! | --- | --- |
+//! | the head of a reply, whatever its status | success |
+//! | a connection refused or not made in time; it broke, was silent too long, or brought no HTTP, before the head | failure |
+//! | no address: nobody was asked, and the name service answers quickly when there is one | nothing |
+//! | the client's body stopped, broke off or was too long; the client went away | nothing |
+//!
+//! What counts as nothing leaves the count as it was.
 
+use std::marker::PhantomData;
 use std::time::Duration;
+
+use crate::failure::Failure;
 
 /// The most failures in a row that can be asked for.
 pub const MOST_FAILURES: u32 = 1_000_000;
@@ -11,7 +27,7 @@ pub const MOST_FAILURES: u32 = 1_000_000;
 /// When to open, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
-    /// Failures in a row that open it, 1 to [`MOST_FAILURES`].
+    /// Failures in a row, of requests or tries, that open it; 1 to [`MOST_FAILURES`].
     pub failures: u32,
     /// How long it stays open before it lets a trial through.
     pub open: Duration,
@@ -23,12 +39,21 @@ impl Default for Terms {
     }
 }
 
-/// A breaker. Time is what its caller says: that since any fixed moment, never going back.
+/// A breaker that counts outcomes of the type `O`. Time is what its caller says: that since any fixed moment, never going back.
 #[derive(Debug, Clone)]
-pub struct Breaker {
+pub struct Breaker<O> {
     terms: Terms,
     state: State,
+    counts: PhantomData<fn(O)>,
 }
+
+/// The outcome of a request, after all its retries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfRequest(Outcome);
+
+/// The outcome of one try at one endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OfTry(Outcome);
 
 /// What a breaker does with requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,22 +91,77 @@ pub enum Pass {
     Trial,
 }
 
-/// How an admitted request ended.
+/// How something that was admitted ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The upstream gave a reply that is no failure.
+    /// A reply came.
     Success,
-    /// The upstream failed, after all retries.
+    /// The upstream failed.
     Failure,
-    /// Nothing was learnt, as when the client went away.
+    /// Nothing was learnt of the upstream.
     Unknown,
 }
 
-impl Breaker {
+impl Outcome {
+    fn of(failure: &Failure) -> Self {
+        match failure {
+            Failure::Connect(_)
+            | Failure::ConnectTimeout
+            | Failure::Unsent(_)
+            | Failure::Broken(_)
+            | Failure::Malformed(_)
+            | Failure::Switched(_)
+            | Failure::Timeout => Self::Failure,
+            Failure::Resolve(_)
+            | Failure::ResolveTimeout
+            | Failure::ClientStalled
+            | Failure::ClientBroke
+            | Failure::Open(_) => Self::Unknown,
+        }
+    }
+}
+
+impl OfRequest {
+    /// That of a request of which nobody has heard the end.
+    pub const UNKNOWN: Self = Self(Outcome::Unknown);
+
+    /// That of a request which ended with `result`.
+    #[must_use]
+    pub fn of<T>(result: &Result<T, Failure>) -> Self {
+        Self(result.as_ref().map_or_else(Outcome::of, |_| Outcome::Success))
+    }
+}
+
+impl OfTry {
+    /// That of a try of which nobody has heard the end.
+    pub const UNKNOWN: Self = Self(Outcome::Unknown);
+    /// That of a try which brought a reply.
+    pub const SUCCESS: Self = Self(Outcome::Success);
+
+    /// That of a try which ended with `failure`.
+    #[must_use]
+    pub fn of(failure: &Failure) -> Self {
+        Self(Outcome::of(failure))
+    }
+}
+
+impl From<OfRequest> for Outcome {
+    fn from(outcome: OfRequest) -> Self {
+        outcome.0
+    }
+}
+
+impl From<OfTry> for Outcome {
+    fn from(outcome: OfTry) -> Self {
+        outcome.0
+    }
+}
+
+impl<O: Into<Outcome>> Breaker<O> {
     /// A closed breaker.
     #[must_use]
     pub fn new(terms: Terms) -> Self {
-        Self { terms, state: State::Closed { failures: 0 } }
+        Self { terms, state: State::Closed { failures: 0 }, counts: PhantomData }
     }
 
     /// What it does now.
@@ -115,8 +195,8 @@ impl Breaker {
     }
 
     /// Tells how an admitted request ended.
-    pub fn record(&mut self, pass: Pass, outcome: Outcome, now: Duration) {
-        self.state = match (self.state, pass, outcome) {
+    pub fn record(&mut self, pass: Pass, outcome: O, now: Duration) {
+        self.state = match (self.state, pass, outcome.into()) {
             (State::Closed { .. }, Pass::Usual, Outcome::Success)
             | (State::HalfOpen, Pass::Trial, Outcome::Success) => State::Closed { failures: 0 },
             (State::Closed { failures }, Pass::Usual, Outcome::Failure) if failures + 1 < self.terms.failures => {
@@ -144,7 +224,7 @@ mod tests {
         Duration::from_secs(second)
     }
 
-    fn tripped() -> Breaker {
+    fn tripped() -> Breaker<Outcome> {
         let mut breaker = Breaker::new(Terms::default());
         for _ in 0..5 {
             assert_eq!(breaker.admit(second(0)), Admission::Admitted(Pass::Usual));
@@ -185,6 +265,26 @@ mod tests {
             breaker.record(Pass::Trial, outcome, second(32));
             assert_eq!(breaker.state(), state, "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn what_counts_and_what_does_not() {
+        let error = || std::io::Error::other("any");
+        for (failure, outcome) in [
+            (Failure::Connect(error()), Outcome::Failure),
+            (Failure::ConnectTimeout, Outcome::Failure),
+            (Failure::Malformed(String::new()), Outcome::Failure),
+            (Failure::Switched("any"), Outcome::Failure),
+            (Failure::Timeout, Outcome::Failure),
+            (Failure::Resolve(error()), Outcome::Unknown),
+            (Failure::ResolveTimeout, Outcome::Unknown),
+            (Failure::ClientStalled, Outcome::Unknown),
+            (Failure::ClientBroke, Outcome::Unknown),
+        ] {
+            assert_eq!(Outcome::from(OfTry::of(&failure)), outcome, "{failure:?}");
+            assert_eq!(Outcome::from(OfRequest::of(&Err::<(), _>(failure))), outcome);
+        }
+        assert_eq!(Outcome::from(OfRequest::of(&Ok(()))), Outcome::Success);
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! A reply's body on its way through the gateway, frame by frame: nothing is collected, and the upstream is held to a pace.
 
 use std::pin::Pin;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::time::Sleep;
 use crate::endpoint::Try;
 use crate::failure::BodyFailure;
 use crate::pool::Connection;
+use crate::upload::RequestBody;
 
 /// A reply's body on its way from the upstream to the client. Gives the connection back to its endpoint when it has ended; a
 /// body that is given up takes its connection with it.
@@ -19,6 +21,8 @@ pub struct Download {
     body: Incoming,
     /// The connection it comes over, and the try that it ends.
     connection: Option<(Connection, Try)>,
+    /// The request's body, of which some may still be on its way.
+    upload: Weak<RequestBody>,
     /// How long the upstream may send nothing.
     patience: Duration,
     /// Runs only while the upstream is waited for: a client that reads slowly does not count against it.
@@ -26,10 +30,17 @@ pub struct Download {
 }
 
 impl Download {
-    /// Wraps the body of a reply that came over `connection`.
+    /// Wraps the body of a reply that came over `connection`, to a request with the body `upload`.
     #[must_use]
-    pub fn new(body: Incoming, connection: Connection, this: Try, patience: Duration) -> Self {
-        let mut download = Self { body, connection: Some((connection, this)), patience, silence: None };
+    pub fn new(
+        body: Incoming,
+        connection: Connection,
+        this: Try,
+        upload: &Arc<RequestBody>,
+        patience: Duration,
+    ) -> Self {
+        let upload = Arc::downgrade(upload);
+        let mut download = Self { body, connection: Some((connection, this)), upload, patience, silence: None };
         if download.body.is_end_stream() {
             download.give_back();
         }
@@ -39,7 +50,7 @@ impl Download {
     /// That of a reply 101: nothing, which keeps the try from its end, and never gives the connection back.
     #[must_use]
     pub fn switched(body: Incoming, connection: Connection, this: Try, patience: Duration) -> Self {
-        Self { body, connection: Some((connection, this)), patience, silence: None }
+        Self { body, connection: Some((connection, this)), upload: Weak::new(), patience, silence: None }
     }
 
     fn give_back(&mut self) {
@@ -51,9 +62,17 @@ impl Download {
             return;
         }
         // The connection's task has yet to see the end of the exchange: the request's body may still be on its way, or the
-        // upstream has said that it closes. Only then is it known whether there will be a next request.
+        // upstream has said that it closes. Only then is it known whether there will be a next request. An upstream that takes
+        // no more of the body is not waited for longer than one that sends nothing.
+        let (upload, patience) = (self.upload.clone(), self.patience);
         tokio::spawn(async move {
-            if connection.sender.ready().await.is_ok() {
+            let ready = match upload.upgrade() {
+                Some(body) => body.within(patience, connection.sender.ready()).await.is_ok_and(|ready| ready.is_ok()),
+                None => {
+                    tokio::time::timeout(patience, connection.sender.ready()).await.is_ok_and(|ready| ready.is_ok())
+                }
+            };
+            if ready {
                 this.give_back(connection);
             }
         });

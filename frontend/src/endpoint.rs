@@ -16,12 +16,12 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::balance;
-use crate::breaker::{self, Admission, Breaker, Outcome, Pass, State};
+use crate::breaker::{self, Admission, Breaker, OfTry, Pass, State};
 use crate::download::Download;
 use crate::failure::{BodyFailure, Failure, Failures};
-use crate::pool::{Connection, Pool};
+use crate::pool::{Connection, Driver, Pool};
 use crate::stream::Stream;
-use crate::upload::{Late, RequestBody, Upload};
+use crate::upload::{RequestBody, Upload};
 use crate::websocket::Handshake;
 
 /// What hyper buffers of an upstream's connection, in each direction. A reply's head that needs more than twice as much is
@@ -38,8 +38,7 @@ pub struct Endpoint {
     pool: Arc<Pool>,
     /// Tries whose reply has not ended.
     in_flight: AtomicU32,
-    /// Counts tries, as the upstream's own counts requests: it is this endpoint that they failed at.
-    breaker: Option<Mutex<Breaker>>,
+    breaker: Option<Mutex<Breaker<OfTry>>>,
 }
 
 /// How endpoints are connected to.
@@ -71,6 +70,14 @@ pub struct Try {
     told: bool,
     /// What the clocks of breakers count from.
     epoch: Instant,
+}
+
+/// What became of a request that was to be sent over a kept connection.
+pub enum Kept {
+    /// A reply came.
+    Answered(Response<Download>),
+    /// There is no such connection: here are the try and the request, for a new one.
+    None(Try, Box<Request<Upload>>),
 }
 
 /// Why a try has no reply.
@@ -145,39 +152,14 @@ impl Endpoint {
         }
     }
 
-    fn breaker(&self) -> Option<MutexGuard<'_, Breaker>> {
-        self.breaker.as_ref().map(|breaker| breaker.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Whether it has been taken out of rotation.
+    #[cfg(test)]
+    pub(crate) fn is_failing(&self) -> bool {
+        self.breaker().is_some_and(|breaker| matches!(breaker.state(), State::Open { .. }))
     }
 
-    /// A pooled connection that turns out closed before anything was written costs no try: the request comes back whole and
-    /// goes to the next connection, in the end to a new one. That is what happens while an endpoint drains.
-    async fn exchange(
-        &self,
-        mut request: Request<Upload>,
-        connect_until: Instant,
-    ) -> Result<(Response<Incoming>, Connection), Refusal> {
-        let handshake = request.extensions().get::<Handshake>().cloned();
-        while let Some(mut connection) = self.pool.take(Instant::now()) {
-            match connection.sender.try_send_request(request).await {
-                Ok(response) => return received(response, connection, handshake.as_ref()),
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) => request = unsent,
-                    None => return Err(Refusal::Sent(Failure::after_sending(error.into_error()))),
-                },
-            }
-        }
-        let connected = tokio::time::timeout_at(connect_until, self.connect()).await;
-        let mut connection = match connected.unwrap_or(Err(Failure::ConnectTimeout)) {
-            Ok(connection) => connection,
-            Err(failure) => return Err(Refusal::Unsent(failure, Box::new(request))),
-        };
-        match connection.sender.try_send_request(request).await {
-            Ok(response) => received(response, connection, handshake.as_ref()),
-            Err(mut error) => match error.take_message() {
-                Some(request) => Err(Refusal::Unsent(Failure::Unsent(error.into_error()), Box::new(request))),
-                None => Err(Refusal::Sent(Failure::after_sending(error.into_error()))),
-            },
-        }
+    fn breaker(&self) -> Option<MutexGuard<'_, Breaker<OfTry>>> {
+        self.breaker.as_ref().map(|breaker| breaker.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     async fn connect(&self) -> Result<Connection, Failure> {
@@ -191,21 +173,31 @@ impl Endpoint {
             .handshake(Stream::new(TokioIo::new(stream)))
             .await
             .map_err(Failure::Unsent)?;
-        tokio::spawn(async move {
-            // Whoever waits for a reply gets the error; between exchanges nobody needs it.
-            let _ = driver.with_upgrades().await;
-        });
-        Ok(Connection { sender, expires: self.connecting.max_age.map(|age| Instant::now() + age) })
+        // Whoever waits for a reply gets the error; between exchanges nobody needs it.
+        let driver = Driver::start(async move { drop(driver.with_upgrades().await) });
+        Ok(Connection { sender, driver, expires: self.connecting.max_age.map(|age| Instant::now() + age) })
     }
 }
 
-fn received(
-    response: Response<Incoming>,
-    connection: Connection,
-    handshake: Option<&Handshake>,
+/// Sends `request` over `connection`.
+async fn exchange(
+    mut connection: Connection,
+    request: Request<Upload>,
 ) -> Result<(Response<Incoming>, Connection), Refusal> {
+    let handshake = request.extensions().get::<Handshake>().cloned();
+    let response = match connection.sender.try_send_request(request).await {
+        Ok(response) => response,
+        Err(mut error) => {
+            let unsent = error.take_message();
+            let error = error.into_error();
+            return Err(match unsent {
+                Some(request) => Refusal::Unsent(Failure::Unsent(error), Box::new(request)),
+                None => Refusal::Sent(Failure::after_sending(error)),
+            });
+        }
+    };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let asked = handshake.ok_or("nobody asked for it");
+        let asked = handshake.as_ref().ok_or("nobody asked for it");
         let checked = asked.and_then(|handshake| handshake.check(response.headers()));
         checked.map_err(|how| Refusal::Sent(Failure::Switched(how)))?;
     }
@@ -261,40 +253,88 @@ impl Try {
         self.endpoint.pool.put(connection, Instant::now());
     }
 
-    /// Sends `request`, whose body is `body`; connects, where that is needed, until `connect_until`. The endpoint may be silent
-    /// for as long as `patience`: before its reply's head, and between parts of the body.
+    /// Sends `request`, whose body is `body`, over a connection that was kept. The endpoint may be silent for as long as
+    /// `patience`: before its reply's head, and between parts of the body.
+    ///
+    /// A connection that turns out closed before anything was written costs no try: the request comes back whole and goes to the
+    /// next one. That is what happens while an endpoint drains.
+    ///
+    /// # Errors
+    /// Why it has failed, after some of the request may have got there.
+    pub async fn send_over_kept(
+        mut self,
+        mut request: Request<Upload>,
+        body: &Arc<RequestBody>,
+        patience: Duration,
+    ) -> Result<Kept, Failure> {
+        while let Some(connection) = self.endpoint.pool.take(Instant::now()) {
+            match body.within(patience, exchange(connection, request)).await {
+                Ok(Err(Refusal::Unsent(_, unsent))) => request = *unsent,
+                Ok(Err(Refusal::Sent(failure))) => return Err(self.failed(failure, body)),
+                Ok(Ok(received)) => return Ok(Kept::Answered(self.received(received, body, patience))),
+                Err(late) => return Err(self.failed(late.into(), body)),
+            }
+        }
+        Ok(Kept::None(self, Box::new(request)))
+    }
+
+    /// Sends `request` over the new `connection`, as [`Try::send_over_kept`] does.
     ///
     /// # Errors
     /// [`Refusal`].
-    pub async fn send(
+    pub async fn send_over(
         mut self,
+        connection: Connection,
         request: Request<Upload>,
-        body: &RequestBody,
-        connect_until: Instant,
+        body: &Arc<RequestBody>,
         patience: Duration,
     ) -> Result<Response<Download>, Refusal> {
-        match body.within(patience, self.endpoint.exchange(request, connect_until)).await {
-            Ok(Ok((response, connection))) => {
-                self.tell(Outcome::Success);
-                let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-                let download = if switches { Download::switched } else { Download::new };
-                Ok(response.map(|body| download(body, connection, self, patience)))
-            }
-            // The upstream could not have answered: any client could take it out of service otherwise.
-            Ok(Err(_)) if body.is_broken() => Err(Refusal::Sent(Failure::ClientBroke)),
-            Ok(Err(refusal)) => {
-                self.tell(Outcome::Failure);
-                Err(refusal)
-            }
-            Err(Late::Upstream) => {
-                self.tell(Outcome::Failure);
-                Err(Refusal::Sent(Failure::Timeout))
-            }
-            Err(Late::Client) => Err(Refusal::Sent(Failure::ClientStalled)),
+        match body.within(patience, exchange(connection, request)).await {
+            Ok(Ok(received)) => Ok(self.received(received, body, patience)),
+            Ok(Err(Refusal::Sent(failure))) => Err(Refusal::Sent(self.failed(failure, body))),
+            // Another connection could not send it either.
+            Ok(Err(Refusal::Unsent(failure, _))) if body.is_broken() => Err(Refusal::Sent(self.failed(failure, body))),
+            Ok(Err(Refusal::Unsent(failure, unsent))) => Err(Refusal::Unsent(self.failed(failure, body), unsent)),
+            Err(late) => Err(Refusal::Sent(self.failed(late.into(), body))),
         }
     }
 
-    fn tell(&mut self, outcome: Outcome) {
+    /// Connects until `limit` has passed.
+    ///
+    /// # Errors
+    /// Why there is no connection.
+    pub async fn connect(mut self, limit: Duration) -> Result<(Self, Connection), Failure> {
+        let connected = tokio::time::timeout(limit, self.endpoint.connect()).await;
+        match connected.unwrap_or(Err(Failure::ConnectTimeout)) {
+            Ok(connection) => Ok((self, connection)),
+            Err(failure) => {
+                self.tell(OfTry::of(&failure));
+                Err(failure)
+            }
+        }
+    }
+
+    fn received(
+        mut self,
+        (response, connection): (Response<Incoming>, Connection),
+        body: &Arc<RequestBody>,
+        patience: Duration,
+    ) -> Response<Download> {
+        self.tell(OfTry::SUCCESS);
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return response.map(|reply| Download::switched(reply, connection, self, patience));
+        }
+        response.map(|reply| Download::new(reply, connection, self, body, patience))
+    }
+
+    fn failed(&mut self, failure: Failure, body: &RequestBody) -> Failure {
+        // The upstream could not have answered: any client could take it out of service otherwise.
+        let failure = if body.is_broken() { Failure::ClientBroke } else { failure };
+        self.tell(OfTry::of(&failure));
+        failure
+    }
+
+    fn tell(&mut self, outcome: OfTry) {
         if self.told {
             return;
         }
@@ -307,7 +347,7 @@ impl Try {
 
 impl Drop for Try {
     fn drop(&mut self) {
-        self.tell(Outcome::Unknown);
+        self.tell(OfTry::UNKNOWN);
         self.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -348,7 +388,7 @@ mod tests {
 
     fn fail(endpoint: &Arc<Endpoint>, times: u32, epoch: Instant) {
         for _ in 0..times {
-            Try::at(endpoint, epoch).tell(Outcome::Failure);
+            Try::at(endpoint, epoch).tell(OfTry::of(&Failure::ConnectTimeout));
         }
     }
 
@@ -400,7 +440,7 @@ mod tests {
         let shares_meanwhile = shares(&endpoints, epoch);
         assert_eq!(shares_meanwhile[0], 0, "{shares_meanwhile:?}");
         let mut trial = trial;
-        trial.tell(Outcome::Success);
+        trial.tell(OfTry::SUCCESS);
         drop(trial);
         assert!(shares(&endpoints, epoch)[0] > 200);
     }

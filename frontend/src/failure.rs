@@ -16,9 +16,11 @@ use service::problem::Problem;
 pub enum Failure {
     /// The name has no address, or the name service does not answer.
     Resolve(io::Error),
+    /// The name service took too long.
+    ResolveTimeout,
     /// No address takes the connection.
     Connect(io::Error),
-    /// Resolving and connecting took too long.
+    /// Connecting took too long.
     ConnectTimeout,
     /// The connection ended before any of the request was written.
     Unsent(hyper::Error),
@@ -95,6 +97,7 @@ impl Failure {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Resolve(_) => "resolve",
+            Self::ResolveTimeout => "resolve_timeout",
             Self::Connect(_) => "connect",
             Self::ConnectTimeout => "connect_timeout",
             Self::Unsent(_) => "unsent",
@@ -116,9 +119,12 @@ impl Failure {
             Self::Unsent(error) | Self::Broken(error) => with_source(error),
             Self::Malformed(how) => how.clone(),
             Self::Switched(how) => (*how).to_owned(),
-            Self::ConnectTimeout | Self::Timeout | Self::ClientStalled | Self::ClientBroke | Self::Open(_) => {
-                String::new()
-            }
+            Self::ResolveTimeout
+            | Self::ConnectTimeout
+            | Self::Timeout
+            | Self::ClientStalled
+            | Self::ClientBroke
+            | Self::Open(_) => String::new(),
         }
     }
 
@@ -131,6 +137,7 @@ impl Failure {
             Self::Unsent(_) | Self::Broken(_) => (StatusCode::BAD_GATEWAY, "ended the connection without a reply"),
             Self::Malformed(_) => (StatusCode::BAD_GATEWAY, "sent a reply that is not valid HTTP"),
             Self::Switched(_) => (StatusCode::BAD_GATEWAY, "sent a reply that was not asked for"),
+            Self::ResolveTimeout => (StatusCode::GATEWAY_TIMEOUT, "has no address that could be found in time"),
             Self::ConnectTimeout => (StatusCode::GATEWAY_TIMEOUT, "takes no connection in time"),
             Self::Timeout => (StatusCode::GATEWAY_TIMEOUT, "does not answer in time"),
             Self::ClientStalled => {

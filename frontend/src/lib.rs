@@ -11,6 +11,7 @@ pub mod breaker;
 pub mod budget;
 pub mod cors;
 pub mod credentials;
+pub mod dial;
 pub mod download;
 pub mod endpoint;
 pub mod failure;

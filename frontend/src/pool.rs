@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::client::conn::http1::SendRequest;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::upload::Upload;
@@ -32,8 +33,28 @@ struct Idle {
 pub struct Connection {
     /// Sends a request; the connection itself is driven by its own task.
     pub sender: SendRequest<Upload>,
+    /// That task.
+    pub driver: Driver,
     /// Age after which it is not used again. Closing between requests, from the client's side, loses nothing.
     pub expires: Option<Instant>,
+}
+
+/// The task that drives a connection. It ends with its connection, whatever it waits for: an upstream that takes nothing more
+/// could keep it, and the client's connection with it, for ever.
+#[derive(Debug)]
+pub struct Driver(JoinHandle<()>);
+
+impl Driver {
+    /// Starts it.
+    pub fn start(driver: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(driver))
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Pool {

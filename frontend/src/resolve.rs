@@ -14,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use service::notice::Notice;
 use tokio::time::Instant;
 
 /// How long an answer is used as it is.
@@ -22,6 +23,8 @@ const FRESH: Duration = Duration::from_secs(1);
 const PASSABLE: Duration = Duration::from_secs(2);
 /// How long a request waits for a newer one after that.
 const MOMENT: Duration = Duration::from_millis(100);
+/// How long nobody asks again where there was no answer: of a name that is absent, each request would.
+const PAUSE: Duration = Duration::from_millis(250);
 /// How long an answer is used where no newer one comes.
 const STALE: Duration = Duration::from_secs(30);
 
@@ -33,6 +36,9 @@ pub struct Resolver {
     /// A host that is an address needs no lookup.
     literal: Option<SocketAddr>,
     answer: Mutex<Option<Answer>>,
+    /// When there was last none.
+    failed: Mutex<Option<Instant>>,
+    failures: Notice,
     /// Held during a lookup: whoever comes meanwhile waits for its answer instead of asking again.
     lookup: Arc<tokio::sync::Mutex<()>>,
 }
@@ -48,7 +54,15 @@ impl Resolver {
     #[must_use]
     pub fn new(host: String, port: u16) -> Self {
         let literal = host.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, port));
-        Self { host, port, literal, answer: Mutex::new(None), lookup: Arc::default() }
+        Self {
+            host,
+            port,
+            literal,
+            answer: Mutex::new(None),
+            failed: Mutex::new(None),
+            failures: Notice::default(),
+            lookup: Arc::default(),
+        }
     }
 
     /// The addresses, at least one.
@@ -85,13 +99,17 @@ impl Resolver {
     /// pile up.
     pub fn look_up(self: &Arc<Self>) {
         let Ok(alone) = Arc::clone(&self.lookup).try_lock_owned() else { return };
-        if self.literal.is_some() || self.recent(FRESH).is_some() {
+        if self.literal.is_some() || self.recent(FRESH).is_some() || self.has_failed_just_now() {
             return;
         }
         let resolver = Arc::clone(self);
         tokio::spawn(async move {
             if let Err(error) = resolver.refresh().await {
-                tracing::warn!(host = resolver.host, %error, "the name does not resolve");
+                *resolver.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                let host = resolver.host.clone();
+                resolver.failures.happens(move |times| {
+                    tracing::warn!(host, times, %error, "the name does not resolve");
+                });
             }
             drop(alone);
         });
@@ -105,6 +123,17 @@ impl Resolver {
         }
         *self.lock() = Some(Answer { addresses, at: Instant::now() });
         Ok(())
+    }
+
+    fn has_failed_just_now(&self) -> bool {
+        let failed = *self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        failed.is_some_and(|at| at.elapsed() < PAUSE)
+    }
+
+    /// What a name service would have answered just now.
+    #[cfg(test)]
+    pub(crate) fn know(&self, addresses: &[SocketAddr]) {
+        *self.lock() = Some(Answer { addresses: addresses.into(), at: Instant::now() });
     }
 
     fn recent(&self, age: Duration) -> Option<Answer> {
@@ -164,6 +193,21 @@ mod tests {
             }
         };
         assert!(tokio::time::timeout(Duration::from_secs(20), heard).await.is_ok(), "nobody waits for the lookup");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_without_an_address_is_asked_for_now_and_then() {
+        let resolver = Arc::new(Resolver::new("a..b".into(), 80));
+        assert!(resolver.addresses().await.is_err());
+        let failed = || *resolver.failed.lock().unwrap();
+        let first = failed();
+        for _ in 0..100 {
+            assert!(resolver.addresses().await.is_err());
+        }
+        assert_eq!(failed(), first, "each request asked");
+        tokio::time::advance(PAUSE).await;
+        assert!(resolver.addresses().await.is_err());
+        assert!(failed() > first, "nobody asked again");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! One upstream: where it is, its connections, and the tries to have a request answered.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,10 +16,11 @@ use service::environment;
 use tokio::time::Instant;
 
 use crate::backoff::{self, MOST_RETRIES};
-use crate::breaker::{Admission, Breaker, Outcome, Pass};
+use crate::breaker::{Admission, Breaker, OfRequest, Pass, State};
 use crate::budget::Budget;
+use crate::dial::{Dials, MOMENT};
 use crate::download::Download;
-use crate::endpoint::{self, Connecting, Endpoints, Refusal};
+use crate::endpoint::{self, Connecting, Endpoint, Endpoints, Kept, Refusal, Try};
 use crate::failure::{Counts, Failure, Failures};
 use crate::random::Random;
 use crate::resolve::Resolver;
@@ -49,7 +51,7 @@ pub struct Origin {
 /// How long to wait for an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// To resolve and connect.
+    /// To resolve the name; and to connect to one of its addresses.
     pub connect: Duration,
     /// For one try, until the reply's head; also between parts of its body.
     pub attempt: Duration,
@@ -108,7 +110,9 @@ pub struct Upstream {
     /// What the clock of the budget and the breaker counts from.
     epoch: Instant,
     budget: Mutex<Budget>,
-    breaker: Option<Mutex<Breaker>>,
+    breaker: Option<Mutex<Breaker<OfRequest>>>,
+    /// What the breaker has refused since the last line about it.
+    refused: AtomicU64,
     random: Random,
     /// Its name in metrics.
     label: String,
@@ -161,13 +165,19 @@ impl Metrics {
 struct Admitted<'a> {
     upstream: &'a Upstream,
     pass: Pass,
-    outcome: Outcome,
+    outcome: OfRequest,
 }
 
 impl Drop for Admitted<'_> {
     fn drop(&mut self) {
-        if let Some(mut breaker) = self.upstream.breaker() {
-            breaker.record(self.pass, self.outcome, self.upstream.epoch.elapsed());
+        let Some(mut breaker) = self.upstream.breaker() else { return };
+        let before = breaker.state();
+        breaker.record(self.pass, self.outcome, self.upstream.epoch.elapsed());
+        let now = breaker.state();
+        drop(breaker);
+        // Of a trial of which nothing was learnt there is nothing to say.
+        if self.outcome != OfRequest::UNKNOWN {
+            self.upstream.log_breaker(before, now);
         }
     }
 }
@@ -225,6 +235,7 @@ impl Upstream {
             epoch: Instant::now(),
             budget: Mutex::new(Budget::new(resilience.budget)),
             breaker: resilience.breaker.map(|terms| Mutex::new(Breaker::new(terms))),
+            refused: AtomicU64::new(0),
             resilience,
             random: Random::seeded(),
             metrics: metrics.clone(),
@@ -265,11 +276,7 @@ impl Upstream {
             Ok(mut admitted) => {
                 let overall = body.within(persistence.overall, self.tries(head, body, persistence)).await;
                 let outcome = overall.unwrap_or_else(|late| Err(late.into()));
-                admitted.outcome = match &outcome {
-                    Ok(_) => Outcome::Success,
-                    Err(failure) if !failure.is_of_the_upstream() => Outcome::Unknown,
-                    Err(_) => Outcome::Failure,
-                };
+                admitted.outcome = OfRequest::of(&outcome);
                 outcome
             }
         };
@@ -283,8 +290,11 @@ impl Upstream {
         let admission = self.breaker().map(|mut breaker| breaker.admit(self.epoch.elapsed()));
         match admission.unwrap_or(Admission::Admitted(Pass::Usual)) {
             // Unknown unless it is told: the client may go away meanwhile.
-            Admission::Admitted(pass) => Ok(Admitted { upstream: self, pass, outcome: Outcome::Unknown }),
-            Admission::Refused(retry_after) => Err(Failure::Open(retry_after)),
+            Admission::Admitted(pass) => Ok(Admitted { upstream: self, pass, outcome: OfRequest::UNKNOWN }),
+            Admission::Refused(retry_after) => {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                Err(Failure::Open(retry_after))
+            }
         }
     }
 
@@ -332,45 +342,97 @@ impl Upstream {
         );
     }
 
+    /// One line when the breaker opens, or a trial has failed, and one when it closes. What it refuses is counted, and the number
+    /// is in the next of these lines: a line for each would be a flood.
+    fn log_breaker(&self, before: State, now: State) {
+        let (upstream, terms) = (self.name(), self.resilience.breaker.unwrap_or_default());
+        let refused = || self.refused.swap(0, Ordering::Relaxed);
+        match (before, now) {
+            (State::Closed { .. }, State::Open { .. }) => tracing::warn!(
+                upstream,
+                failures = terms.failures,
+                seconds = terms.open.as_secs_f64(),
+                "the breaker opens: the upstream is not asked for so long"
+            ),
+            (State::HalfOpen, State::Open { .. }) => {
+                tracing::warn!(upstream, refused = refused(), "the breaker stays open: its trial brought no reply");
+            }
+            (State::HalfOpen, State::Closed { .. }) => {
+                tracing::info!(upstream, refused = refused(), "the breaker closes: the upstream answers again");
+            }
+            _ => {}
+        }
+    }
+
     fn budget(&self) -> MutexGuard<'_, Budget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn breaker(&self) -> Option<MutexGuard<'_, Breaker>> {
+    fn breaker(&self) -> Option<MutexGuard<'_, Breaker<OfRequest>>> {
         self.breaker.as_ref().map(|breaker| breaker.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// One try: at an endpoint that none of this request's tries was at before, if there is one. An endpoint that takes no
-    /// connection got nothing of the request, so the next one is asked at once.
+    /// connection got nothing of the request, so the next one is asked at once; one that takes long, after a [`MOMENT`].
     async fn attempt(
         &self,
         mut request: Request<Upload>,
-        body: &RequestBody,
+        body: &Arc<RequestBody>,
         tried: &mut Vec<SocketAddr>,
         patience: Duration,
     ) -> Result<Response<Download>, Failure> {
-        let connect_until = Instant::now() + self.timeouts.connect;
-        let resolved = tokio::time::timeout_at(connect_until, self.resolver.addresses()).await;
-        let addresses = resolved.map_err(|_| Failure::ConnectTimeout)?.map_err(Failure::Resolve)?;
+        let resolved = tokio::time::timeout(self.timeouts.connect, self.resolver.addresses()).await;
+        let addresses = resolved.map_err(|_| Failure::ResolveTimeout)?.map_err(Failure::Resolve)?;
         let endpoints = self.endpoints.at(&addresses);
-        let mut asked = 0;
+        let mut before = tried.len();
+        let mut left = endpoints.len().min(MOST_ENDPOINTS_OF_A_TRY);
+        let mut dials = Dials::default();
+        let mut failure = Failure::ConnectTimeout;
         loop {
-            let chosen = endpoint::choose(&endpoints, tried, self.random.next(), self.epoch);
-            let Some(this) = chosen else {
-                tried.clear();
-                continue;
+            let next = if left > 0 { self.another(&endpoints, tried, &mut before) } else { None };
+            left = if next.is_some() { left - 1 } else { 0 };
+            if let Some(this) = next {
+                match this.send_over_kept(request, body, patience).await? {
+                    Kept::Answered(response) => return Ok(response),
+                    Kept::None(this, unsent) => {
+                        request = *unsent;
+                        dials.start(this, self.timeouts.connect);
+                    }
+                }
+            }
+            if dials.is_empty() {
+                return Err(failure);
+            }
+            let (this, connection) = tokio::select! {
+                dialled = dials.next() => match dialled {
+                    Ok(connected) => connected,
+                    Err(why) => {
+                        failure = why;
+                        continue;
+                    }
+                },
+                () = tokio::time::sleep(MOMENT), if left > 0 => continue,
             };
-            tried.push(this.address());
-            asked += 1;
-            match this.send(request, body, connect_until, patience).await {
+            match this.send_over(connection, request, body, patience).await {
                 Ok(response) => return Ok(response),
                 Err(Refusal::Sent(failure)) => return Err(failure),
-                Err(Refusal::Unsent(failure, _)) if asked >= endpoints.len().min(MOST_ENDPOINTS_OF_A_TRY) => {
-                    return Err(failure);
+                Err(Refusal::Unsent(why, unsent)) => {
+                    failure = why;
+                    request = *unsent;
                 }
-                Err(Refusal::Unsent(_, unsent)) => request = *unsent,
             }
         }
+    }
+
+    /// An endpoint that is not among those `tried`. Where all are, the first `before` of them, of earlier tries, are forgotten.
+    fn another(&self, endpoints: &[Arc<Endpoint>], tried: &mut Vec<SocketAddr>, before: &mut usize) -> Option<Try> {
+        let choose = |tried: &[SocketAddr]| endpoint::choose(endpoints, tried, self.random.next(), self.epoch);
+        let chosen = choose(tried).or_else(|| {
+            tried.drain(..std::mem::take(before));
+            choose(tried)
+        })?;
+        tried.push(chosen.address());
+        Some(chosen)
     }
 }
 
@@ -380,7 +442,11 @@ fn is_safe(failure: &Failure, head: &Parts, body: &RequestBody) -> bool {
     // Nobody but the two ends knows what a handshake may have begun.
     let repeatable = head.method.is_idempotent() && head.extensions.get::<Handshake>().is_none();
     let harmless = match failure {
-        Failure::Resolve(_) | Failure::Connect(_) | Failure::ConnectTimeout | Failure::Unsent(_) => true,
+        Failure::Resolve(_)
+        | Failure::ResolveTimeout
+        | Failure::Connect(_)
+        | Failure::ConnectTimeout
+        | Failure::Unsent(_) => true,
         Failure::Broken(_) | Failure::Malformed(_) | Failure::Timeout => repeatable,
         Failure::Switched(_) | Failure::ClientStalled | Failure::ClientBroke | Failure::Open(_) => false,
     };
@@ -398,7 +464,136 @@ impl From<Late> for Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::AtomicUsize;
+
+    use service::identity::Identity;
+    use service::incoming::Incoming;
+    use service::room::Room;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
     use super::*;
+
+    const TIMEOUTS: Timeouts = Timeouts {
+        connect: Duration::from_secs(1),
+        attempt: Duration::from_secs(4),
+        overall: Duration::from_secs(5),
+        idle: Duration::from_secs(30),
+        max_age: None,
+    };
+
+    /// An upstream whose name has no address (no name service is asked for an empty label), until a test gives it some.
+    fn upstream(timeouts: Timeouts, resilience: Resilience) -> Upstream {
+        let origin = Origin::parse("http://a..b:80").unwrap();
+        let identity = Identity {
+            service: "frontend".into(),
+            version: "v1".into(),
+            pod: "frontend-1".into(),
+            node: String::new(),
+            faults: Vec::new(),
+            namespace: String::new(),
+            address: String::new(),
+        };
+        let mut metrics = service::metrics::Metrics::new(&identity);
+        Upstream::new("pods", Target { origin, timeouts, resilience }, &Metrics::register(&mut metrics))
+    }
+
+    /// The status of a reply to GET, or why there is none.
+    async fn get(upstream: &Upstream) -> Result<u16, &'static str> {
+        let (head, ()) = Request::get("/").header("host", "pods").body(()).unwrap().into_parts();
+        let body = RequestBody::new(Incoming::empty(), 0, &Room::new(0));
+        let reply = upstream.send(head, &body, upstream.persistence()).await;
+        reply.map(|reply| reply.status().as_u16()).map_err(|failure| failure.label())
+    }
+
+    /// Answers each request on a connection of its own; how many there were.
+    async fn pod(address: SocketAddr) -> Arc<AtomicUsize> {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let served = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&served);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                count.fetch_add(1, Ordering::SeqCst);
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+            }
+        });
+        served
+    }
+
+    /// A listener whose backlog is full: packets of further connections are dropped without a word, as those to a pod are whose
+    /// node has gone. It is one for as long as what is returned is kept.
+    async fn black_hole(ip: &str) -> (SocketAddr, (TcpListener, Vec<TcpStream>)) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{ip}:0").parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut held = Vec::new();
+        while let Ok(stream) = tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+            held.push(stream.unwrap());
+        }
+        (address, (listener, held))
+    }
+
+    fn with_ip(address: SocketAddr, ip: &str) -> SocketAddr {
+        SocketAddr::new(ip.parse().unwrap(), address.port())
+    }
+
+    /// The pod that is gone costs a moment until it leaves the rotation, the others nothing: not their good name either.
+    #[tokio::test]
+    async fn one_address_of_three_is_a_black_hole() {
+        for connect in [Duration::from_millis(200), Duration::from_secs(1)] {
+            let (hole, _hole) = black_hole("127.0.0.2").await;
+            let (second, third) = (with_ip(hole, "127.0.0.3"), with_ip(hole, "127.0.0.4"));
+            let served = [pod(second).await, pod(third).await];
+            let upstream =
+                upstream(Timeouts { connect, ..TIMEOUTS }, Resilience { retries: 0, ..Resilience::default() });
+            let mut outcomes = BTreeMap::<_, usize>::new();
+            let mut longest = Duration::ZERO;
+            for _ in 0..60 {
+                upstream.resolver.know(&[hole, second, third]);
+                let asked = Instant::now();
+                *outcomes.entry(get(&upstream).await).or_default() += 1;
+                longest = longest.max(asked.elapsed());
+            }
+            assert_eq!(outcomes, BTreeMap::from([(Ok(200), 60)]), "{connect:?}");
+            assert!(longest < TIMEOUTS.attempt, "{connect:?}: {longest:?}");
+            let served = served.map(|served| served.load(Ordering::SeqCst));
+            assert!(served.iter().all(|served| *served >= 10), "{connect:?}: {served:?}");
+            let failing: Vec<_> =
+                upstream.endpoints.at(&[hole, second, third]).iter().map(|pod| pod.is_failing()).collect();
+            assert_eq!(failing[1..], [false, false], "{connect:?}");
+            // One that takes longer than a moment is judged later.
+            assert!(failing[0] || connect > MOMENT, "{connect:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn where_no_address_takes_a_connection_each_has_its_time_and_no_more() {
+        let (first, _first) = black_hole("127.0.0.2").await;
+        let (second, _second) = black_hole("127.0.0.3").await;
+        let timeouts = Timeouts { connect: Duration::from_millis(400), ..TIMEOUTS };
+        let upstream = upstream(timeouts, Resilience { retries: 0, ..Resilience::default() });
+        upstream.resolver.know(&[first, second]);
+        let asked = Instant::now();
+        assert_eq!(get(&upstream).await, Err("connect_timeout"));
+        assert!(asked.elapsed() >= MOMENT + timeouts.connect, "{:?}", asked.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_was_absent_costs_nothing_once_it_is_there() {
+        let upstream = upstream(TIMEOUTS, Resilience { retries: 0, ..Resilience::default() });
+        for _ in 0..20 {
+            assert_eq!(get(&upstream).await, Err("resolve"));
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let _served = pod(address).await;
+        upstream.resolver.know(&[address]);
+        assert_eq!(get(&upstream).await, Ok(200));
+    }
 
     #[test]
     fn origins_by_the_table() {

@@ -12,7 +12,7 @@ use frontend::upstream::Timeouts;
 use frontend::{Config, Frontend};
 use running::{BRIEF, Running, WIDE, start};
 use scripted::{HASTY, OK, PATIENT, PLAIN, Scripted, config_of, gateway_to};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use wire::{Reply, Wire, get, until};
 
@@ -199,4 +199,34 @@ async fn a_connection_whose_client_left_is_not_used_again() {
     let next = get(gateway.address, "/proxy/items").await;
     assert_eq!((next.status, next.text()), (200, "ok"));
     assert_eq!(upstream.connections(), 2);
+}
+
+/// The upstream answers early, keeps its connection, and reads no more of a body that no buffer holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_that_reads_no_more_keeps_no_connection() {
+    const BODY: usize = 30_000_000;
+    for client_leaves in [false, true] {
+        let upstream = Scripted::start(|_, mut upstream| async move {
+            upstream.head().await;
+            upstream.send(OK).await;
+            std::future::pending::<()>().await;
+        })
+        .await;
+        let gateway = gateway_to(upstream.address, HASTY);
+        let mut client = Wire::connect(gateway.address).await.unwrap();
+        client.send(format!("POST /proxy/items HTTP/1.1\r\nHost: t\r\nContent-Length: {BODY}\r\n\r\n")).await.unwrap();
+        let (reading, mut writing) = client.stream.into_split();
+        let sender = tokio::spawn(async move { writing.write_all(&vec![b'x'; BODY]).await });
+        let mut reply = [0; 12];
+        let mut reading = reading;
+        reading.read_exact(&mut reply).await.unwrap();
+        assert_eq!(&reply, b"HTTP/1.1 200");
+        if client_leaves {
+            sender.abort();
+            drop(reading);
+        }
+        until("it to be gone", async || gateway.server.metrics.connections_open() == 0).await;
+        gateway.stop.ask();
+        assert!(gateway.ended.await.unwrap(), "not clean");
+    }
 }
