@@ -8,12 +8,13 @@
 //! until the next period, whatever its priority.
 
 use std::hint::black_box;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinError;
+use tokio::sync::oneshot;
 
 /// How long a burn computes before it lets others run and looks at the clock.
 const SLICE: Duration = Duration::from_micros(500);
@@ -29,20 +30,27 @@ pub struct Burned {
     pub iterations: u64,
 }
 
+/// What a burn's thread has for its stack: its few variables, and what a panic needs to be reported.
+const STACK_BYTES: usize = 128 * 1024;
+
 /// Burns for `length`, and keeps `held` until the thread has ended. Dropping the future, as happens when the client goes
 /// away, ends the burn within a slice.
 ///
+/// The thread is none of the runtime's for blocking calls. Those look up names, and 64 burns would take all of them.
+///
 /// # Errors
-/// Where the thread panicked, or the runtime is shutting down.
-pub async fn run(length: Duration, held: impl Send + 'static) -> Result<Burned, JoinError> {
+/// Where the system has no thread to give.
+pub async fn run(length: Duration, held: impl Send + 'static) -> io::Result<Burned> {
     let cancelled = Arc::new(AtomicBool::new(false));
     let _cancel = CancelOnDrop(Arc::clone(&cancelled));
-    tokio::task::spawn_blocking(move || {
+    let (sender, receiver) = oneshot::channel();
+    thread::Builder::new().name("burn".to_owned()).stack_size(STACK_BYTES).spawn(move || {
         let burned = burn(length, &cancelled);
         drop(held);
-        burned
-    })
-    .await
+        // Who asked may have gone.
+        let _ = sender.send(burned);
+    })?;
+    receiver.await.map_err(io::Error::other)
 }
 
 struct CancelOnDrop(Arc<AtomicBool>);

@@ -296,3 +296,28 @@ async fn fill_the_slots(running: &Running, ms: u64) -> Vec<Wire> {
     }
     busy
 }
+
+/// On the runtime that the program has, whose threads for blocking calls are as many as the most burns.
+#[test]
+fn a_name_is_looked_up_while_every_burn_slot_is_busy() {
+    let runtime = service::runtime::build(service::runtime::Workers::Current).unwrap();
+    runtime.block_on(async {
+        let length = Duration::from_secs(600);
+        let config = Config { burn_slots: 64, burn_max: length, discovery: true, ..CONFIG };
+        let running = start::<Backend>(config, BRIEF, WIDE);
+        let mut burning = Vec::new();
+        for _ in 0..64 {
+            let mut client = Wire::connect(running.address).await.unwrap();
+            client
+                .send(format!("GET /api/cpu-burn?ms={} HTTP/1.1\r\nHost: a\r\n\r\n", length.as_millis()))
+                .await
+                .unwrap();
+            burning.push(client);
+        }
+        until("all to burn", async || running.server.metrics.requests_in_flight() == 64).await;
+        assert_eq!(get(running.address, "/api/cpu-burn?ms=1").await.status, 429);
+        let found = tokio::time::timeout(wire::PATIENCE, tokio::net::lookup_host("localhost:80")).await;
+        assert!(found.expect("the burns take all threads").is_ok());
+    });
+    runtime.shutdown_background();
+}

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::failure::{Failure, has_moved};
 use super::resp::{Value, decode, encode};
@@ -202,6 +202,8 @@ async fn serve(stream: TcpStream, mut requests: mpsc::Receiver<Request>, patienc
                 }
                 input.drain(..taken);
             }
+            // No asker has waited for longer, and none can come before there is an answer.
+            () = sleep(patience), if unanswered.len() >= UNANSWERED => return,
         }
     }
 }
@@ -316,6 +318,22 @@ mod tests {
         connection.ask(&[b"SETRANGE", b"long", b"2000000", b"x"]).await.unwrap();
         assert!(matches!(connection.ask(&[b"GET", b"long"]).await, Err(Failure::Unreachable(_))));
         connection.ended().await;
+    }
+
+    /// Who shares the connection learns that it is of no use, and its task ends.
+    #[tokio::test]
+    async fn a_store_that_answers_nothing_is_not_waited_for_without_an_end() {
+        let redis = Redis::start(&[]);
+        let connection = Connection::open(&target(&redis), Duration::from_secs(2)).await.unwrap();
+        redis.signal("-STOP");
+        let echoes =
+            (0..2 * UNANSWERED).map(|number| tokio::spawn(echo(connection.clone(), number.to_string().into())));
+        for asked in echoes.collect::<Vec<_>>() {
+            assert!(!asked.await.unwrap());
+        }
+        let ended = timeout(PATIENCE, connection.ended()).await;
+        redis.signal("-CONT");
+        assert!(ended.is_ok(), "it is waited for");
     }
 
     /// What waits for a reply is bounded; further commands wait for their turn, and all are answered.
