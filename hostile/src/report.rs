@@ -41,8 +41,8 @@ const INTRODUCTION: &str = "\
 `make hostile` sends every case of `hostile/corpus/` through this gateway and three peers, and writes this page. Behind each
 stands an upstream that parses as strictly as RFC 9112 has it. `cargo test -p hostile` sends them through the gateway alone,
 and fails if one is not answered as its case says, or if a single disagreement shows; it also has slowhttptest open 600 slow
-connections (heads, bodies, and readers of a long reply), while a normal client must
-get each reply within a second more than the same takes without the gateway.
+connections (heads, bodies, and readers of a long reply), while a normal client's longest wait for a reply must stay within a
+second of its longest wait for the same without the gateway.
 
 - forwarded: a request of the case reached the upstream, as it was or repaired.
 - refused: none did; the client got an error, or the end of its connection.
