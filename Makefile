@@ -42,8 +42,8 @@ up: images ## Start the cluster, load the images, install the chart, print the U
 	@cluster/cluster up
 	@eval "$$(cluster/cluster env)"; \
 	  if helm status practice >/dev/null 2>&1; then . cluster/progress.sh; say 'release practice is there already'; \
-	  else $(call step,install,'chart installed as release practice: all pods ready') helm install practice chart/ --wait --timeout 180s; \
-	    for url in "$$NODEPORT_URL/" "$$INGRESS_URL/" "$$INGRESS_URL/api/items"; do $(call step,answers,"$$url answers") client wait "$$url" --timeout 30s; done; fi; \
+	  else $(call step,install,'chart installed as release practice: all pods ready') helm install practice chart/ --wait --timeout $$((180 * $${PATIENCE:-1}))s; \
+	    for url in "$$NODEPORT_URL/" "$$INGRESS_URL/" "$$INGRESS_URL/api/items"; do $(call step,answers,"$$url answers") client wait "$$url" --timeout $$((30 * $${PATIENCE:-1}))s; done; fi; \
 	  printf '%s\n' '' \
 	    "  the page     $$NODEPORT_URL        (NodePort of the frontend)" \
 	    "  the Ingress  $$INGRESS_URL/api/items" \
