@@ -274,14 +274,27 @@ ROUTE = {
     "cors": {"origins": ["https://shop.example"]},
     "fallback": {"status": 503, "contentType": "text/plain", "body": "later"},
 }
+# What the entries of a list look like, by its name; those of all others are names of headers.
+ENTRIES = {
+    "hosts": lambda number: f"h{number}.example",
+    "methods": lambda number: "M" * (number + 1),
+    "origins": lambda number: f"https://h{number}.example",
+    "split": lambda number: {"upstream": "shop", "weight": 1},
+    "pins": lambda number: {"header": f"x-h{number}", "value": "1", "upstream": "shop"},
+}
 
 
 def table_bounds(root):
-    """Lists (place, path, value, whether it is accepted) for every number of the route table that has a bound."""
+    """Lists (place, path, value, whether it is accepted) for every number, list and map of the route table that has a bound."""
     properties = root["definitions"]["service"]["properties"]["routeTable"]["properties"]
     bounds = []
     for place, node in (("upstream", properties["upstreams"]["additionalProperties"]), ("route", properties["routes"]["items"])):
         for path, leaf in leaves(node, root):
+            if "maxItems" in leaf or "maxProperties" in leaf:
+                most = leaf.get("maxItems", leaf.get("maxProperties"))
+                if "enum" not in leaf.get("items", {}):
+                    bounds += [(place, path, entries(path[-1], leaf, most), True), (place, path, entries(path[-1], leaf, most + 1), False)]
+                continue
             step = 1 if leaf["type"] == "integer" else 0.001
             for key, away in (("minimum", -step), ("maximum", step)):
                 if key in leaf:
@@ -289,8 +302,15 @@ def table_bounds(root):
     return bounds
 
 
+def entries(key, node, count):
+    made = [ENTRIES.get(key, lambda number: f"x-h{number}")(number) for number in range(count)]
+    return made if "maxItems" in node else dict.fromkeys(made, "1")
+
+
 def leaves(node, root, path=()):
     node = chart.resolve(node, root)
+    if "maxItems" in node or ("maxProperties" in node and "properties" not in node):
+        yield path, node
     for key, child in node.get("properties", {}).items():
         yield from leaves(child, root, (*path, key))
     if "items" in node:
@@ -321,8 +341,12 @@ def table_bound(place, path, value, accepted):
     if (result.returncode == 0) == accepted:
         return []
     if accepted:
-        return [f"{name}: the schema takes {value}, the binary does not: {result.stderr.strip()}"]
-    return [f"{name}: the schema does not take {value}, the binary does"]
+        return [f"{name}: the schema takes {shown(value)}, the binary does not: {result.stderr.strip()}"]
+    return [f"{name}: the schema does not take {shown(value)}, the binary does"]
+
+
+def shown(value):
+    return f"{len(value)} entries" if isinstance(value, (list, dict)) else value
 
 
 # Load
