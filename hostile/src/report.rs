@@ -42,7 +42,7 @@ const INTRODUCTION: &str = "\
 stands an upstream that parses as strictly as RFC 9112 has it. `cargo test -p hostile` sends them through the gateway alone,
 and fails if one is not answered as its case says, or if a single disagreement shows; it also has slowhttptest open 600 slow
 connections (heads, bodies, and readers of a long reply), while a normal client's longest wait for a reply must stay within a
-second of its longest wait for the same without the gateway.
+second more than twice its longest wait at a gateway that has no slow clients.
 
 - forwarded: a request of the case reached the upstream, as it was or repaired.
 - refused: none did; the client got an error, or the end of its connection.
