@@ -49,6 +49,9 @@ impl Dials {
     }
 
     /// The next that is decided; does not end where none is under way.
+    ///
+    /// # Errors
+    /// Why there is no connection.
     pub async fn next(&mut self) -> Dialled {
         poll_fn(|context| {
             for index in 0..self.under_way.len() {

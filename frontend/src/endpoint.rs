@@ -77,7 +77,7 @@ pub enum Kept {
     /// A reply came.
     Answered(Response<Download>),
     /// There is no such connection: here are the try and the request, for a new one.
-    None(Try, Box<Request<Upload>>),
+    None(Try, Request<Upload>),
 }
 
 /// Why a try has no reply.
@@ -275,7 +275,7 @@ impl Try {
                 Err(late) => return Err(self.failed(late.into(), body)),
             }
         }
-        Ok(Kept::None(self, Box::new(request)))
+        Ok(Kept::None(self, request))
     }
 
     /// Sends `request` over the new `connection`, as [`Try::send_over_kept`] does.

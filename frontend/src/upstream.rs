@@ -395,7 +395,7 @@ impl Upstream {
                 match this.send_over_kept(request, body, patience).await? {
                     Kept::Answered(response) => return Ok(response),
                     Kept::None(this, unsent) => {
-                        request = *unsent;
+                        request = unsent;
                         dials.start(this, self.timeouts.connect);
                     }
                 }

@@ -100,14 +100,12 @@ pub(crate) async fn answer<A: App>(
         }
     };
     // Asked only now: a body may have gone wrong, and a drain that began meanwhile must reach this reply.
-    match refusal() {
-        Some(refusal) => exchange.complete(unrouted(refusal.into()), true),
-        None => {
-            let waits = || reply.status() != StatusCode::REQUEST_TIMEOUT && turn.body_ends_soon(asks_first);
-            let goes_on = !(turn.close)() && (exchange.body.is_none() || waits());
-            exchange.complete(reply, !goes_on)
-        }
+    if let Some(refusal) = refusal() {
+        return exchange.complete(unrouted(refusal.into()), true);
     }
+    let waits = || reply.status() != StatusCode::REQUEST_TIMEOUT && turn.body_ends_soon(asks_first);
+    let goes_on = !(turn.close)() && (exchange.body.is_none() || waits());
+    exchange.complete(reply, !goes_on)
 }
 
 impl<C> Turn<'_, C> {
