@@ -70,7 +70,7 @@ async fn a_drain_says_how_many_websockets_there_are_and_ends_them() {
         "routes": [{"path": "/ws", "upstream": "one", "upgrades": ["websocket"]}],
     });
     let routes = file("websockets.json", &table.to_string());
-    let environment = [("ROUTES_FILE", routes.as_str()), ("DRAIN_SECONDS", "600"), ("LONGEST_REQUEST_SECONDS", "600")];
+    let environment = [("ROUTES_FILE", routes.as_str()), ("DRAIN_SECONDS", "600"), ("LONGEST_REQUEST_SECONDS", "20")];
     let mut program = Program::spawn(&mut Command::new(PROGRAM), &environment);
     let service = address(&program.line("listening"), "address");
     program.line("ready");

@@ -452,12 +452,16 @@ async fn at_a_drain_tunnels_have_the_quiet_period_and_are_gone_before_the_deadli
     let mut staying = opened(&gateway).await;
     gateway.gateway.stop.ask();
     until("the drain", async || gateway.get("/ready").await.status == 503).await;
+    // Nothing is refused yet, and a reply 101 doesn't say that the connection closes.
+    let mut late = opened(&gateway).await;
+    assert!(echoes(&mut late, "so late").await);
+    drop(late);
     // One end closes in its own words, the other is told nothing and goes on.
     leaving.send(Message::text("close")).await.unwrap();
     let Some(Ok(Message::Close(Some(frame)))) = next(&mut leaving).await else { panic!("no close frame") };
     assert_eq!(frame.code, CloseCode::Away);
     drop(leaving);
-    counted(&gateway, "tunnels_ended_total{reason=\"closed\"} 1").await;
+    counted(&gateway, "tunnels_ended_total{reason=\"closed\"} 2").await;
     assert!(echoes(&mut staying, "still here").await);
     // Asked again, the server ends the quiet period.
     gateway.gateway.stop.ask();
