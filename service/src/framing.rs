@@ -15,8 +15,9 @@
 
 use hyper::StatusCode;
 
-/// The longest line that is kept while its end has not come. hyper has refused a longer one by then.
-const LONGEST_LINE: usize = 128 * 1024;
+/// The longest line that says anything about a body, its end included. What of a longer one comes behind this is not looked
+/// at, and not kept: hyper keeps the head already, and a connection would take twice as much.
+const LONGEST_LINE: usize = 512;
 
 /// What is to come of a body whose length is not known.
 pub(crate) const UNKNOWN: u64 = u64::MAX;
@@ -45,8 +46,8 @@ pub(crate) enum Part {
 #[derive(Debug)]
 pub(crate) struct Framing {
     expected: Expected,
-    /// The start of a line whose end has not come.
-    line: Vec<u8>,
+    /// The line whose end has not come.
+    line: Line,
     /// What the head being read says about the body.
     head: Head,
     /// The number of the request that is being read, from 1; 0 before the first.
@@ -70,6 +71,20 @@ enum Expected {
     Over,
 }
 
+/// A line as far as it has come.
+#[derive(Debug, Default)]
+struct Line {
+    /// Its start, up to [`LONGEST_LINE`].
+    start: Vec<u8>,
+    length: usize,
+    /// Its last two bytes.
+    end: [u8; 2],
+    /// Of a request line: its target has begun.
+    in_target: bool,
+    /// Of a request line: why it is refused.
+    spoiled: Option<&'static str>,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Head {
     length: Option<u64>,
@@ -81,7 +96,7 @@ impl Framing {
     pub(crate) fn new(longest_body: u64) -> Self {
         Self {
             expected: Expected::RequestLine,
-            line: Vec::new(),
+            line: Line::default(),
             head: Head::default(),
             request: 0,
             allowed: 0,
@@ -97,7 +112,7 @@ impl Framing {
     /// What of a request is to come next.
     pub(crate) fn awaited(&self) -> Part {
         match self.expected {
-            Expected::RequestLine if self.line.is_empty() => Part::Nothing,
+            Expected::RequestLine if self.line.length == 0 => Part::Nothing,
             Expected::RequestLine | Expected::Field => Part::Head,
             Expected::Over => Part::Nothing,
             _ => Part::Body,
@@ -130,7 +145,7 @@ impl Framing {
                 _ => {
                     if let Err(refusal) = self.follow_line(&mut bytes) {
                         self.expected = Expected::Over;
-                        self.line = Vec::new();
+                        self.line = Line::default();
                         return Err(refusal);
                     }
                 }
@@ -140,38 +155,60 @@ impl Framing {
     }
 
     fn follow_line(&mut self, bytes: &mut &[u8]) -> Result<(), Refusal> {
-        let Some(end) = memchr::memchr(b'\n', bytes) else {
-            self.line.extend_from_slice(bytes);
-            *bytes = &[];
-            return if self.line.len() > LONGEST_LINE { Err(bad("a line is too long")) } else { Ok(()) };
-        };
-        let (line, rest) = bytes.split_at(end + 1);
+        let end = memchr::memchr(b'\n', bytes);
+        let (part, rest) = bytes.split_at(end.map_or(bytes.len(), |end| end + 1));
         *bytes = rest;
-        if self.line.is_empty() {
-            return self.take(line);
+        if self.expected == Expected::RequestLine {
+            self.line.check_target(part);
         }
-        let mut whole = std::mem::take(&mut self.line);
-        whole.extend_from_slice(line);
-        self.take(&whole)
+        match end {
+            None => {
+                self.line.add(part);
+                Ok(())
+            }
+            // A line that has come whole need not be copied.
+            Some(_) if self.line.length == 0 => {
+                let spoiled = std::mem::take(&mut self.line).spoiled;
+                self.take(part, part.len(), part.ends_with(b"\r\n"), spoiled)
+            }
+            Some(_) => {
+                self.line.add(part);
+                let Line { start, length, end, spoiled, .. } = std::mem::take(&mut self.line);
+                self.take(&start, length, end == *b"\r\n", spoiled)
+            }
+        }
     }
 
-    /// Takes a line, its end included.
-    fn take(&mut self, line: &[u8]) -> Result<(), Refusal> {
+    /// Takes a line of `length` bytes, its end included, of which at least the first [`LONGEST_LINE`] are in `start`.
+    fn take(
+        &mut self,
+        start: &[u8],
+        length: usize,
+        ends_with_crlf: bool,
+        spoiled: Option<&'static str>,
+    ) -> Result<(), Refusal> {
         // The request of a line that is refused must have its number by then.
-        if self.expected == Expected::RequestLine && line != b"\r\n" {
+        if self.expected == Expected::RequestLine && start != b"\r\n" {
             self.request += 1;
         }
-        let line = line.strip_suffix(b"\r\n").ok_or(bad("a line ends with LF alone"))?;
+        if !ends_with_crlf {
+            return Err(bad("a line ends with LF alone"));
+        }
+        let is_long = length > LONGEST_LINE;
+        let line = if is_long { &start[..LONGEST_LINE] } else { &start[..length - 2] };
         match self.expected {
             // Empty lines before a request are what some old clients send after a body (RFC 9112, section 2.2).
             Expected::RequestLine if line.is_empty() => {}
             Expected::RequestLine => {
                 self.head = Head::default();
                 self.expected = Expected::Field;
-                check_target(line)?;
+                if let Some(detail) = spoiled {
+                    return Err(bad(detail));
+                }
             }
             Expected::Field if line.is_empty() => self.expected = self.body()?,
-            Expected::Field => self.head.take(line)?,
+            Expected::Field => self.head.take(line, is_long)?,
+            Expected::ChunkSize if is_long => return Err(bad("the line with the size of a chunk is too long")),
             Expected::ChunkSize => {
                 let size = chunk_size(line).ok_or(bad("the size of a chunk is malformed"))?;
                 self.allowed = self.allowed.checked_sub(size).ok_or(TOO_LONG)?;
@@ -197,21 +234,55 @@ impl Framing {
     }
 }
 
+impl Line {
+    fn add(&mut self, part: &[u8]) {
+        let kept = part.len().min(LONGEST_LINE - self.start.len());
+        self.start.extend_from_slice(&part[..kept]);
+        self.length += part.len();
+        self.end = match part {
+            [.., a, b] => [*a, *b],
+            [b] => [self.end[1], *b],
+            [] => self.end,
+        };
+    }
+
+    /// Looks at a part of a request line. A target is in visible ASCII, and a fragment is none of it (RFC 9112, section 3.2).
+    fn check_target(&mut self, part: &[u8]) {
+        if !part.is_ascii() {
+            self.spoiled.get_or_insert("the request target has bytes that are not ASCII");
+        }
+        // A method may hold the sign.
+        let target = match part.iter().position(|b| *b == b' ') {
+            _ if self.in_target => part,
+            Some(space) => &part[space..],
+            None => return,
+        };
+        self.in_target = true;
+        if target.contains(&b'#') {
+            self.spoiled.get_or_insert("the request target has a fragment");
+        }
+    }
+}
+
 impl Head {
-    /// Takes one field of a head.
-    fn take(&mut self, line: &[u8]) -> Result<(), Refusal> {
+    /// Takes one field of a head; of one that `is_long`, the start.
+    fn take(&mut self, line: &[u8], is_long: bool) -> Result<(), Refusal> {
         const LENGTH: &[u8] = b"content-length:";
         const CODING: &[u8] = b"transfer-encoding:";
         // Most fields are told from both by their first letter.
         if !matches!(line.first(), Some(b'C' | b'c' | b'T' | b't')) {
             return Ok(());
         }
-        if let Some(value) = value_of(LENGTH, line) {
+        let (length, coding) = (value_of(LENGTH, line), value_of(CODING, line));
+        if is_long && (length.is_some() || coding.is_some()) {
+            return Err(bad("the field that tells the body's length is too long"));
+        }
+        if let Some(value) = length {
             let length = decimal(value).ok_or(bad("the Content-Length is not a number"))?;
             if self.length.replace(length).is_some() {
                 return Err(bad("more than one Content-Length"));
             }
-        } else if let Some(value) = value_of(CODING, line) {
+        } else if let Some(value) = coding {
             if !value.eq_ignore_ascii_case(b"chunked") || self.chunked {
                 // RFC 9112, section 6.1: 501 to a coding that is not understood.
                 let detail = "the only transfer coding that is understood is chunked, once";
@@ -237,19 +308,6 @@ const TOO_LONG: Refusal = Refusal { status: StatusCode::PAYLOAD_TOO_LARGE, detai
 
 const fn bad(detail: &'static str) -> Refusal {
     Refusal { status: StatusCode::BAD_REQUEST, detail }
-}
-
-/// A target is in visible ASCII, and a fragment is none of it (RFC 9112, section 3.2).
-fn check_target(line: &[u8]) -> Result<(), Refusal> {
-    if !line.is_ascii() {
-        return Err(bad("the request target has bytes that are not ASCII"));
-    }
-    // A method may hold the sign.
-    let target = line.iter().position(|b| *b == b' ').map_or(line, |end| &line[end..]);
-    if target.contains(&b'#') {
-        return Err(bad("the request target has a fragment"));
-    }
-    Ok(())
 }
 
 /// The value of the field `name`, which ends with its colon, if `line` is one.
@@ -367,6 +425,25 @@ mod tests {
             let mut framing = Framing::new(1000);
             framing.follow(bytes.as_bytes()).unwrap();
             assert_eq!(framing.left(), left, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_followed_and_not_kept() {
+        let long = "x".repeat(10 * LONGEST_LINE);
+        for (request, expected) in [
+            (format!("GET /{long} HTTP/1.1\r\nx: {long}\r\nCookie: {long}\r\n\r\n"), (1, 0)),
+            (format!("GET /{long}# HTTP/1.1\r\n\r\n"), (1, 400)),
+            (format!("GET /{long} HTTP/1.1\r\nx: {long}\n\r\n"), (1, 400)),
+            (format!("GET / HTTP/1.1\r\nContent-Length: {}5\r\n\r\n", "0".repeat(LONGEST_LINE)), (1, 400)),
+            (format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;{long}\r\nhello"), (1, 400)),
+        ] {
+            assert_eq!(follow(request.as_bytes()), expected, "{}", &request[..20]);
+            let mut framing = Framing::new(1000);
+            for part in request.as_bytes().chunks(100) {
+                let _ = framing.follow(part);
+                assert!(framing.line.start.capacity() <= 2 * LONGEST_LINE);
+            }
         }
     }
 
