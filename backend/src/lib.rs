@@ -33,10 +33,12 @@ use hyper::{Request, Response, StatusCode};
 use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 use service::body::Body;
+use service::config::Limits;
 use service::environment::Environment;
 use service::exchange::{Context, Reply};
 use service::identity::Identity;
 use service::incoming::Incoming;
+use service::memory::Term;
 use service::metrics::Metrics;
 use service::probe::Probe;
 use service::problem::Problem;
@@ -51,6 +53,11 @@ use items::Items;
 use routes::Endpoint;
 use slots::Slots;
 use systems::Systems;
+
+/// What a request takes at most besides its head and its body, in bytes: what it asks of the store, and the reply.
+const REQUEST_BYTES: u64 = 32 * 1024;
+/// What a burn takes, in bytes: the stack of its thread, as far as it is used.
+const BURN_BYTES: u64 = 64 * 1024;
 
 /// How long a liveness probe that stands behind the burns waits for a slot; kubelets give up long before.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -77,6 +84,17 @@ impl App for Backend {
 
     fn configure(environment: &mut Environment) -> Config {
         Config::read(environment)
+    }
+
+    fn memory(config: &Config, limits: &Limits) -> Vec<Term> {
+        vec![
+            Term::new(
+                "requests that are answered",
+                limits.in_flight as u64,
+                REQUEST_BYTES + limits.buffer_bytes() as u64,
+            ),
+            Term::new("burns", config.burn_slots as u64, BURN_BYTES).by("BURN_SLOTS"),
+        ]
     }
 
     fn faults(config: &Config) -> Vec<&'static str> {

@@ -132,6 +132,7 @@ services.{{ $name }}.data.items: two items have the same id, and a path leads to
 {{- include "practice.brokenDisruptionBudget" $scope -}}
 {{- include "practice.brokenPorts" $scope -}}
 {{- include "practice.brokenTimeouts" $scope -}}
+{{- include "practice.brokenMemory" $scope -}}
 {{- end -}}
 {{- include "practice.brokenNodePorts" . -}}
 {{- include "practice.brokenFamilies" . -}}
@@ -274,6 +275,49 @@ services.{{ $name }}.probes.{{ $probe }}: a try may take {{ int .timeoutSeconds 
 {{- end -}}
 {{- if and (eq .service.kind "backend") (lt (int .service.burn.maxMs) (int .service.burn.defaultMs)) }}
 {{ $knob }}.burn: defaultMs {{ int .service.burn.defaultMs }} is above maxMs {{ int .service.burn.maxMs }}. Set defaultMs to {{ int .service.burn.maxMs }} or less.
+{{- end -}}
+{{- end -}}
+
+{{- define "practice.brokenMemory" -}}
+{{- $limit := include "practice.bytes" (dig "limits" "memory" "" .service.resources | default "") -}}
+{{- if $limit -}}
+{{- $memory := include "practice.memory" .service | fromYaml -}}
+{{- $needed := int64 $memory.bytes -}}
+{{- if gt $needed (int64 $limit) -}}
+{{- $connections := div (sub (int64 $limit) (sub $needed (int64 $memory.connections))) (int64 $memory.connection) }}
+services.{{ .name }}.resources.limits.memory: connections.maxConnections {{ int64 .service.connections.maxConnections }}, requests.maxHeadBytes {{ int64 .service.requests.maxHeadBytes }}, maxInFlight {{ int64 .service.requests.maxInFlight }}{{ if eq .service.kind "frontend" }}, tunnels.max {{ int64 .service.tunnels.max }}{{ end }} and requests.maxHeldBodyBytes {{ int64 .service.requests.maxHeldBodyBytes }} let clients take {{ $needed }} bytes, and the pod is killed beyond {{ .service.resources.limits.memory }}. Set the limit to {{ ceil (divf $needed 1048576) }}Mi or more, or {{ if ge $connections 16 }}connections.maxConnections to {{ $connections }} or less{{ else }}lower all of them{{ end }}.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+What a pod's own container may take of memory while every bound is stretched at once, and what of that connections take, in bytes.
+The sum is the binary's own (`--memory`; service/src/memory.rs says what the figures are), and chart/tests/memory.py holds it to that.
+*/}}
+{{- define "practice.memory" -}}
+{{- $buffer := max 8192 (int64 .requests.maxHeadBytes) -}}
+{{- $inFlight := int64 .requests.maxInFlight -}}
+{{- $connection := add 28672 (mul 2 $buffer) -}}
+{{- $connections := mul (int64 .connections.maxConnections) $connection -}}
+{{- $bytes := add 16777216 $connections (int64 .requests.maxHeldBodyBytes) -}}
+{{- if eq .kind "frontend" -}}
+{{- $upstream := 98304 -}}
+{{- $clients := 0 -}}
+{{- range .routeTable.routes }}{{ if .rateLimit }}{{ $clients = add $clients 10000 }}{{ end }}{{ end -}}
+{{- $bytes = add $bytes (mul $inFlight (add $upstream (mul 2 $buffer))) (mul (min $inFlight 128) $upstream) (mul $clients 64) (mul (min (int64 .tunnels.max) (int64 .connections.maxConnections)) 24576) -}}
+{{- else -}}
+{{- $bytes = add $bytes (mul $inFlight (add 32768 $buffer)) (mul (int64 .burn.slots) 65536) -}}
+{{- end -}}
+{{- dict "bytes" (toString $bytes) "connections" (toString $connections) "connection" (toString $connection) | toYaml -}}
+{{- end -}}
+
+{{/* The bytes of a quantity of Kubernetes, such as 256Mi. Nothing where it is none that a memory limit has. */}}
+{{- define "practice.bytes" -}}
+{{- $text := kindIs "string" . | ternary . (int64 . | toString) -}}
+{{- $number := regexFind "^[0-9]*([.][0-9]+)?" $text -}}
+{{- $units := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- with index $units (trimPrefix $number $text) -}}
+{{- if $number }}{{ mulf (float64 $number) . | int64 }}{{ end -}}
 {{- end -}}
 {{- end -}}
 

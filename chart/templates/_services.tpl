@@ -61,6 +61,7 @@ Numbers go through toJson because a template prints 1000000 as 1e+06.
   "MAX_HEAD_BYTES" $service.requests.maxHeadBytes
   "MAX_HEADERS" $service.requests.maxHeaders
   "MAX_BODY_BYTES" $service.requests.maxBodyBytes
+  "MAX_HELD_BODY_BYTES" $service.requests.maxHeldBodyBytes
   "LOG_FORMAT" $service.logs.format
   "LOG_LEVEL" $service.logs.level -}}
 {{- if eq $service.kind "backend" -}}

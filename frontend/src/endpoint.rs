@@ -13,6 +13,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use prometheus_client::metrics::counter::Counter;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::balance;
@@ -24,9 +25,12 @@ use crate::stream::Stream;
 use crate::upload::{RequestBody, Upload};
 use crate::websocket::Handshake;
 
-/// What hyper buffers of an upstream's connection, in each direction. A reply's head that needs more than twice as much is
-/// refused.
-const BUFFER_BYTES: usize = 64 * 1024;
+/// What hyper buffers of an upstream's connection, in each direction, in bytes. A reply's head that needs more than twice as
+/// much is refused.
+const BUFFER_BYTES: usize = 16 * 1024;
+/// What a connection to an upstream takes at most, in bytes: its buffers, the parts of bodies that wait there, its task, and
+/// what an allocator wastes on all of them.
+pub const CONNECTION_BYTES: u64 = 2 * BUFFER_BYTES as u64 + 64 * 1024;
 /// The most header fields of a reply.
 const HEADERS: usize = 100;
 
@@ -48,6 +52,8 @@ pub struct Connecting {
     pub idle: Duration,
     /// Age after which a connection is not used again.
     pub max_age: Option<Duration>,
+    /// Places for idle connections, those of all endpoints of all upstreams.
+    pub places: Arc<Semaphore>,
     /// When an endpoint leaves the rotation.
     pub breaker: Option<breaker::Terms>,
     /// Counts the connections.
@@ -135,7 +141,7 @@ impl Endpoint {
         Self {
             address,
             connecting: Arc::clone(connecting),
-            pool: Pool::new(connecting.idle),
+            pool: Pool::new(connecting.idle, Arc::clone(&connecting.places)),
             in_flight: AtomicU32::new(0),
             breaker: connecting.breaker.map(|terms| Mutex::new(Breaker::new(terms))),
         }
@@ -365,6 +371,7 @@ mod tests {
         Endpoints::new(Connecting {
             idle: Duration::from_secs(30),
             max_age: None,
+            places: Arc::new(Semaphore::new(1)),
             breaker: Some(TERMS),
             connections: Counter::default(),
             failures: Failures::of("test", &Family::default()),

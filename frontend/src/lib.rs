@@ -44,10 +44,12 @@ use std::time::Duration;
 use hyper::header::{ALLOW, HOST, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use service::body::Body;
+use service::config::Limits;
 use service::environment::{Environment, Variable};
 use service::exchange::{Context, Reply};
 use service::identity::Identity;
 use service::incoming::Incoming;
+use service::memory::Term;
 use service::metrics::Metrics;
 use service::probe::Probe;
 use service::problem::Problem;
@@ -165,6 +167,28 @@ impl App for Frontend {
             ),
             tunnels: tunnel::Terms::read(environment),
         }
+    }
+
+    fn memory(config: &Config, limits: &Limits) -> Vec<Term> {
+        let in_flight = limits.in_flight as u64;
+        let clients =
+            config.routes.table.routes.iter().filter_map(|route| Some(route.rate_limit.as_ref()?.terms.clients));
+        vec![
+            Term::new(
+                "requests on their way to upstreams",
+                in_flight,
+                2 * limits.buffer_bytes() as u64 + endpoint::CONNECTION_BYTES,
+            ),
+            Term::new(
+                "idle connections to upstreams",
+                in_flight.min(pool::MOST_IDLE as u64),
+                endpoint::CONNECTION_BYTES,
+            ),
+            Term::new("clients of rate limits", clients.sum::<usize>() as u64, rate_limit::CLIENT_BYTES as u64),
+            // Besides the connection of the client.
+            Term::new("tunnels", config.tunnels.most.min(limits.connections) as u64, tunnel::BYTES_OF_A_TUNNEL as u64)
+                .by("MAX_TUNNELS"),
+        ]
     }
 
     fn faults(config: &Config) -> Vec<&'static str> {

@@ -1,4 +1,4 @@
-//! Idle connections to one upstream.
+//! Idle connections to one endpoint of an upstream.
 //!
 //! A pool of our own, because hyper-util's loses what the gateway needs: its errors do not give back a request that was
 //! never written, it has no maximum age, and it reuses the connection that was used last, so that a few connections to a few
@@ -9,24 +9,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::client::conn::http1::SendRequest;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::upload::Upload;
 
-/// The most idle connections kept. A burst that needed more is over when that many are idle.
-const MOST_IDLE: usize = 512;
+/// The most idle connections that are kept, to all endpoints together. A burst that needed more is over when that many are idle.
+pub const MOST_IDLE: usize = 128;
 
 /// The pool.
 pub struct Pool {
     idle: Mutex<VecDeque<Idle>>,
     /// How long a connection may be idle. Below the upstream's own idle timeout, so that it is this side that closes.
     longest_idle: Duration,
+    /// Places for idle connections, here and in other pools.
+    places: Arc<Semaphore>,
 }
 
 struct Idle {
     connection: Connection,
     since: Instant,
+    _place: OwnedSemaphorePermit,
 }
 
 /// A connection that carries no request.
@@ -58,10 +62,10 @@ impl Drop for Driver {
 }
 
 impl Pool {
-    /// An empty pool, which is swept until it is dropped. Needs a runtime.
+    /// An empty pool, which takes `places` for what it keeps, and is swept until it is dropped. Needs a runtime.
     #[must_use]
-    pub fn new(longest_idle: Duration) -> Arc<Self> {
-        let pool = Arc::new(Self { idle: Mutex::new(VecDeque::new()), longest_idle });
+    pub fn new(longest_idle: Duration, places: Arc<Semaphore>) -> Arc<Self> {
+        let pool = Arc::new(Self { idle: Mutex::new(VecDeque::new()), longest_idle, places });
         let swept = Arc::downgrade(&pool);
         tokio::spawn(async move {
             loop {
@@ -84,14 +88,12 @@ impl Pool {
         None
     }
 
-    /// Keeps a connection whose exchange has ended, unless it is too old or the upstream has closed it.
+    /// Keeps a connection whose exchange has ended, unless it is too old, the upstream has closed it, or there is no place.
     pub fn put(&self, connection: Connection, now: Instant) {
-        let idle = Idle { connection, since: now };
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return };
+        let idle = Idle { connection, since: now, _place: place };
         if self.is_usable(&idle, now) {
-            let mut all = self.lock();
-            if all.len() < MOST_IDLE {
-                all.push_back(idle);
-            }
+            self.lock().push_back(idle);
         }
     }
 

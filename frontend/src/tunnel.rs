@@ -31,8 +31,8 @@ use crate::stream::Stream;
 
 /// What is read at once in one direction.
 const BUFFER_BYTES: usize = 8 * 1024;
-/// The most that one tunnel keeps of what passes, in both directions.
-pub const BYTES_OF_A_TUNNEL: usize = 2 * BUFFER_BYTES;
+/// What one tunnel takes at most, in bytes: what it keeps of what passes, in both directions, and the connection to the upstream.
+pub const BYTES_OF_A_TUNNEL: usize = 2 * BUFFER_BYTES + 8 * 1024;
 /// How long the ends have to close once they were told that the tunnel ends.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long nothing may pass once one end has closed its direction. Who closes a WebSocket closes both.

@@ -13,6 +13,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use service::correlation::Correlation;
 use service::environment;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::backoff::{self, MOST_RETRIES};
@@ -22,6 +23,7 @@ use crate::dial::{Dials, MOMENT};
 use crate::download::Download;
 use crate::endpoint::{self, Connecting, Endpoint, Endpoints, Kept, Refusal, Try};
 use crate::failure::{Counts, Failure, Failures};
+use crate::pool::MOST_IDLE;
 use crate::random::Random;
 use crate::resolve::Resolver;
 use crate::table::Target;
@@ -120,12 +122,14 @@ pub struct Upstream {
     metrics: Metrics,
 }
 
-/// What is counted of all upstreams.
+/// What is counted of all upstreams, and bounded.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     connections: Family<UpstreamLabel, Counter>,
     failures: Counts,
     retries: Family<Decision, Counter>,
+    /// Places for idle connections.
+    places: Arc<Semaphore>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -144,7 +148,12 @@ impl Metrics {
     /// Registers them.
     #[must_use]
     pub fn register(metrics: &mut service::metrics::Metrics) -> Self {
-        let own = Self { connections: Family::default(), failures: Family::default(), retries: Family::default() };
+        let own = Self {
+            connections: Family::default(),
+            failures: Family::default(),
+            retries: Family::default(),
+            places: Arc::new(Semaphore::new(MOST_IDLE)),
+        };
         let registry = metrics.registry();
         registry.register("upstream_connections", "Connections opened to upstreams", own.connections.clone());
         registry.register(
@@ -224,6 +233,7 @@ impl Upstream {
             endpoints: Endpoints::new(Connecting {
                 idle: timeouts.idle,
                 max_age: timeouts.max_age,
+                places: Arc::clone(&metrics.places),
                 breaker: resilience.breaker,
                 connections: metrics.connections.get_or_create(&upstream).clone(),
                 failures: failures.clone(),

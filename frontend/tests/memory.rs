@@ -10,7 +10,7 @@ mod wire;
 use std::net::SocketAddr;
 use std::process::Command;
 
-use memory::{drip, mib, peak, resident};
+use memory::{bounds, drip, mib, peak, resident, settled, slow_reader, unfinished_heads};
 use program::{Program, address};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,6 +19,9 @@ use wire::Wire;
 
 const MIB: u64 = 1 << 20;
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+const ENDLESS: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n";
+const PROGRAM: &str = env!("CARGO_BIN_EXE_frontend");
 
 /// An upstream that reads all, and sends `reply` after whatever ends as a head does.
 async fn upstream(reply: &'static str) -> SocketAddr {
@@ -31,7 +34,9 @@ async fn upstream(reply: &'static str) -> SocketAddr {
                 while let Ok(1..) = stream.read_buf(&mut head).await {
                     if head.ends_with(b"\r\n\r\n") {
                         head.clear();
-                        stream.write_all(reply.as_bytes()).await.unwrap();
+                        let _ = stream.write_all(reply.as_bytes()).await;
+                        // Without an end, if that is how it begins.
+                        while reply == ENDLESS && stream.write_all(&[b'x'; 65_536]).await.is_ok() {}
                     }
                 }
             });
@@ -42,13 +47,22 @@ async fn upstream(reply: &'static str) -> SocketAddr {
 
 /// A gateway whose only route, for every path, has `settings` besides its path and its upstream.
 fn gateway(name: &str, upstream: SocketAddr, settings: &serde_json::Value) -> (Program, SocketAddr) {
+    gateway_with(name, upstream, settings, &[])
+}
+
+fn gateway_with(
+    name: &str,
+    upstream: SocketAddr,
+    settings: &serde_json::Value,
+    environment: &[(&str, &str)],
+) -> (Program, SocketAddr) {
     let mut route = json!({"path": "/x", "upstream": "it"});
     route.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     let table = json!({"upstreams": {"it": {"url": format!("http://{upstream}")}}, "routes": [route]}).to_string();
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("memory-{name}.json"));
     std::fs::write(&file, table).unwrap();
-    let environment = [("ROUTES_FILE", file.to_str().unwrap())];
-    let mut gateway = Program::spawn(&mut Command::new(env!("CARGO_BIN_EXE_frontend")), &environment);
+    let environment = [environment, &[("ROUTES_FILE", file.to_str().unwrap())]].concat();
+    let mut gateway = Program::spawn(&mut Command::new(PROGRAM), &environment);
     let service = address(&gateway.line("listening"), "address");
     gateway.line("ready");
     (gateway, service)
@@ -92,4 +106,102 @@ async fn bodies_sent_byte_by_byte_take_no_more_than_they_have_bytes() {
     let grown = peak(&gateway) - before;
     println!("{} bytes one by one: {:.1} MiB more", UPLOADS * BYTES, mib(grown));
     assert!(grown < 8 * MIB && (clients.len() * BYTES * 8192) as u64 > 7 * 8 * MIB, "{:.1} MiB", mib(grown));
+}
+
+#[tokio::test]
+async fn unfinished_heads_stay_within_the_bound_of_their_connections() {
+    let environment = [("MAX_CONNECTIONS", "500")];
+    let bound = bounds(PROGRAM, &environment)["connections"];
+    let (gateway, service) = gateway_with("heads", upstream(OK).await, &json!({}), &environment);
+    let before = resident(&gateway);
+    let _clients = unfinished_heads(service, 500, 16_384).await;
+    let grown = settled(&gateway).await - before;
+    println!("500 unfinished heads: {:.1} of {:.1} MiB", mib(grown), mib(bound));
+    assert!(grown < bound && grown > bound / 3, "{:.1} of {:.1} MiB", mib(grown), mib(bound));
+}
+
+/// With long heads, as many as may be in flight; the upstreams send as fast as they can.
+#[tokio::test]
+async fn readers_that_take_nothing_stay_within_the_bound_of_requests_in_flight() {
+    const CLIENTS: usize = 100;
+    let environment = [("MAX_CONNECTIONS", "100"), ("MAX_IN_FLIGHT", "100")];
+    let bounds = bounds(PROGRAM, &environment);
+    let bound = bounds["connections"] + bounds["requests on their way to upstreams"];
+    let (gateway, service) = gateway_with("readers", upstream(ENDLESS).await, &json!({}), &environment);
+    let before = resident(&gateway);
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut client = slow_reader(service).await;
+        let fields: String = (0..90).map(|number| format!("X-{number}: {:150}\r\n", "x")).collect();
+        client.send(format!("GET /x HTTP/1.1\r\nHost: test\r\n{fields}\r\n")).await.unwrap();
+        clients.push(client);
+    }
+    for client in &mut clients {
+        assert_eq!(client.head().await.unwrap().0, 200);
+    }
+    let grown = settled(&gateway).await - before;
+    println!("{CLIENTS} slow readers: {:.1} of {:.1} MiB", mib(grown), mib(bound));
+    assert!(grown < bound && grown > bound / 4, "{:.1} of {:.1} MiB", mib(grown), mib(bound));
+}
+
+/// Bodies that could all be tried again, of requests that nobody answers; beyond the bound they are forwarded and not kept.
+#[tokio::test]
+async fn bodies_that_are_kept_stay_within_their_bound() {
+    const CLIENTS: usize = 100;
+    const HELD: &str = "1048576";
+    let environment = [("MAX_CONNECTIONS", "100"), ("MAX_IN_FLIGHT", "100"), ("MAX_HELD_BODY_BYTES", HELD)];
+    let bounds = bounds(PROGRAM, &environment);
+    let held = bounds["bytes of bodies that are kept whole"];
+    let bound = bounds["connections"] + bounds["requests on their way to upstreams"] + held;
+    let (gateway, service) = gateway_with("bodies", upstream("").await, &json!({}), &environment);
+    let before = resident(&gateway);
+    let mut clients = Vec::new();
+    for _ in 0..CLIENTS {
+        let mut client = Wire::connect(service).await.unwrap();
+        let head = "PUT /x HTTP/1.1\r\nHost: test\r\nContent-Length: 65537\r\n\r\n";
+        client.send(format!("{head}{}", "x".repeat(65_536))).await.unwrap();
+        clients.push(client);
+    }
+    let grown = settled(&gateway).await - before;
+    println!("{CLIENTS} bodies of 64 KiB: {:.1} of {:.1} MiB", mib(grown), mib(bound));
+    assert!(grown < bound && held == 1 << 20, "{:.1} of {:.1} MiB", mib(grown), mib(bound));
+}
+
+/// Tunnels that are stuffed from both ends, and taken from by neither.
+#[tokio::test]
+async fn tunnels_stay_within_their_bound() {
+    // The example of RFC 6455, section 1.3.
+    const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                            Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+    let environment = [("MAX_CONNECTIONS", "200"), ("MAX_TUNNELS", "200")];
+    let bounds = bounds(PROGRAM, &environment);
+    let bound = bounds["connections"] + bounds["tunnels"];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut head = vec![0; 16_384];
+                stream.read(&mut head).await.unwrap();
+                stream.write_all(SWITCHED.as_bytes()).await.unwrap();
+                while stream.write_all(&[b'x'; 65_536]).await.is_ok() {}
+            });
+        }
+    });
+    let (gateway, service) = gateway_with("tunnels", upstream, &json!({"upgrades": ["websocket"]}), &environment);
+    let before = resident(&gateway);
+    let mut clients = Vec::new();
+    for _ in 0..200 {
+        let mut client = slow_reader(service).await;
+        let fields = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+                      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        client.send(format!("GET /x HTTP/1.1\r\nHost: test\r\n{fields}\r\n")).await.unwrap();
+        assert_eq!(client.head().await.unwrap().0, 101);
+        let stuffed = client.send(vec![b'x'; 400_000]);
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(20), stuffed).await;
+        clients.push(client);
+    }
+    let grown = settled(&gateway).await - before;
+    println!("200 tunnels: {:.1} of {:.1} MiB", mib(grown), mib(bound));
+    assert!(grown < bound && grown > bound / 4, "{:.1} of {:.1} MiB", mib(grown), mib(bound));
 }

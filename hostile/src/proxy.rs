@@ -17,7 +17,7 @@ use crate::guard;
 const START: Duration = Duration::from_secs(20);
 
 /// Settings of the gateway in which it differs from its defaults: the slow cases shall not take minutes.
-const GATEWAY: [(&str, &str); 8] = [
+const GATEWAY: [(&str, &str); 9] = [
     ("BIND_ADDRESS", "127.0.0.1"),
     ("PORT", "0"),
     ("METRICS_PORT", "0"),
@@ -25,6 +25,8 @@ const GATEWAY: [(&str, &str); 8] = [
     ("HEAD_TIMEOUT_SECONDS", "1"),
     ("BODY_TIMEOUT_SECONDS", "1"),
     ("MAX_BODY_BYTES", "1000000"),
+    // The sizes of the corpus are about this bound.
+    ("MAX_HEAD_BYTES", "32768"),
     ("DRAIN_SECONDS", "0"),
 ];
 

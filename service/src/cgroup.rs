@@ -65,7 +65,7 @@ impl Cgroup {
         text.trim().parse().ok()
     }
 
-    fn memory_limit(&self) -> Option<u64> {
+    pub(crate) fn memory_limit(&self) -> Option<u64> {
         let text = self.read(None, "memory.max").or_else(|| self.read(Some("memory"), "memory.limit_in_bytes"))?;
         memory_limit(&text)
     }

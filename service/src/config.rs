@@ -3,12 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::connection::BUFFER_BYTES;
 use crate::environment::{Environment, Variable};
 use crate::faults::Faults;
 use crate::identity::{Identity, VERSION};
 use crate::lifecycle::Timing;
 use crate::telemetry::{Format, Level};
+
+/// The longest head that a server can be set to take, in bytes.
+const MOST_HEAD_BYTES: u64 = 64 * 1024;
+
+/// The least that hyper buffers of a connection, in bytes.
+const LEAST_BUFFER_BYTES: usize = 8192;
 
 /// The shortest time that a client can be given: less would refuse what is merely far away.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(10);
@@ -63,6 +68,14 @@ pub struct Limits {
     pub body_bytes: u64,
     /// The most bytes of all request bodies together that are kept whole.
     pub held_body_bytes: usize,
+}
+
+impl Limits {
+    /// What hyper buffers of a connection, in each direction, in bytes. A head must fit.
+    #[must_use]
+    pub fn buffer_bytes(&self) -> usize {
+        self.head_bytes.max(LEAST_BUFFER_BYTES)
+    }
 }
 
 impl Default for Limits {
@@ -211,26 +224,26 @@ fn limits(environment: &mut Environment) -> Limits {
         ) as u32,
         connections: number(
             "MAX_CONNECTIONS",
-            "10000",
+            "2048",
             (1, 1_000_000),
             "connections open at once; further ones wait in the backlog",
         ) as usize,
         in_flight: number(
             "MAX_IN_FLIGHT",
-            "1024",
+            "512",
             (1, 1_000_000),
             "requests answered at once; further ones get 503 and Retry-After, probes never do",
         ) as usize,
         target_bytes: number(
             "MAX_TARGET_BYTES",
             "8192",
-            (256, BUFFER_BYTES as u64),
+            (256, MOST_HEAD_BYTES),
             "longest request target; 414 to a longer one",
         ) as usize,
         head_bytes: number(
             "MAX_HEAD_BYTES",
-            "32768",
-            (1024, BUFFER_BYTES as u64),
+            "16384",
+            (1024, MOST_HEAD_BYTES),
             "longest request head; 431 to a longer one",
         ) as usize,
         headers: number("MAX_HEADERS", "100", (8, 1000), "header fields of a request; 431 to more") as usize,
@@ -283,7 +296,7 @@ mod tests {
         assert_eq!(config.timing.longest_request, Duration::from_secs(10));
         assert_eq!(config.limits.idle, Duration::from_secs(75));
         assert_eq!(config.limits.max_age, Some(Duration::from_secs(60)));
-        assert_eq!(config.limits.in_flight, 1024);
+        assert_eq!(config.limits.in_flight, 512);
         let slow = config.limits;
         assert_eq!([slow.head, slow.body, slow.reply].map(|time| time.as_secs()), [10, 10, 30]);
         assert!(!config.identity.pod.is_empty());

@@ -28,9 +28,6 @@ use crate::server::{App, Server};
 use crate::stream::{Stream, Traffic};
 use crate::upgrade::{Switched, Upgrade};
 
-/// What hyper buffers of a connection, in each direction. A head must fit.
-pub(crate) const BUFFER_BYTES: usize = 64 * 1024;
-
 /// An HTTP/1 server within `limits`. HTTP/1 only: detecting HTTP/2 costs 300 KB of binary and a wait without a timeout. The
 /// header timeout is also the idle timeout, because hyper starts it when a reply has ended; it does nothing without the
 /// timer. hyper answers 431 to a head that is too long or has too many fields.
@@ -41,7 +38,7 @@ pub(crate) fn http1(limits: &Limits) -> http1::Builder {
         .header_read_timeout(limits.idle)
         .max_header_size(limits.head_bytes)
         .max_headers(limits.headers)
-        .max_buf_size(BUFFER_BYTES);
+        .max_buf_size(limits.buffer_bytes());
     builder
 }
 

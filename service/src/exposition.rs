@@ -21,7 +21,7 @@ use crate::stream::{Stream, Traffic};
 use crate::{closing, connection, listener};
 
 /// Scrapers open at once. More than a few is a mistake or an attack.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 16;
 /// How long a scraper may wait between requests; above the usual minute between scrapes.
 const IDLE: Duration = Duration::from_secs(75);
 

@@ -21,6 +21,7 @@ pub mod identity;
 pub mod incoming;
 pub mod lifecycle;
 pub mod listener;
+pub mod memory;
 pub mod metrics;
 pub mod notice;
 mod pace;

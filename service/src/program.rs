@@ -9,9 +9,10 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::environment::{Environment, Invalid, Setting, Values};
 use crate::identity::VERSION;
+use crate::memory::{self, Sum};
 use crate::metrics::Metrics;
 use crate::server::{App, Server, Stop, stop};
 use crate::{exposition, listener, runtime, spelling, telemetry};
@@ -28,6 +29,7 @@ pub fn main<A: App>() -> ExitCode {
         (None, _) => start::<A>(),
         (Some(only), None) if only == "--help" || only == "-h" => print::<A>(&help::<A>()),
         (Some(only), None) if only == "--settings" => settings::<A>(),
+        (Some(only), None) if only == "--memory" => memory::<A>(),
         (Some(only), None) if only == "--version" || only == "-V" => version::<A>(),
         (Some(argument), _) => {
             let (name, argument) = (A::NAME, argument.display());
@@ -80,9 +82,10 @@ fn help<A: App>() -> String {
     let width = |text: fn(&Setting) -> &'static str| settings.iter().map(|s| text(s).len()).max().unwrap_or(0);
     let (names, defaults) = (width(|s| s.name), width(|s| s.default));
     let mut help = format!(
-        "{}: {}\n\nUsage: {} [--help | --settings | --version]\n\n\
+        "{}: {}\n\nUsage: {} [--help | --settings | --memory | --version]\n\n\
          Settings are environment variables; an empty one counts as unset. --settings prints them as JSON with all that they\n\
-         take, and exits 64 where the environment has a value that is not accepted.\n\n",
+         take, and exits 64 where the environment has a value that is not accepted. --memory prints what they let the process\n\
+         take of memory at most, term by term.\n\n",
         A::NAME,
         A::ABOUT,
         A::NAME
@@ -106,6 +109,41 @@ fn settings<A: App>() -> ExitCode {
     let json = serde_json::to_string_pretty(environment.settings()).expect("texts and numbers serialize");
     let printed = print::<A>(&(json + "\n"));
     environment.finish().map_or_else(|invalid| refused::<A>(&invalid), |()| printed)
+}
+
+/// Prints the sum of what the settings let the process take of memory, as JSON.
+fn memory<A: App>() -> ExitCode {
+    let lookup = |name: &str| std::env::var_os(name);
+    let mut environment = Environment::new(&lookup);
+    let (config, own) = configure::<A>(&mut environment);
+    if let Err(invalid) = environment.finish() {
+        return refused::<A>(&invalid);
+    }
+    let sum = Sum::of(&config.limits, A::memory(&own, &config.limits));
+    print::<A>(&(serde_json::to_string_pretty(&sum).expect("texts and numbers serialize") + "\n"))
+}
+
+/// Compares what the settings let the process take of memory with what its container may.
+fn compare_memory<A: App>(limits: &Limits, own: &A::Config, limit: Option<u64>) {
+    let own = |limits: &Limits| A::memory(own, limits);
+    let needs = Sum::of(limits, own(limits)).bytes;
+    let Some(limit) = limit.filter(|limit| *limit < needs) else {
+        tracing::info!(bound_mib = memory::mib(needs), limit_mib = limit.map(|limit| limit >> 20), "memory");
+        return;
+    };
+    let enough = memory::lower(limit, limits, own);
+    let enough: Vec<String> = enough.iter().map(|lower| format!("{} to {}", lower.name, lower.to)).collect();
+    let lower = match &*enough {
+        [] => "MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_IN_FLIGHT and MAX_HELD_BODY_BYTES together".to_owned(),
+        enough => enough.join(", or "),
+    };
+    tracing::warn!(
+        bound_mib = memory::mib(needs),
+        limit_mib = limit >> 20,
+        lower,
+        "memory: what the settings allow does not fit into the limit, and clients could have the process killed; raise the \
+         limit to bound_mib, or lower a setting"
+    );
 }
 
 fn refused<A: App>(settings: &[Invalid]) -> ExitCode {
@@ -145,6 +183,7 @@ fn start<A: App>() -> ExitCode {
         tracing::warn!(name, "fault: switched on by a setting FAULT_..., this is a rehearsal");
     }
     warn_of_misspelled(&settings);
+    compare_memory::<A>(&config.limits, &own, runtime::memory_limit());
     let served = runtime::build(workers).and_then(|runtime| {
         let served = runtime.block_on(serve::<A>(config, own));
         // Dropping the runtime would wait for its blocking threads, such as one that resolves a name.

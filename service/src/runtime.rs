@@ -38,6 +38,12 @@ pub fn quota() -> Option<usize> {
     Cgroup::own().quota()
 }
 
+/// Where the container is killed, in bytes.
+#[must_use]
+pub fn memory_limit() -> Option<u64> {
+    Cgroup::own().memory_limit()
+}
+
 /// A runtime for `workers`.
 ///
 /// # Errors

@@ -18,6 +18,7 @@ use crate::identity::Identity;
 use crate::incoming::Incoming;
 use crate::lifecycle::{Event, Phase, Timing};
 use crate::listener;
+use crate::memory::Term;
 use crate::metrics::Metrics;
 use crate::notice::Notice;
 use crate::room::Room;
@@ -34,6 +35,12 @@ pub trait App: Sized + Send + Sync + 'static {
 
     /// Reads the app's own settings.
     fn configure(environment: &mut Environment) -> Self::Config;
+
+    /// What requests within `limits` may take besides what every server holds for them, and the app itself.
+    #[must_use]
+    fn memory(_config: &Self::Config, _limits: &Limits) -> Vec<Term> {
+        Vec::new()
+    }
 
     /// Names of the faults of the app itself that its settings switch on.
     #[must_use]
