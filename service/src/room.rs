@@ -66,13 +66,13 @@ impl Room {
     fn take(&self, bytes: usize) -> Result<(), Full> {
         let more = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= self.0.most);
         self.0.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).map_err(|_| Full)?;
-        self.0.shown.inc_by(bytes as i64);
+        self.0.shown.inc_by(bytes.cast_signed() as i64);
         Ok(())
     }
 
     fn give_back(&self, bytes: usize) {
         self.0.taken.fetch_sub(bytes, Ordering::Relaxed);
-        self.0.shown.dec_by(bytes as i64);
+        self.0.shown.dec_by(bytes.cast_signed() as i64);
     }
 }
 
