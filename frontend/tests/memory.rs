@@ -36,7 +36,7 @@ async fn upstream(reply: &'static str) -> SocketAddr {
                         head.clear();
                         let _ = stream.write_all(reply.as_bytes()).await;
                         // Without an end, if that is how it begins.
-                        while reply == ENDLESS && stream.write_all(&[b'x'; 65_536]).await.is_ok() {}
+                        while reply == ENDLESS && stream.write_all(&[b'x'; 16_384]).await.is_ok() {}
                     }
                 }
             });
@@ -132,7 +132,7 @@ async fn readers_that_take_nothing_stay_within_the_bound_of_requests_in_flight()
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
         let mut client = slow_reader(service).await;
-        let fields: String = (0..90).map(|number| format!("X-{number}: {:150}\r\n", "x")).collect();
+        let fields = (0..90).map(|number| format!("X-{number}: {:150}\r\n", "x")).collect::<Vec<_>>().concat();
         client.send(format!("GET /x HTTP/1.1\r\nHost: test\r\n{fields}\r\n")).await.unwrap();
         clients.push(client);
     }
@@ -158,8 +158,8 @@ async fn bodies_that_are_kept_stay_within_their_bound() {
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {
         let mut client = Wire::connect(service).await.unwrap();
-        let head = "PUT /x HTTP/1.1\r\nHost: test\r\nContent-Length: 65537\r\n\r\n";
-        client.send(format!("{head}{}", "x".repeat(65_536))).await.unwrap();
+        let request = "PUT /x HTTP/1.1\r\nHost: test\r\nContent-Length: 65537\r\n\r\n";
+        client.send(format!("{request}{}", "x".repeat(65_536))).await.unwrap();
         clients.push(client);
     }
     let grown = settled(&gateway).await - before;
@@ -181,10 +181,12 @@ async fn tunnels_stay_within_their_bound() {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
-                let mut head = vec![0; 16_384];
-                stream.read(&mut head).await.unwrap();
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    stream.read_buf(&mut head).await.unwrap();
+                }
                 stream.write_all(SWITCHED.as_bytes()).await.unwrap();
-                while stream.write_all(&[b'x'; 65_536]).await.is_ok() {}
+                while stream.write_all(&[b'x'; 16_384]).await.is_ok() {}
             });
         }
     });
