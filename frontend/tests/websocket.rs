@@ -1,4 +1,4 @@
-//! WebSockets through the gateway: with a client and a server that others wrote, and byte by byte where it matters what is a
+//! `WebSockets` through the gateway: with a client and a server that others wrote, and byte by byte where it matters what is a
 //! tunnel and what is not.
 
 mod routed;
@@ -40,11 +40,14 @@ const HANDSHAKE: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r
 
 type Socket = WebSocketStream<TcpStream>;
 
+/// The fields of each handshake, by name and value.
+type Asked = Arc<Mutex<Vec<Vec<(String, String)>>>>;
+
 /// A WebSocket server that sends each message back, chooses the protocol `chat` if it is offered, and says at a message
 /// `close` that it is going away. What it was asked with is noted.
 struct Echo {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<Vec<(String, String)>>>>,
+    asked: Asked,
 }
 
 impl Echo {
@@ -67,7 +70,7 @@ impl Echo {
     }
 }
 
-async fn echo(stream: TcpStream, asked: Arc<Mutex<Vec<Vec<(String, String)>>>>) {
+async fn echo(stream: TcpStream, asked: Asked) {
     #[allow(clippy::result_large_err)] // The library's own type.
     let note = |request: &server::Request, mut response: server::Response| {
         let fields = request.headers().iter();
@@ -91,7 +94,7 @@ async fn echo(stream: TcpStream, asked: Arc<Mutex<Vec<Vec<(String, String)>>>>) 
     }
 }
 
-/// A gateway on which `/ws` leads to `upstream` with WebSockets, and all else without.
+/// A gateway on which `/ws` leads to `upstream` with `WebSockets`, and all else without.
 fn gateway(name: &str, upstream: SocketAddr, route: &Value, terms: Terms) -> Routed {
     timed_gateway(name, upstream, route, terms, BRIEF)
 }
@@ -268,7 +271,8 @@ async fn behind_a_refused_handshake_the_connection_stays_in_http() {
 
 #[tokio::test]
 async fn a_reply_101_that_is_not_the_answer_to_the_handshake_is_none() {
-    let wrong: [(&str, fn(usize) -> String); 6] = [
+    type Reply = fn(usize) -> String;
+    let wrong: [(&str, Reply); 6] = [
         ("protocol", |_| switching("h2c", "Upgrade", ACCEPT, "")),
         ("connection", |_| switching("websocket", "keep-alive", ACCEPT, "")),
         ("accept", |_| switching("websocket", "Upgrade", KEY, "")),
