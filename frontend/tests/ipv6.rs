@@ -1,5 +1,6 @@
 //! Over IPv6: from the client to the gateway to the backend, each the real program, and what an upstream is told of clients.
 
+mod built;
 #[path = "../../service/tests/program/mod.rs"]
 mod program;
 #[path = "../../service/tests/wire/mod.rs"]
@@ -7,24 +8,16 @@ mod wire;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::mpsc;
 
+use built::built;
 use program::{Program, address};
 use serde_json::Value;
 use wire::get;
 
 const GATEWAY: &str = env!("CARGO_BIN_EXE_frontend");
-
-/// The other programs, built as this one was.
-fn built(package: &str) -> PathBuf {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
-    let build = ["build", "--quiet", "--locked", "--package", package, "--manifest-path"];
-    assert!(Command::new(cargo).args(build).arg(manifest).status().unwrap().success(), "{package} was not built");
-    Path::new(GATEWAY).with_file_name(package)
-}
 
 fn start(binary: &Path, environment: &[(&str, &str)]) -> (Program, SocketAddr) {
     let environment = [environment, &[("DRAIN_SECONDS", "0")]].concat();

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::built::built;
+
 /// Asks for any free port.
 const ANY_PORT: u16 = 0;
 
@@ -153,17 +155,8 @@ fn join(client: &TcpStream, server: &TcpStream) {
     }
 }
 
-/// The backend, which `cargo test --workspace` has built already; a test of this crate alone builds it here.
+/// The backend, asked for once a test run.
 fn backend_binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let status = Command::new(cargo)
-            .args(["build", "--quiet", "--locked", "--package", "backend", "--manifest-path"])
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
-            .status()
-            .expect("cargo runs");
-        assert!(status.success(), "the backend was not built: {status}");
-        Path::new(env!("CARGO_BIN_EXE_frontend")).with_file_name("backend")
-    })
+    BUILT.get_or_init(|| built("backend"))
 }
