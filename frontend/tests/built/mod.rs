@@ -6,7 +6,7 @@ use std::process::Command;
 /// The program of `package`, built as the gateway was: `cargo test --workspace` has done so, a test of this crate alone does it
 /// here. It lies in the same target directory, so the compiler must see the same environment: a program that says how long its
 /// tests take is started with `RUSTC_BOOTSTRAP`, which would have crates built anew under the feet of what runs.
-pub fn built(package: &str) -> PathBuf {
+pub(crate) fn built(package: &str) -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(["build", "--quiet", "--locked", "--package", package, "--manifest-path"])
