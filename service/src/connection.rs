@@ -122,13 +122,14 @@ async fn converse<A: App>(
         }
     };
     let mut attended = pin!(rest.attend(limits.body));
+    let switches = || upgrade.get().is_some();
     let ended = tokio::select! {
-        ended = &mut connection => ended,
+        ended = to_its_end(&mut connection, traffic, switches) => ended,
         () = attended.as_mut() => return End::Kept,
         () = leave => {
             std::pin::Pin::new(&mut connection).graceful_shutdown();
             tokio::select! {
-                ended = &mut connection => ended,
+                ended = to_its_end(&mut connection, traffic, switches) => ended,
                 () = attended => return End::Kept,
                 () = reached(&mut phase, |phase| matches!(phase, Phase::Stopped { .. })) => return End::Cut,
             }
@@ -140,6 +141,25 @@ async fn converse<A: App>(
         return End::Switched(upgrade.clone(), connection.into_parts().read_buf);
     }
     End::Over
+}
+
+/// Drives `connection` until it is over and, unless it `switches`, until its own direction has ended.
+///
+/// hyper does the latter for most, but not for one on which a request has asked for an upgrade or was CONNECT: it leaves that to
+/// whoever goes on with it. Nobody does where the request was answered as any other; driven again, it ends as any other.
+///
+/// # Errors
+/// Why it broke.
+pub(crate) async fn to_its_end<C>(
+    connection: &mut C,
+    traffic: &Traffic,
+    switches: impl Fn() -> bool,
+) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>> + Unpin,
+{
+    (&mut *connection).await?;
+    if switches() || traffic.has_said_all() { Ok(()) } else { connection.await }
 }
 
 /// Goes on with a connection that has left HTTP.

@@ -44,7 +44,9 @@ pub async fn serve<A: App>(listener: TcpListener, server: Arc<Server>, app: Arc<
             });
             // Scrapers are held to the pace of all other clients. One that goes away early is no event.
             let stream = TokioIo::new(Stream::new(&mut socket, &limits, &traffic, None));
-            let _ = connection::http1(&limits).serve_connection(stream, service).await;
+            let mut connection = connection::http1(&limits).serve_connection(stream, service);
+            let _ = connection::to_its_end(&mut connection, &traffic, || false).await;
+            drop(connection);
             if traffic.ends_early(requests.into_inner()) {
                 closing::read_on(&socket, server.phases()).await;
             }

@@ -60,14 +60,19 @@ impl Traffic {
         open && self.is_half_closed()
     }
 
+    /// Whether the server has ended its own direction.
+    pub(crate) fn has_said_all(&self) -> bool {
+        self.said_all.load(Relaxed)
+    }
+
     /// Whether only the client's direction is open.
     pub(crate) fn is_half_closed(&self) -> bool {
-        self.said_all.load(Relaxed) && !self.heard_out.load(Relaxed)
+        self.has_said_all() && !self.heard_out.load(Relaxed)
     }
 
     /// Whether the client has sent a part of a head, and could be told that this is not enough: nothing else is on its way to it.
     pub(crate) fn waits_for_a_head(&self) -> bool {
-        let ended = self.heard_out.load(Relaxed) || self.said_all.load(Relaxed);
+        let ended = self.heard_out.load(Relaxed) || self.has_said_all();
         self.within_head.load(Relaxed) && !self.blocked.load(Relaxed) && !ended
     }
 

@@ -47,9 +47,12 @@ async fn a_scraper_that_takes_nothing_is_cut() {
 
 #[tokio::test]
 async fn a_body_that_nobody_reads_ends_the_connection_and_the_reply_says_so() {
-    let mut client = metrics_port().await;
-    client.send("POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 30000000\r\n\r\n").await.unwrap();
-    client.send(vec![b'x'; 30_000_000]).await.unwrap();
-    let reply = client.reply("POST").await.unwrap();
-    assert_eq!((reply.status, reply.says_close()), (405, true));
+    for fields in ["", "Connection: Upgrade\r\nUpgrade: h2c\r\n"] {
+        let mut client = metrics_port().await;
+        let head = format!("POST /metrics HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: 30000000\r\n\r\n");
+        client.send(head).await.unwrap();
+        client.send(vec![b'x'; 30_000_000]).await.unwrap();
+        let reply = client.reply("POST").await.unwrap();
+        assert_eq!((reply.status, reply.says_close()), (405, true), "{fields}");
+    }
 }

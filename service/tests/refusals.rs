@@ -61,7 +61,8 @@ async fn a_reply_says_what_becomes_of_its_connection() {
     }
 }
 
-/// What a request is that the server reads itself, or that hyper refuses, makes no difference.
+/// What a request is that the server reads itself, or that hyper refuses, makes no difference; nor does one that hyper would hand
+/// over to another protocol.
 #[tokio::test]
 async fn a_client_that_sends_all_before_it_reads_learns_why_it_was_refused() {
     let running = start::<Sample>((), BRIEF, Limits { body_bytes: 10 << 20, ..WIDE });
@@ -70,6 +71,8 @@ async fn a_client_that_sends_all_before_it_reads_learns_why_it_was_refused() {
         (sized(10 << 20), 200),
         (sized(LONG), 413),
         (chunked, 413),
+        (post("/unread", "Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 10000000\r\n"), 200),
+        ("CONNECT test HTTP/1.1\r\nHost: test\r\nContent-Length: 10000000\r\n\r\n".to_owned(), 501),
         (post("/unread", "Content-Length: 5\r\nContent-Length: 5\r\n"), 400),
         (post("/unread", "Host: other\r\nContent-Length: 10000000\r\n"), 400),
         (post("/unread", "Content-Length: -5\r\n"), 400),
