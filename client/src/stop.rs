@@ -1,8 +1,8 @@
-//! SIGTERM, SIGINT and SIGHUP.
+//! SIGTERM, SIGINT, SIGQUIT and SIGHUP.
 //!
 //! The first process of a container has no default action for them: without a handler it would be deaf to
 //! `kubectl delete pod` until the grace period ends in SIGKILL. Elsewhere the default action ends the process at once, with all
-//! that it has counted: SIGHUP does when the terminal is closed.
+//! that it has counted: SIGHUP does when the terminal is closed, and SIGQUIT is a key beside ctrl-C.
 
 use std::{fs, future, io};
 
@@ -12,6 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) struct Stop {
     term: Signal,
     interrupt: Signal,
+    quit: Signal,
     /// None where it was ignored when this process started: nohup(1) is there to let it outlive the terminal.
     hangup: Option<Signal>,
     /// Never looked at: with a handler, a file that may not grow (`ulimit -f`) is an error of its write, and does not end the
@@ -34,6 +35,7 @@ impl Stop {
         Ok(Self {
             term: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
             hangup: hears.then(|| signal(hangup)).transpose()?,
             _file_size: signal(SignalKind::from_raw(FILE_SIZE))?,
         })
@@ -50,6 +52,7 @@ impl Stop {
         let kind = tokio::select! {
             _ = self.term.recv() => SignalKind::terminate(),
             _ = self.interrupt.recv() => SignalKind::interrupt(),
+            _ = self.quit.recv() => SignalKind::quit(),
             _ = hangup => SignalKind::hangup(),
         };
         u8::try_from(kind.as_raw_value()).unwrap_or(u8::MAX)

@@ -157,8 +157,8 @@ other one 250 ms later or as soon as the first has failed (RFC 8305).
 Above some 400 new connections a second from one address, ports come back within TIME_WAIT, and
 retransmissions of 1 s and 3 s show up that no server caused.
 
-SIGTERM, SIGINT or SIGHUP ends the load: what was sent is waited for, and the ledger is printed. A
-second one gives up on what is open. Under nohup, SIGHUP does nothing.
+SIGTERM, SIGINT, SIGQUIT or SIGHUP ends the load: what was sent is waited for, and the ledger is
+printed. A second one gives up on what is open. Under nohup, SIGHUP does nothing.
 
 Exit status: 0 nothing was lost; 1 something was; 2 the ledger could not be written; 64 wrong usage.
 A ledger for which FILE has no room goes to standard output, as JSON.
@@ -215,8 +215,8 @@ Exit status: 0 standard input ended; 2 it is no autoscaler; 64 wrong usage.
 
 /// `client pause --help`.
 pub(crate) const PAUSE: &str = "\
-Do nothing until SIGTERM, SIGINT or SIGHUP, then exit with 0. Made to be the first process of a
-container.
+Do nothing until SIGTERM, SIGINT, SIGQUIT or SIGHUP, then exit with 0. Made to be the first process
+of a container.
 
 Usage: client pause
 

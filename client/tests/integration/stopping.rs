@@ -1,4 +1,4 @@
-//! SIGTERM, SIGINT and SIGHUP.
+//! SIGTERM, SIGINT, SIGQUIT and SIGHUP.
 
 use std::io::{BufRead, BufReader};
 use std::process::Child;
@@ -25,6 +25,18 @@ fn a_stopped_load_waits_for_what_it_sent_and_prints_its_ledger() {
     assert_eq!(ledger.json["stopped_early"], true);
     assert_eq!(ledger.count("/requests/answered"), server.requests().len() as u64);
     assert_eq!(ledger.count("/plan/requests"), 360_000);
+}
+
+#[test]
+fn no_signal_that_a_terminal_sends_loses_a_ledger() {
+    for name in ["INT", "QUIT", "HUP"] {
+        let server = Server::start(|request| vec![request.answer()]);
+        let load = start(&["load", &server.url("/"), "--rate", "100", "--duration", "1h", "--output", "json"]);
+        wait_for("five requests", || server.requests().len() >= 5);
+        signal(&load, name);
+        let ledger = Ledger::read(&finish(load));
+        assert_eq!((ledger.lost().as_str(), &ledger.json["stopped_early"]), ("", &true.into()), "{name}");
+    }
 }
 
 #[test]
