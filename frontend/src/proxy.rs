@@ -226,9 +226,11 @@ impl Proxy {
         let limit = live.table.routes[place].rate_limit.as_ref()?;
         let named = match &limit.client {
             ClientKey::Address => None,
-            ClientKey::Client => client.map(|client| client.as_bytes().to_vec()),
-            ClientKey::Header(name) => request.headers().get(name).map(|value| value.as_bytes().to_vec()),
+            ClientKey::Client => client,
+            ClientKey::Header(name) => request.headers().get(name),
         };
+        // Which no address is: whoever names itself like the address of another must not use up what that one may do.
+        let named = named.map(|name| [b"=", name.as_bytes()].concat());
         let client = named.unwrap_or_else(|| sender.address().to_string().into_bytes());
         live.judge(place, &client, self.router.now())
     }
