@@ -3,6 +3,8 @@
 //! What makes the end of a request uncertain has been found by then, see [`crate::framing`]. `Upgrade` is ignored, as RFC
 //! 9110, section 7.8, lets a server do that keeps to its protocol.
 
+use std::net::Ipv6Addr;
+
 use hyper::header::{EXPECT, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode, Version};
 
@@ -48,16 +50,21 @@ fn check_host<B>(request: &Request<B>) -> Result<(), Problem> {
     }
 }
 
-/// Whether two authorities of the scheme http are equivalent: a name's case does not count, nor does the dot at its end (RFC
-/// 3986, section 3.2.2), and no port is port 80, as is an empty one (RFC 9110, section 4.2.3, RFC 3986, section 6.2.3).
+/// Whether two authorities of the scheme http are equivalent: a name's case does not count, nor do the dot at its end (RFC 3986,
+/// section 3.2.2) and the spelling of an IPv6 address, and no port is port 80, as is an empty one (RFC 9110, section 4.2.3, RFC
+/// 3986, section 6.2.3).
 fn is_same_authority(one: &str, other: &str) -> bool {
+    let name = |text: &str| match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')?.parse().ok()) {
+        Some(address) => Ipv6Addr::to_string(&address),
+        None => text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase(),
+    };
     let parts = |authority: &str| -> (String, u16) {
-        let (name, port) = match authority.rsplit_once(':') {
-            Some((name, "")) => (name, 80),
-            Some((name, digits)) => digits.parse().map_or((authority, 80), |port| (name, port)),
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, "")) => (host, 80),
+            Some((host, digits)) => digits.parse().map_or((authority, 80), |port| (host, port)),
             None => (authority, 80),
         };
-        (name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase(), port)
+        (name(host), port)
     };
     parts(one) == parts(other)
 }
@@ -87,7 +94,7 @@ fn is_host(value: &[u8]) -> bool {
     };
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => match rest.split_once(']') {
-            Some((address, after)) if address.parse::<std::net::Ipv6Addr>().is_ok() => ("v6", after),
+            Some((address, after)) if address.parse::<Ipv6Addr>().is_ok() => ("v6", after),
             _ => return false,
         },
         None => text.split_at(text.find(':').unwrap_or(text.len())),
@@ -163,6 +170,7 @@ mod tests {
             ("http://a.b:080/", "a.b."),
             ("http://[::1]:80/", "[::1]"),
             ("http://[FE80::A]/", "[fe80::a]"),
+            ("http://[fe80:0::000a]:80/", "[fe80::a]"),
         ] {
             assert_eq!(status(|r| r.uri(target).header(HOST, host)), 200, "{target} {host}");
         }
@@ -173,6 +181,7 @@ mod tests {
             ("http://a../", "a"),
             ("http://u@a/", "a"),
             ("http://[::1]/", "[::2]"),
+            ("http://[::1]/", "[::1]:1"),
         ] {
             assert_eq!(status(|r| r.uri(target).header(HOST, host)), 400, "{target} {host}");
         }
