@@ -37,6 +37,7 @@ load.service: {{ $root.Values.load.service }} is a worker, which takes no reques
 {{- end -}}
 {{- include "practice.brokenCertificate" . -}}
 {{- include "practice.brokenStore" . -}}
+{{- include "practice.brokenNames" . -}}
 {{- range $name, $service := $services -}}
 {{- range $knob, $upstream := include "practice.upstreams" $service | fromYaml -}}
 {{- $knob = print "services." $name "." $knob -}}
@@ -69,6 +70,44 @@ services.{{ $name }}.routeTable.routes: {{ $route.path }} leads to the upstream 
 services.{{ $name }}.routeTable.credentials: {{ $route.path }} asks for credentials, and no Secret has them. Name one.
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Two objects of one kind and name: Helm applies the one over the other. */}}
+{{- define "practice.brokenNames" -}}
+{{- $suffix := .root.Values.names.serviceSuffix -}}
+{{- $store := .root.Values.store -}}
+{{- $objects := list -}}
+{{- if $store.enabled -}}
+{{- $objects = append $objects (dict "is" (print "Service " $store.name $suffix "-headless") "by" "store") -}}
+{{- end -}}
+{{- range $name, $service := .services -}}
+{{- $knob := print "services." $name -}}
+{{- if or (include "practice.answers" $service) $service.service.exposeMetrics -}}
+{{- $objects = append $objects (dict "is" (print "Service " $name $suffix) "by" $knob) -}}
+{{- end -}}
+{{- if $service.service.headless -}}
+{{- $objects = append $objects (dict "is" (print "Service " $name $suffix "-headless") "by" (print $knob ".service.headless")) -}}
+{{- end -}}
+{{- if $service.service.nodePortBeside.enabled -}}
+{{- $objects = append $objects (dict "is" (print "Service " $name "-nodeport" $suffix) "by" (print $knob ".service.nodePortBeside")) -}}
+{{- end -}}
+{{- if $service.configMap.enabled -}}
+{{- $objects = append $objects (dict "is" (print "ConfigMap " $name) "by" (print $knob ".configMap")) -}}
+{{- end -}}
+{{- if and (eq $service.kind "backend") $service.data.items -}}
+{{- $objects = append $objects (dict "is" (print "ConfigMap " $name "-data") "by" (print $knob ".data")) -}}
+{{- end -}}
+{{- if and (eq $service.kind "frontend") $service.routeTable.routes -}}
+{{- $objects = append $objects (dict "is" (print "ConfigMap " $name "-routes") "by" (print $knob ".routeTable")) -}}
+{{- end -}}
+{{- end -}}
+{{- $taken := dict -}}
+{{- range $objects -}}
+{{- if hasKey $taken .is }}
+{{ .by }}: it makes the {{ .is }}, as {{ index $taken .is }} does, and one would replace the other. Rename a service.
+{{- end -}}
+{{- $_ := set $taken .is .by -}}
 {{- end -}}
 {{- end -}}
 

@@ -9,11 +9,17 @@ Names and labels. Templates that are about one service take a dict: root (the to
 {{- if $prefix }}{{ $prefix }}-{{ end -}}
 {{- end -}}
 
-{{/* Takes root and name (the name without prefix). Longer than a DNS label is refused: cut names collide. */}}
+{{/*
+Takes root and name (the name without prefix). Longer than a DNS label is refused: cut names collide. So is what a Service can't be
+called (RFC 1035): Helm takes a release called 5g or v1.2, and the cluster only some of its objects.
+*/}}
 {{- define "practice.name" -}}
 {{- $name := print (include "practice.prefix" .root) .name -}}
 {{- if gt (len $name) 63 -}}
 {{- fail (printf "the name %q has %d characters; Kubernetes takes 63. Set a shorter names.prefix." $name (len $name)) -}}
+{{- end -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "the name %q is none that a Service can have: a-z, 0-9 and -, with a letter at the start. Set names.prefix, or call the release otherwise." $name) -}}
 {{- end -}}
 {{- $name -}}
 {{- end -}}

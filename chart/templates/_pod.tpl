@@ -54,7 +54,8 @@ tolerations:
 topologySpreadConstraints:
   {{- $selector := dict "matchLabels" (include "practice.selectorLabels" $ | fromYaml) }}
   {{- range . }}
-  - {{ toYaml (merge (deepCopy .) (dict "labelSelector" $selector)) | nindent 4 | trim }}
+  {{- /* One of its own says all: merged, it would count pods that have both. */}}
+  - {{ toYaml (hasKey . "labelSelector" | ternary . (merge (deepCopy .) (dict "labelSelector" $selector))) | nindent 4 | trim }}
   {{- end }}
 {{- end }}
 {{- with $service.priorityClassName }}
