@@ -48,7 +48,7 @@ pub struct Limits {
     pub max_age: Option<Duration>,
     /// Connections open at once; further ones wait in the kernel's backlog.
     pub connections: usize,
-    /// Requests whose reply has not ended, probes aside; further ones are answered 503.
+    /// Requests whose reply has not ended, or of whose body the app takes more, probes aside; further ones are answered 503.
     pub in_flight: usize,
     /// How long a request's head may take from its first byte.
     pub head: Duration,

@@ -53,8 +53,8 @@ pub(crate) struct Exchange {
     correlation: Correlation,
     client: IpAddr,
     outcome: Option<(Label, StatusCode)>,
-    /// Its place among the requests in flight.
-    place: Option<OwnedSemaphorePermit>,
+    /// Its place among the requests in flight, which its body keeps as well.
+    place: Option<Arc<OwnedSemaphorePermit>>,
     /// Where the connection waits for the end of the request's body, if it has one; and the request's number.
     body: Option<(Arc<Rest>, u64)>,
 }
@@ -85,12 +85,12 @@ pub(crate) async fn answer<A: App>(
         exchange.body = Some((Arc::clone(turn.rest), turn.number));
     }
     let asks_first = exchange.body.is_some() && request.headers().contains_key(EXPECT);
-    let request = request.map(|body| Incoming::new(body, turn.number, turn.rest));
+    let mut request = request.map(|body| Incoming::new(body, turn.number, turn.rest));
     let context = Context { correlation: exchange.correlation.clone(), peer: turn.peer };
     let refusal = || turn.traffic.refusal_of(turn.number);
     let admitted = match refusal() {
         Some(refusal) => Err(refusal.into()),
-        None => exchange.admit(&request),
+        None => exchange.admit(&mut request),
     };
     let reply = match admitted {
         Ok(()) => app.answer(&exchange.server, request, &context).await,
@@ -153,9 +153,10 @@ impl Exchange {
 
     /// Whether `request` goes on to the app. One too many does not, before anything is done for it; a probe always does: a
     /// busy server that is restarted for it would leave its load to the others.
-    fn admit(&mut self, request: &Request<Incoming>) -> Result<(), Problem> {
+    fn admit(&mut self, request: &mut Request<Incoming>) -> Result<(), Problem> {
         if !Probe::is_at(request.uri().path()) {
-            self.place = Some(Arc::clone(&self.server.places).try_acquire_owned().map_err(|_| self.shed())?);
+            let place = Arc::clone(&self.server.places).try_acquire_owned().map_err(|_| self.shed())?;
+            request.body_mut().hold(self.place.insert(Arc::new(place)));
         }
         admission::check(request, self.server.limits.target_bytes)?;
         started(&self.server, request.uri().path())

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 /// The most that is read of a body that nobody wants, in bytes: less than a new connection costs its client, in most cases.
 pub(crate) const MOST_READ_ON: u64 = 64 * 1024;
@@ -29,6 +29,8 @@ struct Unread {
     /// The number of its request on the connection, from 1.
     number: u64,
     rest: Arc<Rest>,
+    /// Its request's place among those in flight.
+    place: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 /// What is left of the body of a connection's request.
@@ -77,7 +79,15 @@ impl Incoming {
             return Self(None);
         }
         *rest.lock() = State { number, held: true, ..State::default() };
-        Self(Some(Unread { body: Some(body), number, rest: Arc::clone(rest) }))
+        Self(Some(Unread { body: Some(body), number, rest: Arc::clone(rest), place: None }))
+    }
+
+    /// Keeps `place` until its end has been seen or it is dropped: of a reply that comes before that, what takes memory is still
+    /// under way.
+    pub(crate) fn hold(&mut self, place: &Arc<OwnedSemaphorePermit>) {
+        if let Some(unread) = &mut self.0 {
+            unread.place = Some(Arc::clone(place));
+        }
     }
 }
 
@@ -95,7 +105,7 @@ impl Body for Incoming {
         match &frame {
             Some(Ok(_)) => unread.rest.reads(unread.number),
             // There is no more of it to leave.
-            None | Some(Err(_)) => unread.body = None,
+            None | Some(Err(_)) => (unread.body, unread.place) = (None, None),
         }
         Poll::Ready(frame)
     }

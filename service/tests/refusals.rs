@@ -166,6 +166,19 @@ async fn an_app_that_keeps_a_body_does_not_keep_the_connection() {
     assert!(running.ended.await.unwrap(), "not clean");
 }
 
+/// Early replies would else let clients have as many uploads under way as there are connections.
+#[tokio::test]
+async fn a_request_keeps_its_place_until_the_app_has_done_with_its_body() {
+    let running = start::<Sample>((), BRIEF, Limits { in_flight: 1, ..WIDE });
+    for (path, status) in [("/unread", 200), ("/kept", 503)] {
+        let mut client = Wire::connect(running.address).await.unwrap();
+        client.send(post(path, &format!("Content-Length: {LONG}\r\n"))).await.unwrap();
+        assert_eq!(client.reply("POST").await.unwrap().status, 200, "{path}");
+        until("the reply's end", async || running.server.metrics.requests_in_flight() == 0).await;
+        assert_eq!(wire::get(running.address, "/").await.status, status, "{path}");
+    }
+}
+
 fn closing(running: &Running) -> usize {
     let text = running.server.metrics.render().unwrap();
     let value = text.lines().find_map(|line| line.strip_prefix("http_connections_closing ")).unwrap();
