@@ -163,7 +163,7 @@ check_kernel() {
 check_port() {
   local owner
   (: <"/dev/tcp/127.0.0.1/$2") 2>/dev/null || return 0
-  owner=$(ss -Hltnp "sport = :$2" 2>/dev/null | sed -n 's/.*users:((\("[^"]*",pid=[0-9]*\).*/\1/p' | head -n 1)
+  owner=$({ ss -Hltnp "sport = :$2" 2>/dev/null || true; } | sed -n 's/.*users:((\("[^"]*",pid=[0-9]*\).*/\1/p' | head -n 1)
   problem "port $2 of this machine is taken by ${owner:-a process that ss does not show}" \
     "end that process, or choose another port: $1=$(($2 + 1)) make up"
 }

@@ -12,14 +12,19 @@ link() {
   echo "practice$slot"
 }
 
-# link_exists LINK: asked of the namespace that this runs in; /sys is that of the namespace in which it was mounted.
+# link_exists LINK: asked of the namespace that this runs in. /sys is that of the namespace in which it was mounted: the same,
+# but for tests, and there before the package of `ip` is.
 link_exists() {
-  command -v ip >/dev/null && ip link show dev "$1" >/dev/null 2>&1
+  if command -v ip >/dev/null; then ip link show dev "$1" >/dev/null 2>&1; else [ -e "/sys/class/net/$1" ]; fi
 }
 
 # link_owner: the cluster that made the link.
 link_owner() {
-  ip -details link show dev "$(link)" | sed -n 's/^ *alias //p'
+  if command -v ip >/dev/null; then
+    ip -details link show dev "$(link)" | sed -n 's/^ *alias //p'
+  else
+    cat "/sys/class/net/$(link)/ifalias"
+  fi
 }
 
 # owned: whether the link is ours, or nobody's, or there is none. Another checkout of the repository may have a cluster in

@@ -158,12 +158,11 @@ fn two_clusters_run_side_by_side_and_one_leaves_nothing() {
     let before = ns.stdout("cluster/footprint");
     // The second one meets a machine that forwards nothing, as one with Docker or a firewall does.
     ns.run(
-        "ip netns add practice-side && nsenter --net=/run/netns/practice-side \
+        "touch target/e2e/side.net && unshare --net=target/e2e/side.net \
            sh -c 'ip link set lo up && iptables -P FORWARD DROP && ip6tables -P FORWARD DROP'",
     );
-    let side = |command: &str| {
-        format!("CLUSTER=side NODES=2 nsenter --net=/run/netns/practice-side cluster/cluster {command}")
-    };
+    let side =
+        |command: &str| format!("CLUSTER=side NODES=2 nsenter --net=target/e2e/side.net cluster/cluster {command}");
     // Ctrl-C in the middle: the next `up` goes on from there.
     ns.run(&format!(
         "set -m
@@ -175,7 +174,7 @@ fn two_clusters_run_side_by_side_and_one_leaves_nothing() {
     ));
     ns.run(&side("up"));
     let kubectl = |command: &str| {
-        let inside = format!("nsenter --net=/run/netns/practice-side kubectl {command}");
+        let inside = format!("nsenter --net=target/e2e/side.net kubectl {command}");
         ns.stdout(&format!("eval \"$(CLUSTER=side cluster/cluster env)\"; {inside}"))
     };
     assert_eq!(kubectl("get nodes --no-headers").lines().count(), 2);
@@ -187,7 +186,7 @@ fn two_clusters_run_side_by_side_and_one_leaves_nothing() {
     assert!(ns.stdout("kubectl version").contains("Server Version: v1."), "the version is to be seen");
 
     ns.run(&side("down"));
-    ns.run("ip netns delete practice-side");
+    ns.run("umount target/e2e/side.net && rm target/e2e/side.net");
     assert_eq!(ns.stdout("cluster/footprint"), before, "what the second cluster left on the machine");
     ns.run("test ! -e .cluster/run/side");
 }

@@ -26,7 +26,8 @@ const BUILD: &str = r#"
     container=$(image from --pull-never backend:v7)
     folder=$(image mount "$container")
     ls -A "$folder"
-    env "$(image inspect --type image --format '{{index .OCIv1.Config.Env 0}}' backend:v7)" "$folder/backend" --version
+    env "$(image inspect --type image --format '{{range .OCIv1.Config.Env}}{{println .}}{{end}}' backend:v7 | grep ^VERSION=)" \
+      "$folder/backend" --version
     image inspect --type image --format '{{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}}' backend:v7
     image umount "$container" >&2
 "#;
