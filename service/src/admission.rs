@@ -87,7 +87,8 @@ fn check_expectation(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// `uri-host [":" port]` of RFC 9110, section 7.2: a registered name, an IPv4 address, or an IPv6 address in brackets; the
-/// port may be empty (RFC 3986, section 3.2.3). Percent-encoded names and user information are refused.
+/// port may be empty (RFC 3986, section 3.2.3). Percent-encoded names, user information and names with an empty label, which are
+/// none in the DNS (RFC 1034, section 3.1), are refused; the dot that ends a complete name is no label.
 fn is_host(value: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(value) else {
         return false;
@@ -99,13 +100,15 @@ fn is_host(value: &[u8]) -> bool {
         },
         None => text.split_at(text.find(':').unwrap_or(text.len())),
     };
-    let name = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    let name = |b: u8| b.is_ascii_alphanumeric() || b"-_~".contains(&b);
     let port_is_valid = match port.strip_prefix(':') {
         Some("") => true,
         Some(digits) => digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok(),
         None => port.is_empty(),
     };
-    (1..=255).contains(&host.len()) && host.bytes().all(name) && port_is_valid
+    let labels = host.strip_suffix('.').unwrap_or(host);
+    let labelled = labels.split('.').all(|label| !label.is_empty() && label.bytes().all(name));
+    host.len() <= 255 && labelled && port_is_valid
 }
 
 fn bad(detail: &str) -> Problem {
@@ -134,7 +137,7 @@ mod tests {
         }
         let bad = [
             "", ":", ":80", "a::", "a:b", "a:99999", "a:+1", "a b", "user@a", "a/b", "a,b", "[::1", "[x]", "[::1]x",
-            "a%00",
+            "a%00", ".", "..", ".:80", ".a", "a..", "a..:80", "a..b", "a.b..",
         ];
         for host in bad {
             assert!(!is_host(host.as_bytes()), "{host}");

@@ -21,10 +21,10 @@ fn address(name: &str) -> Option<Ipv6Addr> {
     name.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 
-/// Whether `name`, in the form of [`name`], is one that a route can have.
+/// Whether `name`, in the form of [`name`], is one that a route can have. A request for one with an empty label is refused.
 pub(super) fn is_name(name: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
-    address(name).is_some() || (!name.is_empty() && name.bytes().all(plain))
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+    address(name).is_some() || name.split('.').all(|label| !label.is_empty() && label.bytes().all(plain))
 }
 
 #[cfg(test)]
@@ -54,7 +54,7 @@ mod tests {
         for name in ["a", "a.b-c_d", "10.0.0.1", "[::1]"] {
             assert!(is_name(name), "{name}");
         }
-        for name in ["", "a:80", "::1", "[x]", "a/b", "a b", "*.a"] {
+        for name in ["", "a:80", "::1", "[x]", "a/b", "a b", "*.a", ".", ".a", "a.", "a..b"] {
             assert!(!is_name(name), "{name}");
         }
     }
