@@ -204,7 +204,7 @@ async fn exchange(
     };
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let asked = handshake.as_ref().ok_or("nobody asked for it");
-        let checked = asked.and_then(|handshake| handshake.check(response.headers()));
+        let checked = asked.and_then(|handshake| handshake.check(&response));
         checked.map_err(|how| Refusal::Sent(Failure::Switched(how)))?;
     }
     check_framing(response.headers()).map_err(Refusal::Sent)?;

@@ -11,7 +11,7 @@ use hyper::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
-use hyper::{Method, Request, StatusCode, Version};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use service::problem::Problem;
 use sha1::{Digest as _, Sha1};
 
@@ -68,11 +68,15 @@ impl Handshake {
         Ok(Some(Self { accept: accept(key.as_bytes()) }))
     }
 
-    /// What is wrong with an upstream's reply 101 with `headers`, if something is.
+    /// What is wrong with an upstream's `reply` 101, if something is. HTTP/1.0 has none (RFC 9110, section 15.2).
     ///
     /// # Errors
     /// What, for logs.
-    pub fn check(&self, headers: &HeaderMap) -> Result<(), &'static str> {
+    pub fn check<B>(&self, reply: &Response<B>) -> Result<(), &'static str> {
+        if reply.version() != Version::HTTP_11 {
+            return Err("it is not in HTTP/1.1");
+        }
+        let headers = reply.headers();
         let is = |name: &HeaderName, value: &[u8]| {
             only(headers, name).is_some_and(|given| given.as_bytes().eq_ignore_ascii_case(value))
         };
@@ -195,6 +199,12 @@ mod tests {
         request
     }
 
+    fn reply(pairs: &[(&str, &str)]) -> Response<()> {
+        let mut reply = Response::new(());
+        *reply.headers_mut() = headers(pairs);
+        reply
+    }
+
     /// What becomes of a request with these fields: the answer that is waited for, or the status of the refusal.
     fn asked(request: &Request<impl Body>) -> String {
         match Handshake::of(request) {
@@ -262,7 +272,10 @@ mod tests {
     #[test]
     fn only_the_answer_to_this_very_handshake_is_one() {
         let handshake = Handshake::of(&request(&ASKED)).unwrap().unwrap();
-        assert_eq!(handshake.check(&headers(&ANSWERED)), Ok(()));
+        assert_eq!(handshake.check(&reply(&ANSWERED)), Ok(()));
+        let mut old = reply(&ANSWERED);
+        *old.version_mut() = Version::HTTP_10;
+        assert_eq!(handshake.check(&old), Err("it is not in HTTP/1.1"));
         for (name, values) in [
             ("upgrade", &[][..]),
             ("upgrade", &["h2c"]),
@@ -278,7 +291,7 @@ mod tests {
             ("content-length", &["0"]),
             ("transfer-encoding", &["chunked"]),
         ] {
-            assert!(handshake.check(&headers(&with(&ANSWERED, name, values))).is_err(), "{name}: {values:?}");
+            assert!(handshake.check(&reply(&with(&ANSWERED, name, values))).is_err(), "{name}: {values:?}");
         }
     }
 

@@ -272,12 +272,13 @@ async fn behind_a_refused_handshake_the_connection_stays_in_http() {
 #[tokio::test]
 async fn a_reply_101_that_is_not_the_answer_to_the_handshake_is_none() {
     type Reply = fn(usize) -> String;
-    let wrong: [(&str, Reply); 6] = [
+    let wrong: [(&str, Reply); 7] = [
         ("protocol", |_| switching("h2c", "Upgrade", ACCEPT, "")),
         ("connection", |_| switching("websocket", "keep-alive", ACCEPT, "")),
         ("accept", |_| switching("websocket", "Upgrade", KEY, "")),
         ("length", |_| switching("websocket", "Upgrade", ACCEPT, "Content-Length: 2\r\n")),
         ("nominated", |_| switching("websocket", "Upgrade, Sec-WebSocket-Accept", ACCEPT, "")),
+        ("version", |_| switching("websocket", "Upgrade", ACCEPT, "").replacen("HTTP/1.1", "HTTP/1.0", 1)),
         ("bare", |_| "HTTP/1.1 101 Switching Protocols\r\n\r\n".into()),
     ];
     for (name, reply) in wrong {
