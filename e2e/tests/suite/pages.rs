@@ -45,13 +45,13 @@ fn lab_5_prestop_sleep() {
 }
 
 #[test]
-#[ignore = "alone: it counts what 3,000 connections lose"]
+#[ignore = "alone: it counts what 2,000 connections lose"]
 fn lab_6_drain() {
     lab("6-drain.md");
 }
 
 #[test]
-#[ignore = "alone: it counts what 3,000 connections lose"]
+#[ignore = "alone: it counts what 2,000 connections lose"]
 fn lab_7_connection_close() {
     lab("7-connection-close.md");
 }
