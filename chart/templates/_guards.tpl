@@ -38,7 +38,6 @@ load.service: {{ $root.Values.load.service }} is a worker, which takes no reques
 {{- include "practice.brokenCertificate" . -}}
 {{- include "practice.brokenStore" . -}}
 {{- include "practice.brokenNames" . -}}
-{{- include "practice.brokenNetworks" . -}}
 {{- range $name, $service := $services -}}
 {{- range $knob, $upstream := include "practice.upstreams" $service | fromYaml -}}
 {{- $knob = print "services." $name "." $knob -}}
@@ -109,24 +108,6 @@ services.{{ $name }}.routeTable.credentials: {{ $route.path }} asks for credenti
 {{ .by }}: it makes the {{ .is }}, as {{ index $taken .is }} does, and one would replace the other. Rename a service.
 {{- end -}}
 {{- $_ := set $taken .is .by -}}
-{{- end -}}
-{{- end -}}
-
-{{/* Networks of IPv4 that the gateway refuses: with bits set behind the prefix. */}}
-{{- define "practice.brokenNetworks" -}}
-{{- range $name, $service := .services -}}
-{{- range $network := $service.trustedProxies -}}
-{{- if regexMatch "^[0-9.]+/" $network -}}
-{{- $parts := splitList "/" $network -}}
-{{- $address := 0 -}}
-{{- range splitList "." (first $parts) }}{{ $address = add (mul $address 256) (int .) }}{{ end -}}
-{{- $size := 1 -}}
-{{- range until (sub 32 (last $parts | int) | int) }}{{ $size = mul $size 2 }}{{ end -}}
-{{- if ne (mod $address $size) 0 }}
-services.{{ $name }}.trustedProxies: {{ $network }} has bits set behind its prefix, and the gateway would not start. Write the first address of the network, or a longer prefix.
-{{- end -}}
-{{- end -}}
-{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -8,6 +8,7 @@ Each binary prints its settings with their bounds (`backend --settings`, JSON). 
 - pods rendered with a knob at either end of its range, and those of every values file, get settings that their binary accepts;
 - a knob that takes a decimal takes it as a string (which is what --set makes of 2.5) within the same bounds;
 - the route table's bounds in the schema are the binary's: at each end it is accepted, and one step outside refused;
+- a network of trusted proxies that the schema takes is one that the binary takes, and one that it refuses is none;
 - a load's bounds are those of the client.
 
 Which knob becomes which variable is found by trying, so that new knobs and new settings are checked without being named here.
@@ -54,7 +55,7 @@ def main():
         found = [problem for problems, _ in knobs for problem in problems]
         mapped = [entry for _, entries in knobs for entry in entries]
         found += all_at_an_end(mapped, settings)
-        for check, tries in ((values_file, [(file, settings) for file in values_files()]), (table_bound, bounds), (load_knob, load_knobs(root))):
+        for check, tries in ((values_file, [(file, settings) for file in values_files()]), (table_bound, bounds), (network, networks(root)), (load_knob, load_knobs(root))):
             found += [problem for problems in pool.map(lambda arguments, check=check: check(*arguments), tries) for problem in problems]
     found += [problem for path, node in chart.knobs(root, root) for problem in decimal_text(path, node)]
     found = list(dict.fromkeys(found))
@@ -347,6 +348,29 @@ def table_bound(place, path, value, accepted):
 
 def shown(value):
     return f"{len(value)} entries" if isinstance(value, (list, dict)) else value
+
+
+# Trusted proxies
+
+NETWORKS = (
+    *("10.0.0.0/8", "10.244.0.1/16", "192.0.2.7", "0.0.0.0/0", "255.255.255.255/32"),
+    *("fd00::/8", "fd00::1/64", "::1", "::/0", "fd00::/128", "::ffff:10.0.0.1/104"),
+    *("10.0.0.0/33", "256.0.0.0/8", "010.0.0.0/8", "10.0.0/8", "10.0.0.0/", "10.0.0.0/+8"),
+    *("fd00::/129", "fd00/8", "[fd00::]/8", "fe80::1%eth0", "ingress", "10.0.0.0/8,fd00::/8,"),
+)
+
+
+def networks(root):
+    pattern = root["definitions"]["service"]["properties"]["trustedProxies"]["items"]["pattern"]
+    return [(written, bool(re.search(pattern, written))) for written in NETWORKS]
+
+
+def network(written, accepted):
+    result = subprocess.run([BINARIES / "frontend", "--settings"], capture_output=True, text=True, env={"TRUSTED_PROXIES": written})
+    if (result.returncode == 0) == accepted:
+        return []
+    takes = "takes" if accepted else "does not take"
+    return [f"trustedProxies: the schema {takes} {written}, the binary differs: {result.stderr.strip()}"]
 
 
 # Load
