@@ -35,9 +35,13 @@ pub async fn serve<A: App>(listener: TcpListener, server: Arc<Server>, app: Arc<
         tokio::spawn(async move {
             let (traffic, requests) = (Traffic::default(), AtomicU64::new(0));
             let service = service_fn(|request: Request<Incoming>| {
-                requests.fetch_add(1, Ordering::Relaxed);
-                let mut response = answer(&server, &*app, request.method(), request.uri().path());
-                if !request.body().is_end_stream() {
+                let number = requests.fetch_add(1, Ordering::Relaxed) + 1;
+                let refusal = traffic.refusal_of(number);
+                let mut response = match refusal {
+                    Some(refusal) => status(refusal.status),
+                    None => answer(&server, &*app, request.method(), request.uri().path()),
+                };
+                if refusal.is_some() || !request.body().is_end_stream() {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 async { Ok::<_, Infallible>(response) }

@@ -56,3 +56,23 @@ async fn a_body_that_nobody_reads_ends_the_connection_and_the_reply_says_so() {
         assert_eq!((reply.status, reply.says_close()), (405, true), "{fields}");
     }
 }
+
+/// What is behind it is nobody's request.
+#[tokio::test]
+async fn a_request_that_two_could_read_differently_is_refused_and_is_the_last() {
+    let good = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (fields, status) in [
+        ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", 400),
+        ("Content-Length: 0\r\nContent-Length: 0\r\n", 400),
+        ("x: y\n", 400),
+    ] {
+        let mut client = metrics_port().await;
+        let refused = format!("GET /metrics HTTP/1.1\r\nHost: a\r\n{fields}\r\n0\r\n\r\n");
+        client.send(format!("{good}{refused}{good}")).await.unwrap();
+        let first = client.reply("GET").await.unwrap();
+        assert_eq!((first.status, first.says_close()), (200, false), "{fields}");
+        let second = client.reply("GET").await.unwrap();
+        assert_eq!((second.status, second.says_close()), (status, true), "{fields}");
+        assert!(client.reply("GET").await.is_err(), "{fields}: another reply");
+    }
+}
