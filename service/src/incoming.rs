@@ -102,10 +102,11 @@ impl Body for Incoming {
         let Some(unread) = &mut self.0 else { return Poll::Ready(None) };
         let Some(body) = &mut unread.body else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(body).poll_frame(context));
-        match &frame {
-            Some(Ok(_)) => unread.rest.reads(unread.number),
+        if let Some(Ok(_)) = &frame {
+            unread.rest.reads(unread.number);
+        } else {
             // There is no more of it to leave.
-            None | Some(Err(_)) => (unread.body, unread.place) = (None, None),
+            (unread.body, unread.place) = (None, None);
         }
         Poll::Ready(frame)
     }
