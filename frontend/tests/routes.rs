@@ -139,7 +139,7 @@ async fn the_host_is_the_same_whatever_its_spelling_and_the_upstream_is_told_it_
         );
     }
     for (target, host, status) in [
-        ("/x", "shop.example..", 404),
+        ("/x", "shop.example..", 400),
         ("/x", "other.example", 404),
         ("/x", "[::2]", 404),
         ("http://shop.example:81/x", "shop.example", 400),
