@@ -151,6 +151,29 @@ fn a_cluster_that_is_half_up_is_mended() {
     assert!(start.elapsed() < Duration::from_secs(60), "a second up took {:?}", start.elapsed());
 }
 
+/// A command line for the second cluster, in its own network namespace.
+fn side(command: &str) -> String {
+    format!("CLUSTER=side NODES=2 nsenter --net=target/e2e/side.net cluster/cluster {command}")
+}
+
+/// The second cluster and its namespace go with the test, whatever its end.
+struct SideGone;
+
+impl Drop for SideGone {
+    fn drop(&mut self) {
+        let shell = Shell::default();
+        if !shell.attempt("grep -q target/e2e/side.net /proc/self/mountinfo").succeeded() {
+            return;
+        }
+        for command in [side("down").as_str(), "umount target/e2e/side.net && rm target/e2e/side.net"] {
+            let gone = shell.attempt(command);
+            if !gone.succeeded() {
+                eprintln!("{gone}");
+            }
+        }
+    }
+}
+
 #[test]
 #[ignore = "alone: it compares what is on the machine before and after"]
 fn two_clusters_run_side_by_side_and_one_leaves_nothing() {
@@ -158,11 +181,10 @@ fn two_clusters_run_side_by_side_and_one_leaves_nothing() {
     let before = ns.stdout("cluster/footprint");
     // The second one meets a machine that forwards nothing, as one with Docker or a firewall does.
     ns.run(
-        "touch target/e2e/side.net && unshare --net=target/e2e/side.net \
+        "mkdir -p target/e2e && touch target/e2e/side.net && unshare --net=target/e2e/side.net \
            sh -c 'ip link set lo up && iptables -P FORWARD DROP && ip6tables -P FORWARD DROP'",
     );
-    let side =
-        |command: &str| format!("CLUSTER=side NODES=2 nsenter --net=target/e2e/side.net cluster/cluster {command}");
+    let _gone = SideGone;
     // Ctrl-C in the middle: the next `up` goes on from there.
     ns.run(&format!(
         "set -m
