@@ -13,12 +13,14 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::{
-    connection::{Connection, SendError},
-    deadline::within,
-    failure::{Failure, Kind},
-    message::Message,
     output::{draw, not_printed, tell},
-    url::Target,
+    request::{
+        cause::{Failure, Kind},
+        connection::{Connection, SendError},
+        deadline::within,
+        message::Message,
+        url::Target,
+    },
 };
 
 /// Exit status when the reply's status is 400 or above.

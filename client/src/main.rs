@@ -17,32 +17,16 @@ use crate::{
 };
 
 mod args;
-mod atomic_file;
-mod connection;
-mod deadline;
-mod dial;
-mod distance;
-mod failure;
 mod get;
-mod histogram;
 mod hpa;
 mod ledger;
-mod limits;
 mod load;
-mod message;
-mod mix;
 mod output;
-mod pacer;
 mod pause;
-mod queue;
-mod report;
-mod resolve;
-mod schedule;
-mod served;
+mod plan;
+mod request;
 mod spread;
 mod stop;
-mod timeline;
-mod url;
 mod wait;
 
 /// Which client this is: the version of the package. The images of v1 and v2 hold the same one.

@@ -12,13 +12,15 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    connection::Connection,
-    deadline::within,
-    failure::{Failure, Kind},
     get::{EXIT_NO_REPLY, EXIT_STATUS, failure_of},
-    message::Message,
     output::{draw, tell},
-    url::Target,
+    request::{
+        cause::{Failure, Kind},
+        connection::Connection,
+        deadline::within,
+        message::Message,
+        url::Target,
+    },
 };
 
 /// One try takes at most this long, so that a server that stalls is asked again.

@@ -18,11 +18,12 @@ use self::quantity::{count, duration, rate, share};
 use crate::{
     get,
     load::{self, Output},
-    message::{Message, REQUEST_ID},
-    mix::WHOLE,
-    spread,
-    url::Target,
-    wait,
+    plan::mix::WHOLE,
+    request::{
+        message::{Message, REQUEST_ID},
+        url::Target,
+    },
+    spread, wait,
 };
 
 pub(crate) mod help;
@@ -235,7 +236,7 @@ fn parse_load(parser: &mut Parser) -> Result<Parsed, String> {
     let mut options = load::Options {
         targets: Vec::new(),
         message: MessageBuilder::default().build(),
-        rate: crate::schedule::Rate::per_second(100.0),
+        rate: crate::plan::schedule::Rate::per_second(100.0),
         duration: 60 * SECOND,
         connections: 50,
         new_connections: false,

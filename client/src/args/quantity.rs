@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{mix::WHOLE, schedule::Rate};
+use crate::plan::{mix::WHOLE, schedule::Rate};
 
 /// Requests a second that this client keeps up with on one core.
 const MAX_RATE: f64 = 20_000.0;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::failure::Kind;
+use crate::request::cause::Kind;
 
 fn parsed(line: &str) -> Result<Parsed, String> {
     parse(line.split_whitespace().map(OsString::from)).map_err(|error| error.message)

@@ -1,6 +1,6 @@
 //! `client load`: an open loop of requests, and an account of what became of each.
 //!
-//! [`crate::pacer`] says when a request is due; the request is given to a [`worker`], each of which owns one connection,
+//! [`pacer`] says when a request is due; the request is given to a [`worker`], each of which owns one connection,
 //! through a [`Queue`]; what the worker saw goes into the [`Ledger`].
 
 use std::{
@@ -17,24 +17,26 @@ use http::StatusCode;
 use tokio::task::JoinSet;
 
 use self::worker::{Context, Ticket, Worker};
+use self::{pacer::Pacer, queue::Queue};
 use crate::{
-    atomic_file::AtomicFile,
-    ledger::Ledger,
-    limits,
-    message::Message,
-    mix::Mix,
+    ledger::{account::Ledger, atomic_file::AtomicFile, json, table, timeline},
     output::{self, tell},
-    pacer::Pacer,
-    queue::Queue,
-    report,
-    resolve::Rotation,
-    schedule::{Rate, Schedule},
+    plan::{
+        mix::Mix,
+        schedule::{Rate, Schedule},
+    },
+    request::{
+        addresses::Rotation,
+        message::Message,
+        url::{Origin, Target},
+    },
     stop::Stop,
-    timeline,
-    url::{Origin, Target},
 };
 
+mod limits;
+mod pacer;
 mod progress;
+mod queue;
 mod worker;
 
 /// Exit status of a load that this process may not have: as for other values out of bounds.
@@ -49,7 +51,7 @@ const MAX_BACKLOG: usize = 65_536;
 /// What `load` was asked for.
 #[derive(Debug)]
 pub(crate) struct Options {
-    /// Where to, with weights that add up to about [`crate::mix::WHOLE`].
+    /// Where to, with weights that add up to about [`crate::plan::mix::WHOLE`].
     pub(crate) targets: Vec<(Target, u64)>,
     /// What every request has in common.
     pub(crate) message: Message,
@@ -161,7 +163,7 @@ enum Delivered {
 
 /// The file first: whatever becomes of what is printed, it is there.
 fn deliver(run: &Run, ledger: &Ledger, file: Option<AtomicFile>) -> io::Result<Delivered> {
-    let json = report::json(run, ledger)?;
+    let json = json::json(run, ledger)?;
     if let Some(file) = file
         && let Err(error) = file.write(json.as_bytes())
     {
@@ -169,7 +171,7 @@ fn deliver(run: &Run, ledger: &Ledger, file: Option<AtomicFile>) -> io::Result<D
         return output::print(&json).map(|()| Delivered::Elsewhere);
     }
     let text = match run.options.output {
-        Output::Table => report::table(run, ledger),
+        Output::Table => table::table(run, ledger),
         Output::Json => json,
     };
     output::print(&text).map(|()| Delivered::AsAsked)

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    ledger::Ledger,
+    ledger::account::Ledger,
     output::{draw, tell},
 };
 

@@ -13,16 +13,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::queue::Queue;
 use super::{Options, request_id};
 use crate::{
-    connection::{Connection, SendError, says_close},
-    deadline::within,
-    failure::{Failure, Kind},
-    ledger::{Ledger, Loss},
-    message::REQUEST_ID,
-    queue::Queue,
-    resolve::Rotation,
-    served,
+    ledger::{
+        account::{Ledger, Loss},
+        served,
+    },
+    request::{
+        addresses::Rotation,
+        cause::{Failure, Kind},
+        connection::{Connection, SendError, says_close},
+        deadline::within,
+        message::REQUEST_ID,
+    },
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONNECTION, response::Parts};

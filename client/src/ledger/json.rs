@@ -10,13 +10,11 @@ use std::{
 
 use serde::Serialize;
 
-use crate::{
-    VERSION,
-    ledger::{Ledger, Loss, Server},
-    load::Run,
-    mix,
+use super::{
+    account::{Ledger, Loss, Server},
     timeline::Trimmed,
 };
+use crate::{VERSION, load::Run, plan::mix};
 
 const FORMAT: u32 = 1;
 
@@ -191,7 +189,7 @@ pub(crate) fn json(run: &Run, ledger: &Ledger) -> io::Result<String> {
 fn document<'a>(run: &'a Run, ledger: &'a Ledger) -> Document<'a> {
     let started = run.started.duration_since(UNIX_EPOCH).unwrap_or_default();
     let listed: Vec<_> = ledger.listed.iter().map(|loss| listed(run, loss)).collect();
-    let lost = |(kind, losses): (&crate::failure::Kind, &crate::ledger::Losses)| Lost {
+    let lost = |(kind, losses): (&crate::request::cause::Kind, &crate::ledger::account::Losses)| Lost {
         kind: kind.name(),
         requests: losses.requests,
         first_seconds: seconds(losses.first),

@@ -2,11 +2,8 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use crate::{
-    ledger::{Ledger, Server},
-    load::Run,
-    mix,
-};
+use super::account::{Ledger, Server};
+use crate::{load::Run, plan::mix};
 
 /// Losses that are told one by one; the JSON has more.
 const SHOWN_LOSSES: usize = 5;

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::schedule::Schedule;
+use crate::plan::schedule::Schedule;
 
 /// A thread that keeps a [`Schedule`]'s time. Ends at the schedule's end, or soon after this handle is dropped.
 pub(crate) struct Pacer {

@@ -7,7 +7,8 @@ use http::{
 };
 use http_body_util::Full;
 
-use crate::{VERSION, url::Target};
+use super::url::Target;
+use crate::VERSION;
 
 /// The header that names a request, kept from hop to hop.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

@@ -12,11 +12,11 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 
-use crate::{
+use super::{
+    addresses,
+    cause::{Failure, Kind},
     dial,
     distance::Distant,
-    failure::{Failure, Kind},
-    resolve,
     url::Origin,
 };
 
@@ -62,7 +62,7 @@ impl Connection {
     /// # Errors
     /// Those of resolving and of connecting.
     pub(crate) async fn open_any(origin: &Origin) -> Result<Self, Failure> {
-        let addresses = dial::interleaved(resolve::addresses(origin).await?);
+        let addresses = dial::interleaved(addresses::addresses(origin).await?);
         Self::open(&addresses, Duration::ZERO).await
     }
 

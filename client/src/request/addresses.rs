@@ -11,8 +11,8 @@ use std::{
 
 use tokio::{net::lookup_host, sync::Mutex};
 
-use crate::{
-    failure::{Failure, Kind},
+use super::{
+    cause::{Failure, Kind},
     url::{Host, Origin},
 };
 

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpStream, task::JoinSet, time::sleep};
 
-use crate::failure::{Failure, Kind};
+use super::cause::{Failure, Kind};
 
 /// The time that one address has before the next is tried beside it: the Connection Attempt Delay of RFC 8305, section 8.
 const NEXT_AFTER: Duration = Duration::from_millis(250);

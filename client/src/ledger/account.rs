@@ -10,12 +10,8 @@ use std::{
 
 use http::{HeaderMap, StatusCode};
 
-use crate::{
-    failure::{Failure, Kind},
-    histogram::Histogram,
-    served,
-    timeline::Series,
-};
+use super::{histogram::Histogram, served, timeline::Series};
+use crate::request::cause::{Failure, Kind};
 
 /// Losses that are listed one by one; all are counted.
 const MAX_LISTED: usize = 10_000;
