@@ -3,38 +3,15 @@
 // They panic where nobody reads what they print.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-pub mod api_key;
 pub mod auth;
-pub mod backoff;
-pub mod balance;
-pub mod breaker;
-pub mod budget;
-pub mod cors;
-pub mod credentials;
-pub mod dial;
-pub mod download;
-pub mod endpoint;
-pub mod failure;
-pub mod forwarded;
-mod headers;
-pub mod max_forwards;
-pub mod network;
+pub mod body;
+pub mod client;
+pub mod gateway;
 mod page;
-pub mod path;
-pub mod pool;
-pub mod proxy;
 pub mod random;
-pub mod rate_limit;
-pub mod resolve;
-pub mod router;
-pub mod stream;
-pub mod sunset;
-pub mod table;
-pub mod token;
+pub mod routes;
 pub mod tunnel;
-pub mod upload;
 pub mod upstream;
-pub mod websocket;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -56,16 +33,17 @@ use service::problem::Problem;
 use service::route::{Methods, Resolution, UNKNOWN, resolve};
 use service::server::{App, Server};
 
-use backoff::MOST_RETRIES;
-use credentials::Credentials;
-use network::Networks;
+use auth::credentials::Credentials;
+use client::network::Networks;
+use gateway::Proxy;
 use page::Page;
-use path::Path;
-use proxy::Proxy;
-use router::{Live, Router, Source};
-use table::{Defaults, Match, Table, Target};
+use routes::path::Path;
+use routes::router::{Live, Router, Source};
+use routes::table::{Defaults, Match, Table, Target};
+use routes::{cors, rate_limit, router};
 use tunnel::Tunnels;
-use upstream::{Origin, Resilience, SHORTEST, Timeouts};
+use upstream::backoff::MOST_RETRIES;
+use upstream::{Origin, Resilience, SHORTEST, Timeouts, breaker, budget, endpoint, pool};
 
 /// The frontend.
 pub struct Frontend {
@@ -235,7 +213,7 @@ impl App for Frontend {
             let own = resolve(TABLE, request.method(), &raw);
             return self.answer_own(server, request, own).await;
         }
-        let path = match Path::read(&raw).and_then(|path| proxy::respell(&mut request, &path).map(|()| path)) {
+        let path = match Path::read(&raw).and_then(|path| gateway::respell(&mut request, &path).map(|()| path)) {
             Ok(path) => path,
             Err(problem) => return refuse(problem),
         };

@@ -10,7 +10,7 @@ use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use backend::Backend;
-use frontend::network::Networks;
+use frontend::client::network::Networks;
 use frontend::upstream::Resilience;
 use frontend::{Config, Frontend};
 use running::{BRIEF, WIDE, start};

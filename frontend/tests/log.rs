@@ -10,8 +10,7 @@ use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use frontend::breaker;
-use frontend::upstream::Resilience;
+use frontend::upstream::{Resilience, breaker};
 use scripted::{OK, PATIENT, PLAIN, Scripted, gateway_with};
 use serde_json::Value;
 use tracing::Level;

@@ -10,8 +10,7 @@ mod wire;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use frontend::upstream::{Resilience, Timeouts};
-use frontend::{breaker, budget};
+use frontend::upstream::{Resilience, Timeouts, breaker, budget};
 use running::Running;
 use scripted::{HASTY, OK, PATIENT, PLAIN, Scripted, Upstream, gateway_with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -142,7 +141,7 @@ async fn a_post_that_found_nobody_is_tried_again() {
 
 #[tokio::test]
 async fn a_body_that_was_not_kept_is_not_sent_again() {
-    let bytes = frontend::upload::MOST_KEPT + 1;
+    let bytes = frontend::body::replay::MOST_KEPT + 1;
     let (upstream, got) = failing(Failing::Closes, usize::MAX, bytes).await;
     let gateway = gateway_with(upstream.address, PATIENT, RETRYING);
     let mut client = Wire::connect(gateway.address).await.unwrap();

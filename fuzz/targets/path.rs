@@ -5,9 +5,9 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use frontend::credentials::Credentials;
-use frontend::path::Path;
-use frontend::table::{Defaults, Match, Table};
+use frontend::auth::credentials::Credentials;
+use frontend::routes::path::Path;
+use frontend::routes::table::{Defaults, Match, Table};
 use frontend::upstream::{Resilience, Timeouts};
 use http::{Method, Uri};
 use libfuzzer_sys::fuzz_target;

@@ -6,12 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use frontend::credentials::Credentials;
-use frontend::forwarded::Client;
-use frontend::network::Networks;
-use frontend::path::Path;
-use frontend::proxy::{respell, rewrite};
-use frontend::table::{Defaults, Match, Route, Table};
+use frontend::auth::credentials::Credentials;
+use frontend::client::forwarded::Client;
+use frontend::client::network::Networks;
+use frontend::routes::path::Path;
+use frontend::gateway::{respell, rewrite};
+use frontend::routes::table::{Defaults, Match, Route, Table};
 use frontend::upstream::{Resilience, Timeouts};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};

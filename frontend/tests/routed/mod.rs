@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
-use frontend::credentials::Credentials;
-use frontend::network::Networks;
-use frontend::router::{self, Source};
-use frontend::table::Defaults;
+use frontend::auth::credentials::Credentials;
+use frontend::client::network::Networks;
+use frontend::routes::router::{self, Source};
+use frontend::routes::table::Defaults;
 use frontend::tunnel::Terms;
 use frontend::{Config, Frontend};
 use serde_json::{Value, json};

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use frontend::credentials::Credentials;
-use frontend::network::Networks;
-use frontend::router::Source;
-use frontend::table::{Defaults, Table, Target};
+use frontend::auth::credentials::Credentials;
+use frontend::client::network::Networks;
+use frontend::routes::router::Source;
+use frontend::routes::table::{Defaults, Table, Target};
 use frontend::tunnel::Terms;
-use frontend::upstream::{Origin, Resilience, Timeouts};
-use frontend::{Config, Frontend, budget};
+use frontend::upstream::{Origin, Resilience, Timeouts, budget};
+use frontend::{Config, Frontend};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

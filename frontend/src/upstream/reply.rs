@@ -10,10 +10,10 @@ use service::body::BodyError;
 use service::room::passed_on;
 use tokio::time::Sleep;
 
-use crate::endpoint::Try;
-use crate::failure::BodyFailure;
-use crate::pool::Connection;
-use crate::upload::RequestBody;
+use crate::body::replay::RequestBody;
+use crate::upstream::endpoint::Try;
+use crate::upstream::failure::BodyFailure;
+use crate::upstream::pool::Connection;
 
 /// A reply's body on its way from the upstream to the client. Gives the connection back to its endpoint when it has ended; a
 /// body that is given up takes its connection with it.

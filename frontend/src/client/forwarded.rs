@@ -12,7 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hyper::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 
-use crate::network::Networks;
+use crate::client::network::Networks;
 
 /// The addresses of a request's way, nearest last.
 pub const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

@@ -1,5 +1,17 @@
 //! One upstream: where it is, its connections, and the tries to have a request answered.
 
+pub mod backoff;
+pub mod balance;
+pub mod breaker;
+pub mod budget;
+pub mod dial;
+pub mod endpoint;
+pub mod failure;
+pub mod pool;
+pub mod reply;
+pub mod resolve;
+pub mod stream;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,20 +28,19 @@ use service::environment;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::backoff::{self, MOST_RETRIES};
-use crate::breaker::{Admission, Breaker, OfRequest, Pass, State};
-use crate::budget::Budget;
-use crate::dial::{Dials, MOMENT};
-use crate::download::Download;
-use crate::endpoint::{self, Connecting, Endpoint, Endpoints, Kept, Refusal, Try};
-use crate::failure::{Counts, Failure, Failures};
-use crate::pool::MOST_IDLE;
+use crate::body::replay::{Late, RequestBody, Upload};
 use crate::random::Random;
-use crate::resolve::Resolver;
-use crate::table::Target;
-use crate::upload::{Late, RequestBody, Upload};
-use crate::websocket::Handshake;
-use crate::{breaker, budget};
+use crate::routes::table::Target;
+use crate::tunnel::handshake::Handshake;
+use crate::upstream::backoff::MOST_RETRIES;
+use crate::upstream::breaker::{Admission, Breaker, OfRequest, Pass, State};
+use crate::upstream::budget::Budget;
+use crate::upstream::dial::{Dials, MOMENT};
+use crate::upstream::endpoint::{Connecting, Endpoint, Endpoints, Kept, Refusal, Try};
+use crate::upstream::failure::{Counts, Failure, Failures};
+use crate::upstream::pool::MOST_IDLE;
+use crate::upstream::reply::Download;
+use crate::upstream::resolve::Resolver;
 
 /// Endpoints that one try may find to take no connection before it has failed.
 const MOST_ENDPOINTS_OF_A_TRY: usize = 3;

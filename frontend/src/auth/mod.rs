@@ -3,6 +3,10 @@
 //! The upstream learns the client's name from `x-auth-client`, which comes from nowhere but here, and does not get what the
 //! client has proved it with.
 
+pub mod api_key;
+pub mod credentials;
+pub mod token;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,8 +14,8 @@ use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use service::problem::Problem;
 
-use crate::api_key::ApiKeys;
-use crate::token::{self, Key, Refusal, Rules};
+use crate::auth::api_key::ApiKeys;
+use crate::auth::token::{Key, Refusal, Rules};
 
 /// Tells the upstream which client a request is of.
 pub const CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
@@ -135,7 +139,7 @@ pub fn claims_client(name: &HeaderName) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token::Algorithm;
+    use crate::auth::token::Algorithm;
 
     fn by_key() -> Guard {
         let keys = Arc::new(ApiKeys::parse(b"shop:0123456789abcdef").unwrap());

@@ -15,7 +15,7 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 use service::problem::Problem;
 use sha1::{Digest as _, Sha1};
 
-use crate::cors::Cors;
+use crate::routes::cors::Cors;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 const UPGRADES: HeaderValue = HeaderValue::from_static("Upgrade");

@@ -19,7 +19,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::failure::Failure;
+use crate::upstream::failure::Failure;
 
 /// The most failures in a row that can be asked for.
 pub const MOST_FAILURES: u32 = 1_000_000;

@@ -1,5 +1,7 @@
 //! The gateway: from a client's request to the upstream's and back.
 
+mod headers;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,18 +19,19 @@ use service::problem::Problem;
 use service::room::Room;
 use tokio::time::Instant;
 
-use crate::download::Download;
-use crate::failure::Failure;
-use crate::forwarded::Client;
-use crate::network::Networks;
-use crate::path::Path;
-use crate::rate_limit::Verdict;
-use crate::router::{Live, Router};
-use crate::table::{ClientKey, Fallback, Route};
+use crate::auth;
+use crate::body::replay::RequestBody;
+use crate::client::forwarded::Client;
+use crate::client::network::Networks;
+use crate::routes::path::Path;
+use crate::routes::rate_limit::Verdict;
+use crate::routes::router::{Live, Router};
+use crate::routes::table::{ClientKey, Fallback, Route};
+use crate::routes::{cors, max_forwards};
+use crate::tunnel::handshake::{self, Handshake};
 use crate::tunnel::{Passed, Place, Reason, Tunnels};
-use crate::upload::RequestBody;
-use crate::websocket::{self, Handshake};
-use crate::{auth, cors, headers, max_forwards};
+use crate::upstream::failure::Failure;
+use crate::upstream::reply::Download;
 
 /// Forwards requests as the route table says.
 pub struct Proxy {
@@ -144,7 +147,7 @@ impl Proxy {
             head.headers.insert(auth::CLIENT, client);
         }
         if let Some(handshake) = handshake {
-            websocket::switch(&mut head.headers);
+            handshake::switch(&mut head.headers);
             head.extensions.insert(handshake);
         }
         let body = RequestBody::new(body, route.most_request_bytes, room);
@@ -191,7 +194,7 @@ impl Proxy {
 
     /// The place of the tunnel that a handshake asks for.
     fn place<B>(&self, request: &Request<B>, route: &Route, sender: &Client) -> Result<Place, Problem> {
-        if !websocket::is_welcome(request.headers(), sender.host(request.headers()), route.cors.as_ref()) {
+        if !handshake::is_welcome(request.headers(), sender.host(request.headers()), route.cors.as_ref()) {
             let detail = "pages of this origin may not open a WebSocket here: cors.origins of the route names others";
             return Err(Problem::new(StatusCode::FORBIDDEN, detail));
         }
@@ -205,7 +208,7 @@ impl Proxy {
     fn switched(&self, mut reply: Response<Download>, place: Place, told: Told) -> Response<Body> {
         let upstream = hyper::upgrade::on(&mut reply);
         headers::strip_hop_by_hop(reply.headers_mut());
-        websocket::switch(reply.headers_mut());
+        handshake::switch(reply.headers_mut());
         *reply.version_mut() = Version::HTTP_11;
         let (mut head, download) = reply.into_parts();
         let begun = Instant::now();

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::upload::Upload;
+use crate::body::replay::Upload;
 
 /// The most idle connections that are kept, to all endpoints together. A burst that needed more is over when that many are idle.
 pub const MOST_IDLE: usize = 128;

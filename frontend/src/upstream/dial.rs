@@ -13,9 +13,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::endpoint::Try;
-use crate::failure::Failure;
-use crate::pool::Connection;
+use crate::upstream::endpoint::Try;
+use crate::upstream::failure::Failure;
+use crate::upstream::pool::Connection;
 
 /// How long one endpoint is waited for before the next is asked as well: the delay that RFC 8305, section 8, recommends.
 pub const MOMENT: Duration = Duration::from_millis(250);

@@ -13,10 +13,10 @@ use prometheus_client::metrics::family::Family;
 use service::metrics::Metrics;
 use tokio::time::Instant;
 
-use crate::credentials::{Credentials, Fingerprints};
+use crate::auth::credentials::{Credentials, Fingerprints};
 use crate::random::Random;
-use crate::rate_limit::{RateLimit, SWEEP_EVERY, Verdict};
-use crate::table::{Defaults, MOST_BYTES, Refused, Route, Table};
+use crate::routes::rate_limit::{RateLimit, SWEEP_EVERY, Verdict};
+use crate::routes::table::{Defaults, MOST_BYTES, Refused, Route, Table};
 use crate::upstream::{self, Upstream};
 
 /// How often the file is looked at. A mounted `ConfigMap` follows its object with a delay of up to a minute anyway.
@@ -134,7 +134,7 @@ impl Router {
     /// Replaces the table.
     pub fn put_in_force(&self, table: Table) {
         let before = self.live();
-        let upstream = |(name, target): (&String, &crate::table::Target)| {
+        let upstream = |(name, target): (&String, &crate::routes::table::Target)| {
             let kept = before.upstreams.get(name).filter(|_| before.table.upstreams.get(name) == Some(target));
             let upstream =
                 kept.cloned().unwrap_or_else(|| Arc::new(Upstream::new(name, target.clone(), &self.metrics)));

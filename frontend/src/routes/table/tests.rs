@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::credentials::Credentials;
+use crate::auth::credentials::Credentials;
 
 fn defaults() -> Defaults {
     Defaults {

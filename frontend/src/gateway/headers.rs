@@ -7,7 +7,7 @@ use hyper::header::{
 use service::exchange::Context;
 
 use crate::auth::CLIENT;
-use crate::forwarded::Client;
+use crate::client::forwarded::Client;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -92,7 +92,7 @@ fn is_disguised(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Networks;
+    use crate::client::network::Networks;
     use service::correlation::Correlation;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

@@ -3,7 +3,6 @@
 //! It is a JSON document, read as a whole and checked as a whole: a table with one mistake does not replace the one in
 //! force, and every mistake is named with its place and its mend.
 
-mod host;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -20,9 +19,9 @@ use serde::Deserialize;
 use service::route::Label;
 
 use crate::auth::Guard;
-use crate::cors::Cors;
-use crate::path::Path;
-use crate::rate_limit;
+use crate::routes::cors::Cors;
+use crate::routes::path::Path;
+use crate::routes::{host, rate_limit};
 use crate::upstream::{Origin, Persistence, Resilience, Timeouts};
 
 /// The longest document that is read.

@@ -5,6 +5,8 @@
 //! for its quiet period, in which either end may close. A tunnel that has to end is ended as TCP has it: each side is told
 //! that no more comes, what it still sends is read for a moment, and then the connections are closed.
 
+pub mod handshake;
+
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,7 +29,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::random::Random;
-use crate::stream::Stream;
+use crate::upstream::stream::Stream;
 
 /// What is read at once in one direction.
 const BUFFER_BYTES: usize = 8 * 1024;

@@ -9,19 +9,19 @@ use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 
-use super::host;
 use super::{
     ClientKey, Defaults, Fallback, MOST_BYTES, Overrides, Pin, RateLimitTerms, Refused, Route, Share, Table, Target,
 };
-use crate::api_key::ApiKeys;
+use crate::auth::api_key::ApiKeys;
+use crate::auth::credentials::Reading;
+use crate::auth::token::{Algorithm, Key, Rules};
 use crate::auth::{Guard, claims_client};
-use crate::backoff::MOST_RETRIES;
-use crate::cors::Cors;
-use crate::credentials::Reading;
-use crate::path::Path;
-use crate::token::{Algorithm, Key, Rules};
+use crate::routes::cors::Cors;
+use crate::routes::path::Path;
+use crate::routes::{host, rate_limit, sunset};
+use crate::upstream::backoff::MOST_RETRIES;
+use crate::upstream::{self, breaker, budget};
 use crate::upstream::{Origin, Persistence, Resilience, Timeouts};
-use crate::{breaker, budget, rate_limit, sunset, upstream};
 
 /// The most routes, and the most upstreams.
 const MOST_ENTRIES: usize = 256;

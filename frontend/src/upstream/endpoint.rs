@@ -16,14 +16,14 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::balance;
-use crate::breaker::{self, Admission, Breaker, OfTry, Pass, State};
-use crate::download::Download;
-use crate::failure::{BodyFailure, Failure, Failures};
-use crate::pool::{Connection, Driver, Pool};
-use crate::stream::Stream;
-use crate::upload::{RequestBody, Upload};
-use crate::websocket::Handshake;
+use crate::body::replay::{RequestBody, Upload};
+use crate::tunnel::handshake::Handshake;
+use crate::upstream::balance;
+use crate::upstream::breaker::{self, Admission, Breaker, OfTry, Pass, State};
+use crate::upstream::failure::{BodyFailure, Failure, Failures};
+use crate::upstream::pool::{Connection, Driver, Pool};
+use crate::upstream::reply::Download;
+use crate::upstream::stream::Stream;
 
 /// What hyper buffers of an upstream's connection, in each direction, in bytes. A reply's head that needs more than twice as
 /// much is refused.

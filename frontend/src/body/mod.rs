@@ -1,0 +1,3 @@
+//! Bodies of requests on their way through the gateway.
+
+pub mod replay;
