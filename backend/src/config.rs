@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use service::environment::{Environment, Variable};
+use service::settings::environment::{Environment, Variable};
 
 use crate::items::Resource;
 use crate::jobs::queue::Bounds;

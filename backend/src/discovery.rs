@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, RETRY_AFTER};
 use serde::Serialize;
-use service::problem::Problem;
+use service::message::problem::Problem;
 use tokio::sync::Semaphore;
 
 /// How long an answer of the name service is waited for.

@@ -6,8 +6,8 @@ use hyper::Response;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
-use service::body::Body;
-use service::route::Route;
+use service::app::route::Route;
+use service::message::body::Body;
 
 use crate::config::Config;
 use crate::items::Resource;
@@ -141,8 +141,8 @@ fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 mod tests {
     use super::*;
     use crate::routes::table;
-    use service::environment::Environment;
-    use service::route::Methods;
+    use service::app::route::Methods;
+    use service::settings::environment::Environment;
 
     const EVERYTHING: [(&str, &str); 2] = [("DISCOVERY", "true"), ("STORE_URL", "redis://store")];
 

@@ -7,7 +7,7 @@
 use hyper::Response;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
-use service::body::Body;
+use service::message::body::Body;
 
 /// The longest body that is sent back, in bytes.
 pub const LONGEST: usize = crate::upload::LONGEST;

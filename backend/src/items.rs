@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use serde_json::{Map, Value};
-use service::environment::{Environment, Variable};
-use service::problem::Problem;
+use service::message::problem::Problem;
+use service::settings::environment::{Environment, Variable};
 
 use crate::knots::KNOTS;
 

@@ -1,7 +1,7 @@
 //! Query parameters, read strictly: a misspelt parameter must not be taken for its default.
 
 use hyper::StatusCode;
-use service::problem::Problem;
+use service::message::problem::Problem;
 
 /// Checks that there are no parameters.
 ///

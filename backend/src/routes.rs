@@ -1,7 +1,7 @@
 //! The routes of the backend: those that the settings switch on.
 
-use service::probe::Probe;
-use service::route::{Methods, Route};
+use service::app::probe::Probe;
+use service::app::route::{Methods, Route};
 
 use crate::config::{Config, Role};
 

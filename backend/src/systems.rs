@@ -5,12 +5,12 @@ use std::sync::Arc;
 use hyper::http::request::Parts;
 use hyper::{Method, Response};
 use prometheus_client::metrics::gauge::Gauge;
-use service::body::Body;
-use service::incoming::Incoming;
-use service::lifecycle::Phase;
-use service::metrics::Metrics;
-use service::problem::Problem;
+use service::message::body::Body;
+use service::message::incoming::Incoming;
+use service::message::problem::Problem;
+use service::process::lifecycle::Phase;
 use service::server::Server;
+use service::telemetry::metrics::Metrics;
 use tokio::sync::watch;
 
 use crate::config::{Role, Stored};

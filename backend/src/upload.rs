@@ -7,9 +7,9 @@ use hyper::StatusCode;
 use hyper::body::{Body as _, Bytes};
 use hyper::header::{CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, RETRY_AFTER};
 use serde::de::DeserializeOwned;
-use service::incoming::Incoming;
-use service::problem::Problem;
-use service::room::Room;
+use service::message::incoming::Incoming;
+use service::message::problem::Problem;
+use service::message::room::Room;
 
 /// The longest body in bytes.
 pub(crate) const LONGEST: usize = 64 * 1024;

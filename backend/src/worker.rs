@@ -10,8 +10,8 @@ use std::time::{Duration, Instant as StdInstant};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::registry::Registry;
-use service::environment::{Environment, Variable};
-use service::lifecycle::Phase;
+use service::process::lifecycle::Phase;
+use service::settings::environment::{Environment, Variable};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};

@@ -13,8 +13,8 @@ use backend::routes::table;
 use backend::{Backend, Config};
 use running::{BRIEF, Running, WIDE, start};
 use serde_json::Value;
-use service::config::Limits;
-use service::route::Methods;
+use service::app::route::Methods;
+use service::program::config::Limits;
 use wire::{Reply, Wire, get, until};
 
 const CONFIG: Config = Config {
@@ -300,7 +300,7 @@ async fn fill_the_slots(running: &Running, ms: u64) -> Vec<Wire> {
 /// On the runtime that the program has, whose threads for blocking calls are as many as the most burns.
 #[test]
 fn a_name_is_looked_up_while_every_burn_slot_is_busy() {
-    let runtime = service::runtime::build(service::runtime::Workers::Current).unwrap();
+    let runtime = service::process::runtime::build(service::process::runtime::Workers::Current).unwrap();
     runtime.block_on(async {
         let length = Duration::from_secs(600);
         let config = Config { burn_slots: 64, burn_max: length, discovery: true, ..CONFIG };

@@ -19,7 +19,7 @@ use program::{Program, address};
 use redis::Redis;
 use running::{BRIEF, Running, WIDE, start};
 use serde_json::{Value, json};
-use service::environment::Environment;
+use service::settings::environment::Environment;
 use wire::{Reply, Wire, get, until};
 
 /// Settings that make a test wait no longer than it has to.

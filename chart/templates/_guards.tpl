@@ -331,7 +331,7 @@ services.{{ .name }}.resources.limits.memory: connections.maxConnections {{ int6
 
 {{/*
 What a pod's own container may take of memory while every bound is stretched at once, and what of that connections take, in bytes.
-The sum is the binary's own (`--memory`; service/src/memory.rs says what the figures are), and chart/tests/memory.py holds it to that.
+The sum is the binary's own (`--memory`; service/src/process/memory.rs says what the figures are), and chart/tests/memory.py holds it to that.
 */}}
 {{- define "practice.memory" -}}
 {{- $buffer := max 8192 (int64 .requests.maxHeadBytes) -}}

@@ -20,18 +20,18 @@ use std::time::Duration;
 
 use hyper::header::{ALLOW, HOST, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
-use service::body::Body;
-use service::config::Limits;
-use service::environment::{Environment, Variable};
+use service::app::probe::Probe;
+use service::app::route::{Methods, Resolution, UNKNOWN, resolve};
 use service::exchange::{Context, Reply};
-use service::identity::Identity;
-use service::incoming::Incoming;
-use service::memory::Term;
-use service::metrics::Metrics;
-use service::probe::Probe;
-use service::problem::Problem;
-use service::route::{Methods, Resolution, UNKNOWN, resolve};
+use service::message::body::Body;
+use service::message::incoming::Incoming;
+use service::message::problem::Problem;
+use service::process::identity::Identity;
+use service::process::memory::Term;
+use service::program::config::Limits;
 use service::server::{App, Server};
+use service::settings::environment::{Environment, Variable};
+use service::telemetry::metrics::Metrics;
 
 use auth::credentials::Credentials;
 use client::network::Networks;
@@ -76,7 +76,7 @@ enum Endpoint {
 
 /// The paths of the frontend itself. No route can take a probe's, or the table could make the pod unready; those of the page
 /// are the table's where it has a route for them.
-const TABLE: &[service::route::Route<Endpoint>] = &[
+const TABLE: &[service::app::route::Route<Endpoint>] = &[
     get("/health", Endpoint::Probe(Probe::Health)),
     // A dead backend must not take the gateway out of its Service, so readiness is the gateway's own.
     get("/ready", Endpoint::Probe(Probe::Ready)),
@@ -85,8 +85,8 @@ const TABLE: &[service::route::Route<Endpoint>] = &[
     get("/ui/{file}", Endpoint::Asset),
 ];
 
-const fn get(path: &'static str, endpoint: Endpoint) -> service::route::Route<Endpoint> {
-    service::route::Route { path, methods: Methods::Get, endpoint }
+const fn get(path: &'static str, endpoint: Endpoint) -> service::app::route::Route<Endpoint> {
+    service::app::route::Route { path, methods: Methods::Get, endpoint }
 }
 
 impl App for Frontend {

@@ -7,8 +7,8 @@ use hyper::header::{
     REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
-use service::body::Body;
-use service::problem::Problem;
+use service::message::body::Body;
+use service::message::problem::Problem;
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {

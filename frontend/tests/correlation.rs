@@ -16,7 +16,7 @@ use frontend::{Config, Frontend};
 use running::{BRIEF, WIDE, start};
 use scripted::{PATIENT, PLAIN, Scripted, config_of, gateway_to, gateway_with};
 use serde_json::Value;
-use service::environment::Environment;
+use service::settings::environment::Environment;
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 use wire::{Reply, Wire, until};

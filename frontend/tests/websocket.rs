@@ -18,7 +18,7 @@ use routed::Routed;
 use running::BRIEF;
 use scripted::Scripted;
 use serde_json::{Value, json};
-use service::lifecycle::Timing;
+use service::process::lifecycle::Timing;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -474,7 +474,7 @@ async fn at_a_drain_tunnels_have_the_quiet_period_and_are_gone_before_the_deadli
     drop(staying);
     let ended = gateway.gateway.server.phases();
     until("the end", async || ended.borrow().name() == "stopped").await;
-    assert!(matches!(*ended.borrow(), service::lifecycle::Phase::Stopped { clean: true }));
+    assert!(matches!(*ended.borrow(), service::process::lifecycle::Phase::Stopped { clean: true }));
     counted(&gateway, "tunnels_ended_total{reason=\"drained\"} 1").await;
 }
 
@@ -494,7 +494,7 @@ async fn ends_that_do_not_close_hold_no_drain_up() {
     gateway.gateway.stop.ask();
     let ended = gateway.gateway.server.phases();
     until("the end", async || ended.borrow().name() == "stopped").await;
-    assert!(matches!(*ended.borrow(), service::lifecycle::Phase::Stopped { clean: true }));
+    assert!(matches!(*ended.borrow(), service::process::lifecycle::Phase::Stopped { clean: true }));
     assert_eq!(client.rest().await.unwrap(), b"");
 }
 

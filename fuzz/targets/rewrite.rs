@@ -16,7 +16,7 @@ use frontend::upstream::{Resilience, Timeouts};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 use libfuzzer_sys::fuzz_target;
-use service::correlation::Correlation;
+use service::message::correlation::Correlation;
 use service::exchange::Context;
 
 const ROUTES: &str = r#"{

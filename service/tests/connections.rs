@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use running::{BRIEF, WIDE, start};
 use sample::Sample;
-use service::config::Limits;
+use service::program::config::Limits;
 use tokio::io::AsyncWriteExt;
 use wire::{Wire, get, until};
 

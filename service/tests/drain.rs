@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use running::{BRIEF, WIDE, start};
 use sample::Sample;
-use service::lifecycle::{Phase, Timing};
+use service::process::lifecycle::{Phase, Timing};
 use wire::{PATIENCE, Wire, get, until};
 
 const QUIET_LONG: Timing = Timing { quiet: Duration::from_secs(60), longest_request: Duration::from_secs(60) };

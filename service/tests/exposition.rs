@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use running::{BRIEF, WIDE, identity};
 use sample::Sample;
-use service::faults::Faults;
-use service::metrics::Metrics;
+use service::process::faults::Faults;
 use service::server::{App, Server};
-use service::{exposition, listener};
+use service::server::{exposition, listener};
+use service::telemetry::metrics::Metrics;
 use wire::Wire;
 
 /// Starts the port alone.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use running::{BRIEF, WIDE, start_with_faults};
 use sample::Sample;
-use service::faults::Faults;
-use service::lifecycle::{Phase, Timing};
+use service::process::faults::Faults;
+use service::process::lifecycle::{Phase, Timing};
 use wire::{Wire, get, until};
 
 const DAY: Duration = Duration::from_secs(86_400);

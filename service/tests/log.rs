@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use running::{BRIEF, WIDE, start};
 use sample::Sample;
 use serde_json::Value;
-use service::config::Limits;
+use service::program::config::Limits;
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
 use wire::{Wire, until};

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use running::{BRIEF, Running, WIDE, start};
 use sample::Sample;
-use service::config::Limits;
-use service::lifecycle::Timing;
+use service::process::lifecycle::Timing;
+use service::program::config::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wire::{PATIENCE, Wire, until};
 

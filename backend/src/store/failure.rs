@@ -4,7 +4,7 @@ use std::fmt;
 
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, RETRY_AFTER};
-use service::problem::Problem;
+use service::message::problem::Problem;
 
 /// Seconds after which a client may try again. The store is looked for anew more often than that.
 const RETRY_SECONDS: &str = "2";

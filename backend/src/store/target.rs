@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
-use service::environment::{Environment, HIDDEN, Variable};
+use service::settings::environment::{Environment, HIDDEN, Variable};
 
 /// The port that Redis listens on unless told otherwise.
 const PORT: u16 = 6379;

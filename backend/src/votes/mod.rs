@@ -10,12 +10,12 @@ use std::fmt::Write as _;
 use hyper::header::HeaderMap;
 use hyper::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
-use service::body::Body;
-use service::environment::{Environment, Variable};
-use service::identity::Identity;
-use service::incoming::Incoming;
-use service::problem::Problem;
-use service::room::Room;
+use service::message::body::Body;
+use service::message::incoming::Incoming;
+use service::message::problem::Problem;
+use service::message::room::Room;
+use service::process::identity::Identity;
+use service::settings::environment::{Environment, Variable};
 
 use crate::store::failure::{Failure, busy};
 use crate::store::script::Script;

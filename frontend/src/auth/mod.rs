@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
-use service::problem::Problem;
+use service::message::problem::Problem;
 
 use crate::auth::api_key::ApiKeys;
 use crate::auth::token::{Key, Refusal, Rules};

@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use service::body::BodyError;
-use service::incoming::Incoming;
-use service::room::{Held, Room, passed_on};
+use service::message::body::BodyError;
+use service::message::incoming::Incoming;
+use service::message::room::{Held, Room, passed_on};
 use tokio::time::Instant;
 
 /// The most that is kept of a body.

@@ -93,7 +93,7 @@ fn is_disguised(name: &str) -> bool {
 mod tests {
     use super::*;
     use crate::client::network::Networks;
-    use service::correlation::Correlation;
+    use service::message::correlation::Correlation;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut map = HeaderMap::new();

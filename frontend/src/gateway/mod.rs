@@ -12,11 +12,11 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValu
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
-use service::body::Body;
 use service::exchange::Context;
-use service::incoming::Incoming;
-use service::problem::Problem;
-use service::room::Room;
+use service::message::body::Body;
+use service::message::incoming::Incoming;
+use service::message::problem::Problem;
+use service::message::room::Room;
 use tokio::time::Instant;
 
 use crate::auth;

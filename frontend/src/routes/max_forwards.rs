@@ -2,7 +2,7 @@
 
 use hyper::header::{HeaderMap, HeaderValue, MAX_FORWARDS};
 use hyper::{Method, StatusCode};
-use service::problem::Problem;
+use service::message::problem::Problem;
 
 /// Whether a request of `method` with `headers` must go no further, so that its answer is to come from here. Where it goes
 /// on, its number of hops is one less.

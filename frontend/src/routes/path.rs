@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use hyper::StatusCode;
-use service::problem::Problem;
+use service::message::problem::Problem;
 
 /// A path in its one spelling: unreserved characters are not encoded (RFC 3986, section 6.2.2.2), what is encoded has its
 /// digits in upper case (6.2.2.1), and so is all that has no place in a path.

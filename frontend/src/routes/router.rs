@@ -10,7 +10,7 @@ use hyper::HeaderMap;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use service::metrics::Metrics;
+use service::telemetry::metrics::Metrics;
 use tokio::time::Instant;
 
 use crate::auth::credentials::{Credentials, Fingerprints};

@@ -12,7 +12,7 @@ use hyper::header::{
     SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
-use service::problem::Problem;
+use service::message::problem::Problem;
 use sha1::{Digest as _, Sha1};
 
 use crate::routes::cors::Cors;

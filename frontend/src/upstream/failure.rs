@@ -9,7 +9,7 @@ use hyper::header::{HeaderValue, RETRY_AFTER};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use service::problem::Problem;
+use service::message::problem::Problem;
 
 /// A try that brought no reply.
 #[derive(Debug)]

@@ -23,8 +23,8 @@ use hyper::{Request, Response, Uri};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use service::correlation::Correlation;
-use service::environment;
+use service::message::correlation::Correlation;
+use service::settings::environment;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -158,7 +158,7 @@ struct Decision {
 impl Metrics {
     /// Registers them.
     #[must_use]
-    pub fn register(metrics: &mut service::metrics::Metrics) -> Self {
+    pub fn register(metrics: &mut service::telemetry::metrics::Metrics) -> Self {
         let own = Self {
             connections: Family::default(),
             failures: Family::default(),
@@ -488,9 +488,9 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::atomic::AtomicUsize;
 
-    use service::identity::Identity;
-    use service::incoming::Incoming;
-    use service::room::Room;
+    use service::message::incoming::Incoming;
+    use service::message::room::Room;
+    use service::process::identity::Identity;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -516,7 +516,7 @@ mod tests {
             namespace: String::new(),
             address: String::new(),
         };
-        let mut metrics = service::metrics::Metrics::new(&identity);
+        let mut metrics = service::telemetry::metrics::Metrics::new(&identity);
         Upstream::new("pods", Target { origin, timeouts, resilience }, &Metrics::register(&mut metrics))
     }
 

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use service::body::BodyError;
-use service::room::passed_on;
+use service::message::body::BodyError;
+use service::message::room::passed_on;
 use tokio::time::Sleep;
 
 use crate::body::replay::RequestBody;

@@ -14,7 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use service::notice::Notice;
+use service::telemetry::notice::Notice;
 use tokio::time::Instant;
 
 /// How long an answer is used as it is.

@@ -10,7 +10,7 @@ use frontend::routes::table::Defaults;
 use frontend::tunnel::Terms;
 use frontend::{Config, Frontend};
 use serde_json::{Value, json};
-use service::lifecycle::Timing;
+use service::process::lifecycle::Timing;
 
 use crate::running::{BRIEF, Running, WIDE, start};
 use crate::scripted::{PATIENT, PLAIN, Scripted};

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use service::config::Limits;
-use service::faults::Faults;
-use service::identity::Identity;
-use service::lifecycle::Timing;
-use service::listener;
-use service::metrics::Metrics;
+use service::process::faults::Faults;
+use service::process::identity::Identity;
+use service::process::lifecycle::Timing;
+use service::program::config::Limits;
+use service::server::listener;
 use service::server::{App, Server, Stop, stop};
+use service::telemetry::metrics::Metrics;
 use tokio::task::JoinHandle;
 
 /// Bounds that no test reaches unless it means to.

@@ -6,14 +6,14 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Bytes, Frame};
 use hyper::{Request, Response, StatusCode};
-use service::body::{Body, BodyError};
-use service::environment::Environment;
+use service::app::probe::Probe;
 use service::exchange::{Context, Reply};
-use service::identity::Identity;
-use service::incoming::Incoming;
-use service::metrics::Metrics;
-use service::probe::Probe;
+use service::message::body::{Body, BodyError};
+use service::message::incoming::Incoming;
+use service::process::identity::Identity;
 use service::server::{App, Server};
+use service::settings::environment::Environment;
+use service::telemetry::metrics::Metrics;
 
 pub struct Sample;
 

@@ -3,7 +3,7 @@
 //! Lifecycle events are `info`. The line of a request is `debug`: under a CPU limit of a quarter core, formatting and
 //! writing a line costs as much again as answering the request, and the counts are in the metrics anyway. Replies of the
 //! 5xx class are `warn`, so that no failure is silent; those with 503, which come in floods because they are cheap, are counted in
-//! one line every ten seconds ([`crate::notice`]).
+//! one line every ten seconds ([`crate::telemetry::notice`]).
 
 use std::io::IsTerminal;
 

@@ -1,7 +1,7 @@
 //! Finds variables of the environment that look like settings and are none: `DRAIN_SECOND` would otherwise do nothing,
 //! without a word.
 
-use crate::environment::stem;
+use super::environment::stem;
 
 /// The most edits by which a name may differ from that of a setting and still be taken for it.
 const MOST_EDITS: usize = 3;

@@ -3,7 +3,7 @@
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use crate::body::Body;
+use crate::message::body::Body;
 use crate::server::Server;
 
 /// A probe.

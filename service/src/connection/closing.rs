@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::lifecycle::Phase;
-use crate::pace::{Pace, Terms};
+use super::pace::{Pace, Terms};
+use crate::process::lifecycle::Phase;
 
 /// How long a client is waited for, and how much longer for what it sends: a silent one has the reply by then, so that a reset
 /// does no more harm, and one that drips gains nothing by it.

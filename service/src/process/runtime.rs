@@ -7,7 +7,7 @@ use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cgroup::Cgroup;
+use super::cgroup::Cgroup;
 
 /// How the runtime is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What is refused before an app sees a request: heads that two servers could read differently, and what is not served.
 //!
-//! What makes the end of a request uncertain has been found by then, see [`crate::framing`]. `Upgrade` is ignored, as RFC
+//! What makes the end of a request uncertain has been found by then, see [`crate::message::framing`]. `Upgrade` is ignored, as RFC
 //! 9110, section 7.8, lets a server do that keeps to its protocol.
 
 use std::net::Ipv6Addr;
@@ -8,7 +8,7 @@ use std::net::Ipv6Addr;
 use hyper::header::{EXPECT, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode, Version};
 
-use crate::problem::Problem;
+use crate::message::problem::Problem;
 
 /// Checks the head of a request, whose target may have `target_bytes`.
 ///

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 
-use crate::body::Body;
 use crate::exchange::Reply;
-use crate::problem::Problem;
+use crate::message::body::Body;
+use crate::message::problem::Problem;
 
 /// A path and what answers it.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //!
 //! RFC 9112, section 9.6: a server that closes with bytes unread has its TCP reset the connection, and the reset overtakes the
 //! reply. So there are two ways to leave a body. Where little is to come, it is read on after the reply, and the connection goes
-//! on. Else the reply says `Connection: close`, and the connection closes in stages ([`crate::closing`]). Which of the two is
+//! on. Else the reply says `Connection: close`, and the connection closes in stages ([`crate::connection::closing`]). Which of the two is
 //! decided when the reply's head is sent, because that is what says so.
 
 use std::pin::Pin;

@@ -3,11 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::environment::{Environment, Variable};
-use crate::faults::Faults;
-use crate::identity::{Identity, VERSION};
-use crate::lifecycle::Timing;
-use crate::telemetry::{Format, Level};
+use crate::process::faults::Faults;
+use crate::process::identity::{Identity, VERSION};
+use crate::process::lifecycle::Timing;
+use crate::settings::environment::{Environment, Variable};
+use crate::telemetry::log::{Format, Level};
 
 /// The longest head that a server can be set to take, in bytes.
 const MOST_HEAD_BYTES: u64 = 64 * 1024;

@@ -1,5 +1,8 @@
 //! A server: accepts connections, serves them, and drains when asked to stop.
 
+pub mod exposition;
+pub mod listener;
+
 use std::future::{Future, pending};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -10,19 +13,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
-use crate::config::Limits;
-use crate::environment::Environment;
+use crate::connection::{self, closing};
 use crate::exchange::{Context, Reply};
-use crate::faults::Faults;
-use crate::identity::Identity;
-use crate::incoming::Incoming;
-use crate::lifecycle::{Event, Phase, Timing};
-use crate::listener;
-use crate::memory::Term;
-use crate::metrics::Metrics;
-use crate::notice::Notice;
-use crate::room::Room;
-use crate::{closing, connection};
+use crate::message::incoming::Incoming;
+use crate::message::room::Room;
+use crate::process::faults::Faults;
+use crate::process::identity::Identity;
+use crate::process::lifecycle::{Event, Phase, Timing};
+use crate::process::memory::Term;
+use crate::program::config::Limits;
+use crate::settings::environment::Environment;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::notice::Notice;
 
 /// What a server serves.
 pub trait App: Sized + Send + Sync + 'static {

@@ -11,10 +11,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use crate::config::Limits;
-use crate::framing::{Framing, Part, Refusal, UNKNOWN};
-use crate::metrics::{Awaited, Metrics};
-use crate::pace::{Pace, Terms};
+use super::pace::{Pace, Terms};
+use crate::message::framing::{Framing, Part, Refusal, UNKNOWN};
+use crate::program::config::Limits;
+use crate::telemetry::metrics::{Awaited, Metrics};
 
 /// What has passed over a connection, for those who serve it. One task writes and reads it, so that any order will do.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use std::future::pending;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::environment::{Environment, Variable};
+use crate::settings::environment::{Environment, Variable};
 
 /// What is allocated at a time: 1 MiB.
 const MIB: usize = 1 << 20;

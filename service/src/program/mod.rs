@@ -1,5 +1,7 @@
 //! A server as a program: arguments, settings, threads, signals, exit code.
 
+pub mod config;
+
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -9,13 +11,16 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{Config, Limits};
-use crate::environment::{Environment, Invalid, Setting, Values};
-use crate::identity::VERSION;
-use crate::memory::{self, Sum};
-use crate::metrics::Metrics;
+use crate::process::identity::VERSION;
+use crate::process::memory::{self, Sum};
+use crate::process::runtime;
 use crate::server::{App, Server, Stop, stop};
-use crate::{exposition, listener, runtime, spelling, telemetry};
+use crate::server::{exposition, listener};
+use crate::settings::environment::{Environment, Invalid, Setting, Values};
+use crate::settings::spelling;
+use crate::telemetry::log;
+use crate::telemetry::metrics::Metrics;
+use config::{Config, Limits};
 
 /// Exit code for wrong arguments or settings: `EX_USAGE` of sysexits(3).
 const USAGE: u8 = 64;
@@ -167,7 +172,7 @@ fn start<A: App>() -> ExitCode {
         return refused::<A>(&invalid);
     }
     config.identity.faults = [config.faults.names(), A::faults(&own)].concat();
-    telemetry::start(config.log_format, config.log_level);
+    log::start(config.log_format, config.log_level);
     let workers = runtime::workers(runtime::quota(), runtime::cores());
     tracing::info!(
         service = config.identity.service,

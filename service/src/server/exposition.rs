@@ -13,12 +13,13 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::body::Body;
-use crate::config::Limits;
-use crate::metrics::CONTENT_TYPE as OPEN_METRICS;
+use super::listener;
+use crate::connection::stream::{Stream, Traffic};
+use crate::connection::{self, closing};
+use crate::message::body::Body;
+use crate::program::config::Limits;
 use crate::server::{App, Server};
-use crate::stream::{Stream, Traffic};
-use crate::{closing, connection, listener};
+use crate::telemetry::metrics::CONTENT_TYPE as OPEN_METRICS;
 
 /// Scrapers open at once. More than a few is a mistake or an attack.
 const CONNECTIONS: usize = 16;

@@ -7,7 +7,7 @@ use hyper::body::Bytes;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::lifecycle::Phase;
+use crate::process::lifecycle::Phase;
 
 /// What an app does with a connection once its client has been told that it switches. Goes with the reply, as an extension of
 /// a response 101; on any other it means nothing. Without one, the connection ends behind a reply 101.

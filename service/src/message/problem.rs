@@ -6,9 +6,9 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
-use crate::body::Body;
-use crate::correlation::{Correlation, REQUEST_ID};
-use crate::identity::SERVED_BY;
+use super::body::Body;
+use super::correlation::{Correlation, REQUEST_ID};
+use crate::process::identity::SERVED_BY;
 
 const MEDIA_TYPE: &str = "application/problem+json";
 

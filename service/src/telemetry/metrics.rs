@@ -14,10 +14,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::cgroup::Cgroup;
-use crate::identity::Identity;
-use crate::process::Process;
-use crate::route::Label;
+use crate::app::route::Label;
+use crate::process::cgroup::Cgroup;
+use crate::process::identity::Identity;
+use crate::process::usage::Process;
 
 /// Upper bounds of the latency buckets, in seconds: from a cached reply to the longest request.
 const BUCKETS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];

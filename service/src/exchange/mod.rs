@@ -1,5 +1,7 @@
 //! One request and its reply: what every exchange gets, whatever answers it.
 
+mod admission;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -9,17 +11,16 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
-use crate::admission;
-use crate::body::{Body, BodyError};
-use crate::correlation::{Correlation, REQUEST_ID};
-use crate::framing::Refusal;
-use crate::identity::SERVED_BY;
-use crate::incoming::{Incoming, MOST_READ_ON, Rest};
-use crate::probe::Probe;
-use crate::problem::Problem;
-use crate::route::{self, Label};
+use crate::app::probe::Probe;
+use crate::app::route::{self, Label};
+use crate::connection::stream::Traffic;
+use crate::message::body::{Body, BodyError};
+use crate::message::correlation::{Correlation, REQUEST_ID};
+use crate::message::framing::Refusal;
+use crate::message::incoming::{Incoming, MOST_READ_ON, Rest};
+use crate::message::problem::Problem;
+use crate::process::identity::SERVED_BY;
 use crate::server::{App, Server};
-use crate::stream::Traffic;
 
 /// What an app may know of a request besides the request.
 #[derive(Debug, Clone)]

@@ -1,5 +1,10 @@
 //! One HTTP/1 connection, with a bound on everything that a peer can stretch.
 
+pub(crate) mod closing;
+mod pace;
+pub(crate) mod stream;
+pub mod upgrade;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -17,16 +22,15 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::closing;
-use crate::config::Limits;
-use crate::correlation::random;
 use crate::exchange::{self, Turn};
-use crate::incoming::Rest;
-use crate::lifecycle::Phase;
-use crate::problem::Problem;
+use crate::message::correlation::random;
+use crate::message::incoming::Rest;
+use crate::message::problem::Problem;
+use crate::process::lifecycle::Phase;
+use crate::program::config::Limits;
 use crate::server::{App, Server};
-use crate::stream::{Stream, Traffic};
-use crate::upgrade::{Switched, Upgrade};
+use stream::{Stream, Traffic};
+use upgrade::{Switched, Upgrade};
 
 /// An HTTP/1 server within `limits`. HTTP/1 only: detecting HTTP/2 costs 300 KB of binary and a wait without a timeout. The
 /// header timeout is also the idle timeout, because hyper starts it when a reply has ended; it does nothing without the

@@ -3,7 +3,7 @@
 use hyper::header::HeaderValue;
 use serde::Serialize;
 
-use crate::environment::Variable;
+use crate::settings::environment::Variable;
 
 /// The setting that says which version this is. The image sets it (`ENV VERSION`), so v1 and v2 are one binary.
 pub(crate) const VERSION: Variable =

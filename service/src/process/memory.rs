@@ -5,11 +5,11 @@
 //! the moment of most traffic. So the sum is compared with the limit at the start.
 //!
 //! The figures are of what was measured under attack (`tests/memory.rs` of each server), with room to spare for what an
-//! allocator wastes. The kernel's own buffers of sockets are not among them: see [`crate::listener`].
+//! allocator wastes. The kernel's own buffers of sockets are not among them: see [`crate::server::listener`].
 
 use serde::Serialize;
 
-use crate::config::Limits;
+use crate::program::config::Limits;
 
 /// The process itself: code, threads, the settings, tables, metrics and those who read them, in bytes.
 const PROCESS: u64 = 16 << 20;
