@@ -22,7 +22,7 @@ TARGET := $(shell uname -m)-unknown-linux-musl
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/practice
 # The oldest compiler that is promised to build the workspace.
 MSRV := $(shell sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
-SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo service backend frontend client -type f)
+SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo contract service backend frontend client -type f)
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\# shellcheck shell=bash' 2>/dev/null)
 
 .NOTPARALLEL:

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap, fmt::Write as _, fs::File, io::Read as _, path::PathBuf, process::ExitCode, time::Duration,
 };
 
+use contract::ledger::Timeline;
 use serde::Deserialize;
 
 use crate::output::{not_printed, print, tell};
@@ -59,21 +60,6 @@ struct Ledger {
     timeline: Timeline,
 }
 
-#[derive(Deserialize)]
-struct Timeline {
-    bin_ms: u64,
-    answers: Vec<Answers>,
-}
-
-#[derive(Deserialize)]
-struct Answers {
-    service: String,
-    version: String,
-    pod: String,
-    first_bin: usize,
-    counts: Vec<u64>,
-}
-
 fn read(options: &Options) -> Result<Ledger, String> {
     let mut text = String::new();
     let file = File::open(&options.ledger).map_err(|error| error.to_string())?;
@@ -99,14 +85,14 @@ struct Service {
 
 impl Spread {
     fn of(ledger: &Ledger, options: &Options) -> Result<Self, String> {
-        let Timeline { bin_ms, answers } = &ledger.timeline;
-        let end = answers.iter().map(|one| one.first_bin.saturating_add(one.counts.len())).max().unwrap_or(0);
+        let Timeline { bin_ms, answers, .. } = &ledger.timeline;
+        let end = answers.iter().map(|one| one.first_bin.saturating_add(one.counts.len() as u64)).max().unwrap_or(0);
         let bins = match options.last {
-            Some(last) => (last.as_millis() / u128::from((*bin_ms).max(1))) as usize,
+            Some(last) => (last.as_millis() / u128::from((*bin_ms).max(1))) as u64,
             None => end,
         };
         if end == 0 || bins == 0 || bins > end {
-            let length = Duration::from_millis(bin_ms.saturating_mul(end as u64));
+            let length = Duration::from_millis(bin_ms.saturating_mul(end));
             return Err(format!(
                 "its answers cover {} s, which has to be more than is asked for",
                 length.as_secs_f64()
@@ -115,7 +101,7 @@ impl Spread {
         let mut services = BTreeMap::<String, Service>::new();
         for one in answers {
             let before = (end - bins).saturating_sub(one.first_bin);
-            let count: u64 = one.counts.iter().skip(before).sum();
+            let count: u64 = one.counts.iter().skip(before as usize).sum();
             let service = services.entry(one.service.clone()).or_default();
             if count > 0 {
                 service.pods.push((one.version.clone(), one.pod.clone(), count));
@@ -128,7 +114,7 @@ impl Spread {
         for (name, wanted) in &options.pods {
             services.entry(name.clone()).or_default().wanted = *wanted;
         }
-        Ok(Self { length: Duration::from_millis(bin_ms * bins as u64), services })
+        Ok(Self { length: Duration::from_millis(bin_ms * bins), services })
     }
 
     /// The greatest distance of a pod's share from an even one, as a part of the even one.
@@ -178,11 +164,13 @@ impl Service {
 
 #[cfg(test)]
 mod tests {
+    use contract::ledger::AnswerSeries;
+
     use super::*;
 
     /// Two pods for 4 bins of 100 ms, and a third one in the last two.
     fn ledger() -> Ledger {
-        let answers = |pod: &str, first_bin, counts: &[u64]| Answers {
+        let answers = |pod: &str, first_bin, counts: &[u64]| AnswerSeries {
             service: "backend".to_owned(),
             version: "v1".to_owned(),
             pod: pod.to_owned(),
@@ -190,7 +178,7 @@ mod tests {
             counts: counts.to_vec(),
         };
         let answers = vec![answers("a", 0, &[9, 9, 4, 4]), answers("b", 0, &[9, 9]), answers("c", 2, &[6, 6])];
-        Ledger { timeline: Timeline { bin_ms: 100, answers } }
+        Ledger { timeline: Timeline { bin_ms: 100, answers, lost: Vec::new() } }
     }
 
     fn options(last_ms: Option<u64>, pods: &[(&str, usize)]) -> Options {
@@ -230,7 +218,7 @@ mod tests {
     fn more_than_there_is_is_refused() {
         assert!(Spread::of(&ledger(), &options(Some(500), &[])).unwrap_err().contains("0.4 s"));
         assert!(Spread::of(&ledger(), &options(Some(50), &[])).is_err());
-        let nothing = Ledger { timeline: Timeline { bin_ms: 100, answers: Vec::new() } };
+        let nothing = Ledger { timeline: Timeline { bin_ms: 100, ..Timeline::default() } };
         assert!(Spread::of(&nothing, &options(None, &[])).is_err());
     }
 }

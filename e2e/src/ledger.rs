@@ -1,157 +1,29 @@
-//! The client's ledger, as far as it is read here; `client/README.md` documents every field.
+//! The client's ledger, and what tests ask of it.
 
 use std::collections::BTreeSet;
+use std::ops::{Deref, DerefMut};
 
-use serde::Deserialize;
+use contract::ledger::Requests;
 
 /// How many losses a failed assertion shows.
 const SHOWN: usize = 20;
 
 /// What became of every request of a load.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Ledger {
-    /// First part of every request id: request `i` has `RUN-i`.
-    pub run: String,
-    /// Start, in milliseconds since 1970.
-    pub started_unix_ms: u64,
-    /// A signal ended it, and not its duration.
-    pub stopped_early: bool,
-    /// All of them, by what became of them.
-    pub requests: Requests,
-    /// Losses by kind.
-    pub lost: Vec<Lost>,
-    /// Losses one by one, as many as the client lists.
-    pub losses: Vec<Loss>,
-    /// How many more there were.
-    pub losses_unlisted: u64,
-    /// Complete replies, accepted or not, by status.
-    pub statuses: Vec<Status>,
-    /// Who answered.
-    pub services: Vec<Service>,
-    /// None without an answer.
-    pub latency_ms: Option<Latency>,
-    /// The longest time without an answer.
-    pub longest_gap: Gap,
-    /// The client's own lateness.
-    pub client_lag_ms: Lag,
-    /// Answers and losses over time.
-    pub timeline: Timeline,
+#[derive(Clone, Debug)]
+pub struct Ledger(contract::ledger::Ledger);
+
+impl Deref for Ledger {
+    type Target = contract::ledger::Ledger;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
-/// Numbers of requests.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Requests {
-    /// Came due.
-    pub due: u64,
-    /// Given to a connection, or to an attempt to open one.
-    pub sent: u64,
-    /// Answered in time, by the status and the body asked for.
-    pub answered: u64,
-    /// All others that came due.
-    pub lost: u64,
-}
-
-/// The losses of a kind.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Lost {
-    /// As `client load --help` lists them.
-    pub kind: String,
-    /// How many.
-    pub requests: u64,
-}
-
-/// A loss.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Loss {
-    /// Which request.
-    pub request_id: String,
-    /// What became of it.
-    pub kind: String,
-    /// In words.
-    pub detail: String,
-    /// When it came due, in seconds from the start.
-    pub due_seconds: f64,
-}
-
-/// The replies with a status.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Status {
-    /// The status.
-    pub status: u16,
-    /// How many.
-    pub replies: u64,
-}
-
-/// A hop that answered.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Service {
-    /// Its name.
-    pub service: String,
-    /// Its versions.
-    pub versions: Vec<Version>,
-}
-
-/// A version that answered.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Version {
-    /// As in `x-served-by`.
-    pub version: String,
-}
-
-/// Time from when a request was due to the end of its answer.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Latency {
-    /// The 90th percentile, in milliseconds: past it are replies that were asked to be slow.
-    pub p90: f64,
-}
-
-/// A time without an answer.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Gap {
-    /// Its length.
-    pub seconds: f64,
-}
-
-/// Time from when a request was due to when it was sent.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Lag {
-    /// The 99th percentile, in milliseconds.
-    pub p99: f64,
-}
-
-/// Counts over time, in bins of `bin_ms`.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Timeline {
-    /// Length of a bin, in milliseconds.
-    pub bin_ms: u64,
-    /// Answers, by hop, version and pod.
-    pub answers: Vec<AnswerSeries>,
-    /// Losses, by kind.
-    pub lost: Vec<LostSeries>,
-}
-
-/// Answers over time by a pod.
-#[derive(Clone, Debug, Deserialize)]
-pub struct AnswerSeries {
-    /// Its service.
-    pub service: String,
-    /// Its version.
-    pub version: String,
-    /// Its name.
-    pub pod: String,
-    /// Where the counts begin.
-    pub first_bin: u64,
-    /// One for each bin from there.
-    pub counts: Vec<u64>,
-}
-
-/// Losses of a kind over time.
-#[derive(Clone, Debug, Deserialize)]
-pub struct LostSeries {
-    /// Where the counts begin.
-    pub first_bin: u64,
-    /// One for each bin from there.
-    pub counts: Vec<u64>,
+impl DerefMut for Ledger {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
 }
 
 impl Ledger {
@@ -160,12 +32,12 @@ impl Ledger {
     /// # Errors
     /// If it is not a ledger, or its counts do not add up.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let ledger: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let ledger: contract::ledger::Ledger = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let Requests { due, answered, lost, .. } = ledger.requests;
         if answered + lost != due {
             return Err(format!("{answered} answered and {lost} lost are not {due} due"));
         }
-        Ok(ledger)
+        Ok(Self(ledger))
     }
 
     /// Requests sent.
@@ -227,21 +99,34 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use contract::ledger::{Lost, Service, Version};
+
     use super::*;
 
     /// Of 42 requests 40 were answered.
-    const SAMPLE: &str = r#"{"run": "a1", "started_unix_ms": 1, "stopped_early": true,
-        "requests": {"due": 42, "sent": 42, "answered": 40, "lost": 2}, "lost": [{"kind": "closed", "requests": 2}],
-        "losses": [{"request_id": "a1-7", "kind": "closed", "detail": "FIN", "due_seconds": 1.5}], "losses_unlisted": 1,
-        "statuses": [{"status": 200, "replies": 40}],
-        "services": [{"service": "backend", "versions": [{"version": "v2"}, {"version": "v1"}]},
-                     {"service": "frontend", "versions": [{"version": "v1"}]}],
-        "latency_ms": null, "longest_gap": {"seconds": 0}, "client_lag_ms": {"p99": 0},
-        "timeline": {"bin_ms": 100, "answers": [], "lost": []}}"#;
+    fn sample() -> contract::ledger::Ledger {
+        let service = |name: &str, versions: &[&str]| Service {
+            service: name.to_owned(),
+            versions: versions
+                .iter()
+                .map(|version| Version { version: (*version).to_owned(), ..Version::default() })
+                .collect(),
+        };
+        contract::ledger::Ledger {
+            requests: Requests { due: 42, sent: 42, answered: 40, lost: 2, ..Requests::default() },
+            lost: vec![Lost { kind: "closed".to_owned(), requests: 2, ..Lost::default() }],
+            services: vec![service("backend", &["v2", "v1"]), service("frontend", &["v1"])],
+            ..Default::default()
+        }
+    }
+
+    fn parsed(ledger: &contract::ledger::Ledger) -> Result<Ledger, String> {
+        Ledger::parse(&serde_json::to_string(ledger).unwrap())
+    }
 
     #[test]
     fn a_ledger_tells_who_answered_and_what_was_lost() {
-        let mut ledger = Ledger::parse(SAMPLE).unwrap();
+        let mut ledger = parsed(&sample()).unwrap();
         assert!(ledger.saw("backend", "v2") && !ledger.saw("frontend", "v2"));
         assert_eq!(ledger.losses_by_kind(), "2 closed");
         assert_eq!(ledger.versions(), "backend v1 v2, frontend v1");
@@ -254,12 +139,14 @@ mod tests {
     #[test]
     #[should_panic(expected = "requests were lost: 2 closed")]
     fn a_loss_fails_the_assertion() {
-        Ledger::parse(SAMPLE).unwrap().assert_nothing_lost(1);
+        parsed(&sample()).unwrap().assert_nothing_lost(1);
     }
 
     #[test]
     fn a_ledger_that_does_not_add_up_is_refused() {
-        let error = Ledger::parse(&SAMPLE.replace("\"due\": 42", "\"due\": 43")).unwrap_err();
+        let mut ledger = sample();
+        ledger.requests.due = 43;
+        let error = parsed(&ledger).unwrap_err();
         assert!(error.contains("43 due"), "{error}");
     }
 }

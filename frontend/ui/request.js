@@ -39,7 +39,7 @@ function judge(response, body) {
 }
 
 /** "backend/v1/pod-a, frontend/v1/pod-b" to hops. What is not of that form is left out. */
-function parseServedBy(header) {
+export function parseServedBy(header) {
   const hops = [];
   for (const entry of (header ?? "").slice(0, 1024).split(",").slice(0, 4)) {
     const [service, version, pod, ...rest] = entry.trim().split("/");

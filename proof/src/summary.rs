@@ -154,7 +154,9 @@ fn remarks(outcomes: &[Outcome]) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use serde_json::json;
+    use contract::ledger::{
+        AnswerSeries, Gap, Lag, Latency, Loss, Lost, LostSeries, Requests, Service, Timeline, Version,
+    };
 
     use super::*;
     use crate::args::Mode;
@@ -163,26 +165,45 @@ pub(crate) mod tests {
 
     /// A ledger of 40 answers by one backend of each version, and of `lost` requests in the third second.
     pub(crate) fn sample(lost: u64) -> Ledger {
-        let answers = |version: &str, first_bin: u64| {
-            json!({"service": "backend", "version": version, "pod": format!("backend-{version}"), "first_bin": first_bin,
-                   "counts": [10, 10]})
+        let answers = |version: &str, first_bin: u64| AnswerSeries {
+            service: "backend".to_owned(),
+            version: version.to_owned(),
+            pod: format!("backend-{version}"),
+            first_bin,
+            counts: vec![10, 10],
         };
-        let losses: Vec<_> = (40..40 + lost)
-            .map(|number| json!({"request_id": format!("a1-{number}"), "kind": "closed", "detail": "", "due_seconds": 2}))
-            .collect();
-        let by_kind = if lost > 0 { json!([{"kind": "closed", "requests": lost}]) } else { json!([]) };
-        let over_time =
-            if lost > 0 { json!([{"kind": "closed", "first_bin": 2, "counts": [lost]}]) } else { json!([]) };
-        let text = json!({
-            "run": "a1", "started_unix_ms": 1_000_000, "stopped_early": true,
-            "requests": {"due": 40 + lost, "sent": 40 + lost, "answered": 40, "lost": lost},
-            "lost": by_kind, "losses": losses, "losses_unlisted": 0, "statuses": [],
-            "services": [{"service": "backend", "versions": [{"version": "v2"}, {"version": "v1"}]},
-                         {"service": "frontend", "versions": [{"version": "v1"}]}],
-            "latency_ms": {"p90": 12.34}, "longest_gap": {"seconds": 0.25}, "client_lag_ms": {"p99": 1.0},
-            "timeline": {"bin_ms": 1000, "answers": [answers("v1", 0), answers("v2", 2)], "lost": over_time}
-        });
-        Ledger::parse(&text.to_string()).unwrap()
+        let service = |name: &str, versions: &[&str]| Service {
+            service: name.to_owned(),
+            versions: versions
+                .iter()
+                .map(|version| Version { version: (*version).to_owned(), ..Version::default() })
+                .collect(),
+        };
+        let kind = || "closed".to_owned();
+        let loss = |number| Loss { request_id: format!("a1-{number}"), kind: kind(), ..Loss::default() };
+        let timeline = Timeline {
+            bin_ms: 1000,
+            answers: vec![answers("v1", 0), answers("v2", 2)],
+            lost: vec![LostSeries { kind: kind(), first_bin: 2, counts: vec![lost] }],
+        };
+        let mut ledger = contract::ledger::Ledger {
+            run: "a1".to_owned(),
+            started_unix_ms: 1_000_000,
+            requests: Requests { due: 40 + lost, sent: 40 + lost, answered: 40, lost, ..Requests::default() },
+            lost: vec![Lost { kind: kind(), requests: lost, ..Lost::default() }],
+            losses: (40..40 + lost).map(loss).collect(),
+            services: vec![service("backend", &["v2", "v1"]), service("frontend", &["v1"])],
+            latency_ms: Some(Latency { p90: 12.34, ..Latency::default() }),
+            longest_gap: Gap { seconds: 0.25, ..Gap::default() },
+            client_lag_ms: Lag { p99: 1.0, ..Lag::default() },
+            timeline,
+            ..Default::default()
+        };
+        if lost == 0 {
+            ledger.lost.clear();
+            ledger.timeline.lost.clear();
+        }
+        Ledger::parse(&serde_json::to_string(&ledger).unwrap()).unwrap()
     }
 
     pub(crate) fn outcome(name: &str, lost: u64) -> Outcome {

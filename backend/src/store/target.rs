@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
+use contract::authority::{self, Host};
 use service::settings::environment::{Environment, HIDDEN, Variable};
 
 /// The port that Redis listens on unless told otherwise.
@@ -136,7 +137,7 @@ impl Target {
         let (userinfo, rest) = rest.rsplit_once('@').map_or((None, rest), |(userinfo, rest)| (Some(userinfo), rest));
         let (user, password) = userinfo.map_or(Ok((None, Password::None)), credentials)?;
         let (host, port, database) = place(rest).ok_or(ACCEPTED)?;
-        Ok(Self { host: host.to_owned(), port, database, user, password })
+        Ok(Self { host, port, database, user, password })
     }
 }
 
@@ -173,30 +174,19 @@ fn decoded(text: &str) -> Option<Vec<u8>> {
 }
 
 /// `host[:port][/database]`.
-fn place(text: &str) -> Option<(&str, u16, u16)> {
+fn place(text: &str) -> Option<(String, u16, u16)> {
     let (authority, database) = text.split_once('/').unwrap_or((text, ""));
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (address, port) = rest.split_once(']')?;
-            address.parse::<std::net::Ipv6Addr>().ok()?;
-            (address, port)
-        }
-        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    let (host, port) = authority::split(authority)?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
+    let host = match host {
+        Host::Ipv6(address) => address.to_string(),
+        Host::Name(name) if (1..=253).contains(&name.len()) && name.bytes().all(plain) => name.to_owned(),
+        Host::Name(_) => return None,
     };
-    let name = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
-    let host_is_valid = (1..=253).contains(&host.len()) && host.bytes().all(name);
-    let port = match port.strip_prefix(':') {
-        Some(port) => number(port).filter(|port| *port > 0)?,
-        None => port.is_empty().then_some(PORT)?,
-    };
-    let database = if database.is_empty() { 0 } else { number(database).filter(|number| *number < 1000)? };
-    host_is_valid.then_some((host, port, database))
-}
-
-/// A number without a sign.
-fn number(text: &str) -> Option<u16> {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|_| digits)
+    let port = port.map_or(Some(PORT), authority::port).filter(|port| *port > 0)?;
+    // A number without a sign, as a port is.
+    let database = if database.is_empty() { 0 } else { authority::port(database).filter(|number| *number < 1000)? };
+    Some((host, port, database))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod page;
 
 use std::fmt::Write as _;
 
+use contract::served_by::entry;
 use hyper::header::HeaderMap;
 use hyper::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
@@ -136,7 +137,7 @@ impl Votes {
     /// `GET /votes`: the page. Without a store it shows no counts, and its script goes on asking.
     pub(crate) async fn page(&self, served_by: &Identity) -> Response<Body> {
         let tally = self.read().await.ok();
-        let served_by = format!("{}/{}/{}", served_by.service, served_by.version, served_by.pod);
+        let served_by = entry(&served_by.service, &served_by.version, &served_by.pod);
         page::html(&self.settings.options, tally.as_ref().map(|tally| &*tally.votes), &served_by)
     }
 

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use contract::served_by::Hop;
 use http::{HeaderMap, StatusCode};
 
 use super::{histogram::Histogram, served, timeline::Series};
@@ -159,7 +160,7 @@ impl Ledger {
         }
     }
 
-    fn answer_of(&mut self, hop: served::Hop<'_>, now: Duration) {
+    fn answer_of(&mut self, hop: Hop<'_>, now: Duration) {
         if !self.servers.contains_key(hop.text) {
             if self.servers.len() >= MAX_SERVERS {
                 self.unattributed += 1;
@@ -242,7 +243,7 @@ mod tests {
     }
 
     fn served(by: &str) -> HeaderMap {
-        HeaderMap::from_iter([(served::SERVED_BY, HeaderValue::from_str(by).unwrap())])
+        HeaderMap::from_iter([(contract::served_by::NAME.try_into().unwrap(), HeaderValue::from_str(by).unwrap())])
     }
 
     fn loss(kind: Kind, ended: Duration) -> Loss {
@@ -267,7 +268,7 @@ mod tests {
         assert_eq!(ledger.unattributed, 1);
         let frontend = &ledger.servers["frontend/v1/f1"];
         assert_eq!((frontend.answers, frontend.first, frontend.last), (2, ms(5), ms(250)));
-        assert_eq!(frontend.timeline.trimmed().counts, [1, 0, 1]);
+        assert_eq!(frontend.timeline.trimmed().1, [1, 0, 1]);
         assert_eq!(ledger.servers["backend/v2/b2"].first, ms(250));
         assert_eq!(ledger.latency.max(), ms(240));
     }
@@ -292,7 +293,7 @@ mod tests {
         ledger.lose(loss(Kind::Timeout, ms(900)));
         let reset = &ledger.losses[&Kind::Reset];
         assert_eq!((reset.requests, reset.first, reset.last), (2, ms(100), ms(450)));
-        assert_eq!(reset.timeline.trimmed().counts, [1, 0, 0, 1]);
+        assert_eq!(reset.timeline.trimmed().1, [1, 0, 0, 1]);
         assert_eq!(ledger.lost, 3);
         assert_eq!(ledger.listed.len(), 3);
     }

@@ -1,6 +1,4 @@
-//! The ledger as JSON. `README.md` next to this crate documents each field; `format` grows when one changes its meaning.
-
-#![expect(clippy::struct_field_names, reason = "the fields are the format's, not this module's")]
+//! The ledger as JSON, as [`contract::ledger`] has it.
 
 use std::{
     collections::BTreeMap,
@@ -8,173 +6,13 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-use serde::Serialize;
-
-use super::{
-    account::{Ledger, Loss, Server},
-    timeline::Trimmed,
+use contract::ledger::{
+    self as row, AnswerSeries, Connections, FORMAT, Gap, Lag, Latency, Lost, LostSeries, Plan, Pod, Queue, Requests,
+    Service, Status, Target, Timeline, Version,
 };
+
+use super::account::{Ledger, Loss, Server};
 use crate::{VERSION, load::Run, plan::mix};
-
-const FORMAT: u32 = 1;
-
-#[derive(Serialize)]
-struct Document<'a> {
-    format: u32,
-    client: &'static str,
-    run: &'a str,
-    started_unix_ms: u64,
-    seconds: f64,
-    stopped_early: bool,
-    plan: Plan<'a>,
-    requests: Requests,
-    sent_per_second: f64,
-    lost: Vec<Lost>,
-    losses: Vec<Listed<'a>>,
-    losses_unlisted: u64,
-    statuses: Vec<Status>,
-    services: Vec<Service<'a>>,
-    latency_ms: Option<Latency>,
-    longest_gap: Gap,
-    connections: Connections,
-    client_lag_ms: Lag,
-    queue: Queue,
-    timeline: Timeline<'a>,
-}
-
-#[derive(Serialize)]
-struct Plan<'a> {
-    method: &'a str,
-    targets: Vec<Target<'a>>,
-    rate: f64,
-    seconds: f64,
-    requests: u64,
-    connections: usize,
-    new_connections: bool,
-    round_trip_seconds: f64,
-    timeout_seconds: f64,
-}
-
-#[derive(Serialize)]
-struct Target<'a> {
-    url: &'a str,
-    share: f64,
-}
-
-#[derive(Serialize)]
-struct Requests {
-    due: u64,
-    sent: u64,
-    answered: u64,
-    lost: u64,
-    unidentified: u64,
-    unattributed: u64,
-}
-
-#[derive(Serialize)]
-struct Lost {
-    kind: &'static str,
-    requests: u64,
-    first_seconds: f64,
-    last_seconds: f64,
-}
-
-#[derive(Serialize)]
-struct Listed<'a> {
-    request_id: String,
-    kind: &'static str,
-    due_seconds: f64,
-    ended_seconds: f64,
-    detail: &'a str,
-    peer: Option<String>,
-    status: Option<u16>,
-    served_by: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Status {
-    status: u16,
-    replies: u64,
-}
-
-#[derive(Serialize)]
-struct Service<'a> {
-    service: &'a str,
-    versions: Vec<Version<'a>>,
-}
-
-#[derive(Serialize)]
-struct Version<'a> {
-    version: &'a str,
-    answers: u64,
-    first_seconds: f64,
-    last_seconds: f64,
-    pods: Vec<Pod<'a>>,
-}
-
-#[derive(Serialize)]
-struct Pod<'a> {
-    pod: &'a str,
-    answers: u64,
-    first_seconds: f64,
-    last_seconds: f64,
-}
-
-#[derive(Serialize)]
-struct Latency {
-    p50: f64,
-    p90: f64,
-    p99: f64,
-    max: f64,
-}
-
-#[derive(Serialize)]
-struct Gap {
-    seconds: f64,
-    from_seconds: f64,
-}
-
-#[derive(Serialize)]
-struct Connections {
-    opened: u64,
-    closed_announced: u64,
-    closed_idle: u64,
-}
-
-#[derive(Serialize)]
-struct Lag {
-    p99: f64,
-    max: f64,
-}
-
-#[derive(Serialize)]
-struct Queue {
-    requests: u64,
-    wait_ms_max: f64,
-}
-
-#[derive(Serialize)]
-struct Timeline<'a> {
-    bin_ms: u64,
-    answers: Vec<AnswerSeries<'a>>,
-    lost: Vec<LostSeries<'a>>,
-}
-
-#[derive(Serialize)]
-struct AnswerSeries<'a> {
-    service: &'a str,
-    version: &'a str,
-    pod: &'a str,
-    #[serde(flatten)]
-    series: Trimmed<'a>,
-}
-
-#[derive(Serialize)]
-struct LostSeries<'a> {
-    kind: &'static str,
-    #[serde(flatten)]
-    series: Trimmed<'a>,
-}
 
 /// The ledger as one JSON object and a newline.
 ///
@@ -186,20 +24,20 @@ pub(crate) fn json(run: &Run, ledger: &Ledger) -> io::Result<String> {
     Ok(text)
 }
 
-fn document<'a>(run: &'a Run, ledger: &'a Ledger) -> Document<'a> {
+fn document(run: &Run, ledger: &Ledger) -> row::Ledger {
     let started = run.started.duration_since(UNIX_EPOCH).unwrap_or_default();
     let listed: Vec<_> = ledger.listed.iter().map(|loss| listed(run, loss)).collect();
     let lost = |(kind, losses): (&crate::request::cause::Kind, &crate::ledger::account::Losses)| Lost {
-        kind: kind.name(),
+        kind: kind.name().to_owned(),
         requests: losses.requests,
         first_seconds: seconds(losses.first),
         last_seconds: seconds(losses.last),
     };
     let status = |(&status, &replies): (&u16, &u64)| Status { status, replies };
-    Document {
+    row::Ledger {
         format: FORMAT,
-        client: VERSION,
-        run: &run.id,
+        client: VERSION.to_owned(),
+        run: run.id.clone(),
         started_unix_ms: started.as_millis() as u64,
         seconds: seconds(run.took),
         stopped_early: run.stopped_early,
@@ -236,14 +74,14 @@ fn document<'a>(run: &'a Run, ledger: &'a Ledger) -> Document<'a> {
     }
 }
 
-fn plan(run: &Run) -> Plan<'_> {
+fn plan(run: &Run) -> Plan {
     let options = &run.options;
     Plan {
-        method: options.message.method.as_str(),
+        method: options.message.method.to_string(),
         targets: options
             .targets
             .iter()
-            .map(|(target, weight)| Target { url: &target.url, share: *weight as f64 / mix::WHOLE as f64 })
+            .map(|(target, weight)| Target { url: target.url.clone(), share: *weight as f64 / mix::WHOLE as f64 })
             .collect(),
         rate: options.rate.as_f64(),
         seconds: seconds(options.duration),
@@ -255,43 +93,43 @@ fn plan(run: &Run) -> Plan<'_> {
     }
 }
 
-fn listed<'a>(run: &Run, loss: &'a Loss) -> Listed<'a> {
-    Listed {
+fn listed(run: &Run, loss: &Loss) -> row::Loss {
+    row::Loss {
         request_id: run.request_id(loss.sequence),
-        kind: loss.failure.kind.name(),
+        kind: loss.failure.kind.name().to_owned(),
         due_seconds: seconds(loss.due),
         ended_seconds: seconds(loss.ended),
-        detail: &loss.failure.detail,
+        detail: loss.failure.detail.clone(),
         peer: loss.peer.map(|peer| peer.to_string()),
         status: loss.status.map(|status| status.as_u16()),
-        served_by: loss.served_by.as_deref(),
+        served_by: loss.served_by.clone(),
     }
 }
 
-fn services(ledger: &Ledger) -> Vec<Service<'_>> {
+fn services(ledger: &Ledger) -> Vec<Service> {
     let mut services = BTreeMap::<&str, BTreeMap<&str, Vec<&Server>>>::new();
     for server in ledger.servers.values() {
         services.entry(&server.service).or_default().entry(&server.version).or_default().push(server);
     }
-    let service = |(service, versions): (_, BTreeMap<_, _>)| Service {
-        service,
+    let service = |(service, versions): (&str, BTreeMap<_, _>)| Service {
+        service: service.to_owned(),
         versions: versions.into_iter().map(version).collect(),
     };
     services.into_iter().map(service).collect()
 }
 
-fn version<'a>((version, mut servers): (&'a str, Vec<&'a Server>)) -> Version<'a> {
+fn version((version, mut servers): (&str, Vec<&Server>)) -> Version {
     servers.sort_by(|a, b| a.pod.cmp(&b.pod));
     let first = servers.iter().map(|server| server.first).min();
     let last = servers.iter().map(|server| server.last).max();
-    let pod = |server: &&'a Server| Pod {
-        pod: &server.pod,
+    let pod = |server: &&Server| Pod {
+        pod: server.pod.clone(),
         answers: server.answers,
         first_seconds: seconds(server.first),
         last_seconds: seconds(server.last),
     };
     Version {
-        version,
+        version: version.to_owned(),
         answers: servers.iter().map(|server| server.answers).sum(),
         first_seconds: seconds(first.unwrap_or_default()),
         last_seconds: seconds(last.unwrap_or_default()),
@@ -299,26 +137,24 @@ fn version<'a>((version, mut servers): (&'a str, Vec<&'a Server>)) -> Version<'a
     }
 }
 
-fn timeline(ledger: &Ledger) -> Timeline<'_> {
+fn timeline(ledger: &Ledger) -> Timeline {
     let mut servers: Vec<_> = ledger.servers.values().collect();
     servers.sort_by(|a, b| (&a.service, &a.version, &a.pod).cmp(&(&b.service, &b.version, &b.pod)));
-    Timeline {
-        bin_ms: ledger.bin.as_millis() as u64,
-        answers: servers
-            .into_iter()
-            .map(|server| AnswerSeries {
-                service: &server.service,
-                version: &server.version,
-                pod: &server.pod,
-                series: server.timeline.trimmed(),
-            })
-            .collect(),
-        lost: ledger
-            .losses
-            .iter()
-            .map(|(kind, losses)| LostSeries { kind: kind.name(), series: losses.timeline.trimmed() })
-            .collect(),
-    }
+    let answers = servers.into_iter().map(|server| {
+        let (first_bin, counts) = server.timeline.trimmed();
+        AnswerSeries {
+            service: server.service.clone(),
+            version: server.version.clone(),
+            pod: server.pod.clone(),
+            first_bin,
+            counts,
+        }
+    });
+    let lost = ledger.losses.iter().map(|(kind, losses)| {
+        let (first_bin, counts) = losses.timeline.trimmed();
+        LostSeries { kind: kind.name().to_owned(), first_bin, counts }
+    });
+    Timeline { bin_ms: ledger.bin.as_millis() as u64, answers: answers.collect(), lost: lost.collect() }
 }
 
 /// Seconds, to a tenth of a millisecond.

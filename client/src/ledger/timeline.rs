@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 /// A run of at most this length is drawn in tenths of a second, a longer one in seconds.
 const LONGEST_FINE_RUN: Duration = Duration::from_secs(300);
 
@@ -18,15 +16,6 @@ pub(crate) struct Series {
     counts: Vec<u32>,
 }
 
-/// A series without the empty bins at either end.
-#[derive(Debug, Serialize, PartialEq, Eq)]
-pub(crate) struct Trimmed<'a> {
-    /// Index of the bin that `counts` starts with; bin `i` covers `i * bin_ms` up to `(i + 1) * bin_ms`.
-    pub(crate) first_bin: usize,
-    /// Events in each bin.
-    pub(crate) counts: &'a [u32],
-}
-
 impl Series {
     /// Counts one event at `at` from the start.
     pub(crate) fn record(&mut self, at: Duration, bin: Duration) {
@@ -37,10 +26,10 @@ impl Series {
         self.counts[index] += 1;
     }
 
-    /// The bins from the first to the last that is not empty.
-    pub(crate) fn trimmed(&self) -> Trimmed<'_> {
+    /// The index of the first bin that is not empty, and what is in each from there to the last of them.
+    pub(crate) fn trimmed(&self) -> (u64, Vec<u64>) {
         let first_bin = self.counts.iter().take_while(|&&count| count == 0).count();
-        Trimmed { first_bin, counts: &self.counts[first_bin..] }
+        (first_bin as u64, self.counts[first_bin..].iter().map(|&count| u64::from(count)).collect())
     }
 }
 
@@ -55,12 +44,12 @@ mod tests {
         for ms in [299, 300, 399, 500] {
             series.record(Duration::from_millis(ms), bin);
         }
-        assert_eq!(series.trimmed(), Trimmed { first_bin: 2, counts: &[1, 2, 0, 1] });
+        assert_eq!(series.trimmed(), (2, vec![1, 2, 0, 1]));
     }
 
     #[test]
     fn nothing_recorded_is_no_bin_at_all() {
-        assert!(Series::default().trimmed().counts.is_empty());
+        assert!(Series::default().trimmed().1.is_empty());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::url::Target;
 use crate::VERSION;
 
 /// The header that names a request, kept from hop to hop.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static(contract::REQUEST_ID);
 
 /// What every request of a command has in common.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
+use contract::authority;
 use http::{HeaderValue, Uri};
 
 /// Longest URL that is taken, in bytes.
@@ -61,20 +62,21 @@ impl Target {
             Ok(uri) => uri,
             Err(error) => return refuse(&error.to_string()),
         };
-        let (Some(authority), Some(host)) = (uri.authority(), uri.host()) else {
+        let Some(authority) = uri.authority() else {
             return refuse("it has no host");
         };
         if authority.as_str().contains('@') {
             return refuse("a user or password in it is not supported");
         }
-        let port = match (authority.port_u16(), authority.port()) {
-            (Some(0), _) => return refuse("port 0 is none"),
-            (Some(port), _) => port,
-            (None, None) if authority.as_str() == host => 80,
-            (None, _) => return refuse("the port must be a number from 1 to 65535"),
-        };
-        let Some(host) = Host::parse(host) else {
+        let Some((host, port)) =
+            authority::split(authority.as_str()).and_then(|(host, port)| Some((Host::of(host)?, port)))
+        else {
             return refuse("the host is neither a name nor an address");
+        };
+        let port = match port.map_or(Some(80), authority::port) {
+            Some(0) => return refuse("port 0 is none"),
+            Some(port) => port,
+            None => return refuse("the port must be a number from 1 to 65535"),
         };
         let mut path = uri.path_and_query().map_or_else(String::new, ToString::to_string);
         if !path.starts_with('/') {
@@ -89,17 +91,17 @@ impl Target {
 }
 
 impl Host {
-    fn parse(host: &str) -> Option<Self> {
-        if let Some(literal) = host.strip_prefix('[') {
-            let address = literal.strip_suffix(']')?.parse().ok()?;
-            return Some(Self::Address(IpAddr::V6(address)));
-        }
-        let name = || {
-            // RFC 1123, section 2.1, and the underscore that some names in DNS have.
-            let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-            ((1..=253).contains(&host.len()) && host.bytes().all(sound)).then(|| Self::Name(host.to_owned()))
+    fn of(host: authority::Host<'_>) -> Option<Self> {
+        let name = match host {
+            authority::Host::Ipv6(address) => return Some(Self::Address(address.into())),
+            authority::Host::Name(name) => name,
         };
-        host.parse().map_or_else(|_| name(), |address| Some(Self::Address(address)))
+        if let Ok(address) = name.parse() {
+            return Some(Self::Address(address));
+        }
+        // RFC 1123, section 2.1, and the underscore that some names in DNS have.
+        let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        ((1..=253).contains(&name.len()) && name.bytes().all(sound)).then(|| Self::Name(name.to_owned()))
     }
 }
 

@@ -166,6 +166,24 @@ fn the_page_fits_narrow_and_wide_screens_in_light_and_dark() {
 }
 
 #[test]
+fn who_answered_is_read_by_the_shared_cases() {
+    let backend = Pod::backend("v1", "hops-backend");
+    let gateway = Pod::frontend(backend.address, "hops-gateway");
+    let page = open(&gateway, "hops");
+    let cases: Value = serde_json::from_str(include_str!("../../../contract/served-by.json")).unwrap();
+    let read = page.run_async(&format!(
+        "const {{ parseServedBy }} = await import('/ui/request.js');
+         // As fetch does: fields are one, and none is null.
+         const header = ({{ fields }}) => fields.length === 0 ? null : fields.join(', ');
+         const hops = (entry) => parseServedBy(header(entry)).map(({{ service, version, pod }}) => [service, version, pod]);
+         return {cases}.map(hops);"
+    ));
+    let expected: Vec<&Value> =
+        cases.as_array().unwrap().iter().map(|case| case.get("page").unwrap_or(&case["hops"])).collect();
+    assert_eq!(read, json!(expected));
+}
+
+#[test]
 fn the_ledger_adds_up_and_stays_bounded() {
     let backend = Pod::backend("v1", "ledger-backend");
     let gateway = Pod::frontend(backend.address, "ledger-gateway");

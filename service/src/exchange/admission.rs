@@ -3,8 +3,7 @@
 //! What makes the end of a request uncertain has been found by then, see [`crate::message::framing`]. `Upgrade` is ignored, as RFC
 //! 9110, section 7.8, lets a server do that keeps to its protocol.
 
-use std::net::Ipv6Addr;
-
+use contract::authority::{Host, port as port_of, split};
 use hyper::header::{EXPECT, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, StatusCode, Version};
 
@@ -54,19 +53,15 @@ fn check_host<B>(request: &Request<B>) -> Result<(), Problem> {
 /// section 3.2.2) and the spelling of an IPv6 address, and no port is port 80, as is an empty one (RFC 9110, section 4.2.3, RFC
 /// 3986, section 6.2.3).
 fn is_same_authority(one: &str, other: &str) -> bool {
-    let name = |text: &str| match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')?.parse().ok()) {
-        Some(address) => Ipv6Addr::to_string(&address),
-        None => text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase(),
-    };
-    let parts = |authority: &str| -> (String, u16) {
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, "")) => (host, 80),
-            Some((host, digits)) => digits.parse().map_or((authority, 80), |port| (host, port)),
-            None => (authority, 80),
+    let parts = |authority: &str| -> Option<(String, u16)> {
+        let (host, port) = split(authority)?;
+        let name = match host {
+            Host::Ipv6(address) => address.to_string(),
+            Host::Name(name) => name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase(),
         };
-        (name(host), port)
+        Some((name, port.filter(|digits| !digits.is_empty()).map_or(Some(80), port_of)?))
     };
-    parts(one) == parts(other)
+    parts(one).is_some_and(|one| Some(one) == parts(other))
 }
 
 fn check_no_authority<B>(request: &Request<B>) -> Result<(), Problem> {
@@ -90,25 +85,18 @@ fn check_expectation(headers: &HeaderMap) -> Result<(), Problem> {
 /// port may be empty (RFC 3986, section 3.2.3). Percent-encoded names, user information and names with an empty label, which are
 /// none in the DNS (RFC 1034, section 3.1), are refused; the dot that ends a complete name is no label.
 fn is_host(value: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(value) else {
+    let Some((host, port)) = std::str::from_utf8(value).ok().and_then(split) else {
         return false;
     };
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => match rest.split_once(']') {
-            Some((address, after)) if address.parse::<Ipv6Addr>().is_ok() => ("v6", after),
-            _ => return false,
-        },
-        None => text.split_at(text.find(':').unwrap_or(text.len())),
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_~".contains(&b);
+    let host_is_valid = match host {
+        Host::Ipv6(_) => true,
+        Host::Name(name) => {
+            let mut labels = name.strip_suffix('.').unwrap_or(name).split('.');
+            name.len() <= 255 && labels.all(|label| !label.is_empty() && label.bytes().all(plain))
+        }
     };
-    let name = |b: u8| b.is_ascii_alphanumeric() || b"-_~".contains(&b);
-    let port_is_valid = match port.strip_prefix(':') {
-        Some("") => true,
-        Some(digits) => digits.bytes().all(|b| b.is_ascii_digit()) && digits.parse::<u16>().is_ok(),
-        None => port.is_empty(),
-    };
-    let labels = host.strip_suffix('.').unwrap_or(host);
-    let labelled = labels.split('.').all(|label| !label.is_empty() && label.bytes().all(name));
-    host.len() <= 255 && labelled && port_is_valid
+    host_is_valid && port.is_none_or(|digits| digits.is_empty() || port_of(digits).is_some())
 }
 
 fn bad(detail: &str) -> Problem {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header of the request id, on requests and replies.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static(contract::REQUEST_ID);
 /// The header of the trace context.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The vendors' part of the trace context.

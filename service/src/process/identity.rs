@@ -1,16 +1,20 @@
 //! Who answers: the service, its version, and the pod and node that it runs on.
 
+use contract::served_by::entry;
 use hyper::header::HeaderValue;
 use serde::Serialize;
 
 use crate::settings::environment::Variable;
 
-/// The setting that says which version this is. The image sets it (`ENV VERSION`), so v1 and v2 are one binary.
-pub(crate) const VERSION: Variable =
-    Variable { name: "VERSION", default: "dev", about: "version of the image, in x-served-by, logs and metrics" };
+/// The reply header that names who answered.
+pub use contract::served_by::NAME as SERVED_BY;
 
-/// The reply header that names who answered, one entry a hop, nearest to the data first.
-pub const SERVED_BY: &str = "x-served-by";
+/// The setting that says which version this is.
+pub(crate) const VERSION: Variable = Variable {
+    name: contract::VERSION,
+    default: "dev",
+    about: "version of the image, in x-served-by, logs and metrics",
+};
 
 /// Identity of this process. Serializes as the `served_by` object of JSON replies.
 #[derive(Debug, Clone, Serialize)]
@@ -35,14 +39,13 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// `service/version/pod`, the entry of this hop in [`SERVED_BY`].
+    /// What this process adds to [`SERVED_BY`].
     ///
     /// # Panics
     /// Where a part holds a control character, which the parser of the configuration refuses.
     #[must_use]
     pub fn served_by(&self) -> HeaderValue {
-        let text = format!("{}/{}/{}", self.service, self.version, self.pod);
-        HeaderValue::try_from(text).expect("names are visible ASCII")
+        HeaderValue::try_from(entry(&self.service, &self.version, &self.pod)).expect("names are visible ASCII")
     }
 
     /// The `served_by` object as JSON text, ready to be put into a body.

@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::time::Duration;
 
+use contract::served_by;
 use serde::Serialize;
 
 /// The longest duration that a setting accepts: a day. Longer is more likely a wrong unit than a wish.
@@ -171,17 +172,15 @@ impl<'a> Environment<'a> {
         parse(default).unwrap_or_else(|| panic!("{name} has a default that it refuses"))
     }
 
-    /// Text of visible ASCII characters without `/`, `,` and `"`, which have a meaning where names are put together.
+    /// A name as it can stand in `x-served-by`.
     pub fn name(&mut self, variable: Variable) -> String {
-        let accepted = "1 to 253 visible ASCII characters other than '/', ',' and '\"'";
-        self.parse(variable, accepted, |text| is_name(text).then(|| text.to_owned()))
+        self.parse(variable, served_by::PART, |text| served_by::is_part(text).then(|| text.to_owned()))
     }
 
     /// As [`Environment::name`], where the variable may be unset.
     pub fn optional_name(&mut self, variable: Variable) -> Option<String> {
-        let accepted = "nothing, or 1 to 253 visible ASCII characters other than '/', ',' and '\"'";
-        self.parse(variable, accepted, |text| {
-            if text.is_empty() { Some(None) } else { is_name(text).then(|| Some(text.to_owned())) }
+        self.parse(variable, &format!("nothing, or {}", served_by::PART), |text| {
+            if text.is_empty() { Some(None) } else { served_by::is_part(text).then(|| Some(text.to_owned())) }
         })
     }
 
@@ -265,10 +264,6 @@ fn seconds_from(least: Duration) -> (Values, String) {
     let (least, most) = (least.as_secs_f64(), LONGEST.as_secs_f64());
     let accepted = format!("a number of seconds from {least} to {most}, such as 2.5");
     (Values::Decimals { least, most }, accepted)
-}
-
-fn is_name(text: &str) -> bool {
-    (1..=253).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'/' | b',' | b'"'))
 }
 
 /// `text` where it consists of digits only: `str::parse` would also take a sign.
