@@ -13,9 +13,6 @@ pub mod items;
 pub mod jobs;
 mod knots;
 pub mod query;
-#[cfg(test)]
-#[path = "../tests/redis/mod.rs"]
-mod redis;
 pub mod routes;
 pub mod slots;
 pub mod store;

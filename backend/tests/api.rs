@@ -1,21 +1,16 @@
 //! The API over real sockets.
 
-#[path = "../../service/tests/running/mod.rs"]
-mod running;
-#[path = "../../service/tests/wire/mod.rs"]
-mod wire;
-
 use std::time::{Duration, Instant};
 
 use backend::config::Role;
 use backend::items::{Document, Resource};
 use backend::routes::table;
 use backend::{Backend, Config};
-use running::{BRIEF, Running, WIDE, start};
 use serde_json::Value;
 use service::app::route::Methods;
 use service::program::config::Limits;
-use wire::{Reply, Wire, get, until};
+use testing::running::{BRIEF, Running, WIDE, start};
+use testing::wire::{PATIENCE, Reply, Wire, get, until};
 
 const CONFIG: Config = Config {
     burn_slots: 2,
@@ -316,7 +311,7 @@ fn a_name_is_looked_up_while_every_burn_slot_is_busy() {
         }
         until("all to burn", async || running.server.metrics.requests_in_flight() == 64).await;
         assert_eq!(get(running.address, "/api/cpu-burn?ms=1").await.status, 429);
-        let found = tokio::time::timeout(wire::PATIENCE, tokio::net::lookup_host("localhost:80")).await;
+        let found = tokio::time::timeout(PATIENCE, tokio::net::lookup_host("localhost:80")).await;
         assert!(found.expect("the burns take all threads").is_ok());
     });
     runtime.shutdown_background();

@@ -1,17 +1,10 @@
 //! The memory of the backend's process while clients stretch a bound: each stays where the sum of its bounds has it.
 
-#[path = "../../service/tests/memory/mod.rs"]
-mod memory;
-#[path = "../../service/tests/program/mod.rs"]
-mod program;
-#[path = "../../service/tests/wire/mod.rs"]
-mod wire;
-
 use std::net::SocketAddr;
 use std::process::Command;
 
-use memory::{bounds, drip, mib, peak, resident, settled, slow_reader, unfinished_heads};
-use program::{Program, address};
+use testing::memory::{bounds, drip, mib, peak, resident, settled, slow_reader, unfinished_heads};
+use testing::program::{Program, address};
 
 const MIB: u64 = 1 << 20;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_backend");

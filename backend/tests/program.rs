@@ -1,15 +1,10 @@
 //! The real program: arguments, settings, signals, exit codes.
 
-#[path = "../../service/tests/program/mod.rs"]
-mod program;
-#[path = "../../service/tests/wire/mod.rs"]
-mod wire;
-
 use std::process::{Command, Output};
 
-use program::{Program, address};
 use serde_json::Value;
-use wire::{Wire, get, until};
+use testing::program::{Program, address};
+use testing::wire::{Wire, get, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_backend");
 

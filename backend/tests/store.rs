@@ -1,13 +1,5 @@
 //! Votes and jobs on a real Redis, with workers as processes of their own, and with everything that can fail failing.
 
-#[path = "../../service/tests/program/mod.rs"]
-mod program;
-mod redis;
-#[path = "../../service/tests/running/mod.rs"]
-mod running;
-#[path = "../../service/tests/wire/mod.rs"]
-mod wire;
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Command;
@@ -15,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use backend::Backend;
 use backend::config::Config;
-use program::{Program, address};
-use redis::Redis;
-use running::{BRIEF, Running, WIDE, start};
 use serde_json::{Value, json};
 use service::settings::environment::Environment;
-use wire::{Reply, Wire, get, until};
+use testing::program::{Program, address};
+use testing::redis::Redis;
+use testing::running::{BRIEF, Running, WIDE, start};
+use testing::wire::{Reply, Wire, get, until};
 
 /// Settings that make a test wait no longer than it has to.
 const QUICK: [(&str, &str); 2] = [("WORKER_POLL_MS", "5"), ("JOBS_MAX_TRIES", "3")];

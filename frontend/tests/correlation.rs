@@ -1,10 +1,7 @@
 //! What ties together the log lines of one request over both hops: its id and its trace.
 
-#[path = "../../service/tests/running/mod.rs"]
-mod running;
+#[path = "integration/scripted.rs"]
 mod scripted;
-#[path = "../../service/tests/wire/mod.rs"]
-mod wire;
 
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -13,13 +10,13 @@ use backend::Backend;
 use frontend::client::network::Networks;
 use frontend::upstream::Resilience;
 use frontend::{Config, Frontend};
-use running::{BRIEF, WIDE, start};
 use scripted::{PATIENT, PLAIN, Scripted, config_of, gateway_to, gateway_with};
 use serde_json::Value;
 use service::settings::environment::Environment;
+use testing::running::{BRIEF, WIDE, start};
+use testing::wire::{Reply, Wire, until};
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
-use wire::{Reply, Wire, until};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

@@ -1,10 +1,7 @@
 //! What the log says while a breaker is open. A program of its own, since the log is the process's.
 
-#[path = "../../service/tests/running/mod.rs"]
-mod running;
+#[path = "integration/scripted.rs"]
 mod scripted;
-#[path = "../../service/tests/wire/mod.rs"]
-mod wire;
 
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -13,9 +10,9 @@ use std::time::Duration;
 use frontend::upstream::{Resilience, breaker};
 use scripted::{OK, PATIENT, PLAIN, Scripted, gateway_with};
 use serde_json::Value;
+use testing::wire::{get, until};
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
-use wire::{get, until};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

@@ -1,21 +1,14 @@
 //! The memory of the gateway's process while clients stretch a bound: each stays where the sum of its bounds has it.
 
-#[path = "../../service/tests/memory/mod.rs"]
-mod memory;
-#[path = "../../service/tests/program/mod.rs"]
-mod program;
-#[path = "../../service/tests/wire/mod.rs"]
-mod wire;
-
 use std::net::SocketAddr;
 use std::process::Command;
 
-use memory::{bounds, drip, mib, peak, resident, settled, slow_reader, unfinished_heads};
-use program::{Program, address};
 use serde_json::json;
+use testing::memory::{bounds, drip, mib, peak, resident, settled, slow_reader, unfinished_heads};
+use testing::program::{Program, address};
+use testing::wire::Wire;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use wire::Wire;
 
 const MIB: u64 = 1 << 20;
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -1,17 +1,14 @@
 //! Bodies far larger than any buffer pass in both directions, in bounded memory. A program of its own, since it measures its
 //! own memory.
 
-#[path = "../../service/tests/running/mod.rs"]
-mod running;
+#[path = "integration/scripted.rs"]
 mod scripted;
-#[path = "../../service/tests/wire/mod.rs"]
-mod wire;
 
 use std::time::Duration;
 
 use scripted::{OK, PATIENT, Scripted, gateway_to};
+use testing::wire::{Wire, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wire::{Wire, until};
 
 const BODY: usize = 256 * 1024 * 1024;
 const PART: usize = 64 * 1024;

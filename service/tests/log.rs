@@ -1,19 +1,15 @@
 //! What the log says of failures, at the level that a server has by default. A program of its own, since the log is the process's.
 
-mod running;
-mod sample;
-mod wire;
-
 use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use running::{BRIEF, WIDE, start};
-use sample::Sample;
 use serde_json::Value;
 use service::program::config::Limits;
+use testing::running::{BRIEF, WIDE, start};
+use testing::sample::Sample;
+use testing::wire::{Wire, until};
 use tracing::Level;
 use tracing_subscriber::fmt::MakeWriter;
-use wire::{Wire, until};
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

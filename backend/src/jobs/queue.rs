@@ -279,9 +279,9 @@ fn strange() -> Failure {
 #[cfg(test)]
 mod tests {
     use prometheus_client::metrics::gauge::Gauge;
+    use testing::redis::Redis;
 
     use super::*;
-    use crate::redis::Redis;
     use crate::store::target::{Password, Target};
 
     const BOUNDS: Bounds = Bounds { queued: 10, dead: 10, keep: Duration::from_secs(60), tries: 2 };

@@ -212,9 +212,9 @@ async fn serve(stream: TcpStream, mut requests: mpsc::Receiver<Request>, patienc
 mod tests {
     use proptest::prelude::*;
     use proptest::test_runner::{Config, TestRunner};
+    use testing::redis::Redis;
 
     use super::*;
-    use crate::redis::Redis;
     use crate::store::target::Password;
 
     const PATIENCE: Duration = Duration::from_secs(20);

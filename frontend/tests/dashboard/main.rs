@@ -1,8 +1,6 @@
 //! The dashboard page, looked at in real Chromium: it sends to the real gateway, which sends to real backends.
 
 mod browser;
-#[path = "../built/mod.rs"]
-mod built;
 mod pods;
 
 use std::time::Duration;

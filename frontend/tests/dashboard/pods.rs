@@ -10,8 +10,9 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use testing::built::built;
 
-use crate::built::built;
+const GATEWAY: &str = env!("CARGO_BIN_EXE_frontend");
 
 /// Asks for any free port.
 const ANY_PORT: u16 = 0;
@@ -43,7 +44,7 @@ impl Pod {
     /// Starts the gateway in front of `backend`.
     pub(crate) fn frontend(backend: SocketAddr, name: &str) -> Self {
         let url = format!("http://{backend}");
-        Self::start(Path::new(env!("CARGO_BIN_EXE_frontend")), ANY_PORT, name, &[("BACKEND_URL", &url)])
+        Self::start(Path::new(GATEWAY), ANY_PORT, name, &[("BACKEND_URL", &url)])
     }
 
     fn start(binary: &Path, port: u16, name: &str, environment: &[(&str, &str)]) -> Self {
@@ -158,5 +159,5 @@ fn join(client: &TcpStream, server: &TcpStream) {
 /// The backend, asked for once a test run.
 fn backend_binary() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| built("backend"))
+    BUILT.get_or_init(|| built(GATEWAY, "backend"))
 }

@@ -1,0 +1,77 @@
+//! Over IPv6: from the client to the gateway to the backend, each the real program, and what an upstream is told of clients.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::mpsc;
+
+use serde_json::Value;
+use testing::built::built;
+use testing::program::{Program, address};
+use testing::wire::get;
+
+const GATEWAY: &str = env!("CARGO_BIN_EXE_frontend");
+
+fn start(binary: &Path, environment: &[(&str, &str)]) -> (Program, SocketAddr) {
+    let environment = [environment, &[("DRAIN_SECONDS", "0")]].concat();
+    let mut program = Program::spawn(&mut Command::new(binary), &environment);
+    let listening = program.line("listening");
+    (program, address(&listening, "address"))
+}
+
+fn client(arguments: &[&str]) -> Output {
+    Command::new(built(GATEWAY, "client")).args(arguments).output().unwrap()
+}
+
+#[tokio::test]
+async fn client_gateway_and_backend_meet_over_ipv6_and_the_gateway_listens_on_both_families() {
+    let (_backend, backend) = start(&built(GATEWAY, "backend"), &[("BIND_ADDRESS", "::1")]);
+    assert!(backend.is_ipv6());
+    // Its own default: an empty variable is one that is not set.
+    let (_gateway, gateway) =
+        start(Path::new(GATEWAY), &[("BIND_ADDRESS", ""), ("BACKEND_URL", &format!("http://{backend}"))]);
+    let port = gateway.port();
+    let url = format!("http://[::1]:{port}/proxy/items");
+    let wait = client(&["wait", &format!("http://[::1]:{port}/ready"), "--timeout", "20s"]);
+    assert!(wait.status.success(), "{wait:?}");
+    let load = client(&["load", &url, "--rate", "50", "--duration", "500ms", "--output", "json"]);
+    assert!(load.status.success(), "{load:?}");
+    let ledger: Value = serde_json::from_slice(&load.stdout).unwrap();
+    assert_eq!(ledger["requests"]["answered"], 25);
+    let services: Vec<_> = ledger["services"].as_array().unwrap().iter().map(|one| &one["service"]).collect();
+    assert_eq!(services, ["backend", "frontend"], "both have answered");
+    for address in [SocketAddr::from(([127, 0, 0, 1], port)), format!("[::1]:{port}").parse().unwrap()] {
+        assert_eq!(get(address, "/proxy/items").await.status, 200, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_is_told_the_address_of_the_family_that_a_client_came_by() {
+    let listener = TcpListener::bind("[::1]:0").unwrap();
+    let upstream = listener.local_addr().unwrap();
+    let (sender, heads) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut head) = (stream.unwrap(), Vec::new());
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                if stream.read(&mut byte).unwrap_or(0) == 0 {
+                    break;
+                }
+                head.push(byte[0]);
+            }
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+            let _ = sender.send(String::from_utf8(head).unwrap().to_lowercase());
+        }
+    });
+    let (_gateway, gateway) =
+        start(Path::new(GATEWAY), &[("BIND_ADDRESS", "::"), ("BACKEND_URL", &format!("http://{upstream}"))]);
+    for address in ["127.0.0.1", "::1"] {
+        let to = SocketAddr::new(address.parse().unwrap(), gateway.port());
+        assert_eq!(get(to, "/proxy/items").await.status, 200, "{address}");
+        let head = heads.recv().unwrap();
+        assert!(head.contains(&format!("\r\nx-forwarded-for: {address}\r\n")), "{head}");
+        assert!(head.contains(&format!("\r\nhost: {upstream}\r\n")), "{head}");
+    }
+}
