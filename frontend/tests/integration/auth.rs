@@ -33,10 +33,10 @@ async fn echo() -> Scripted {
 }
 
 /// A gateway with one route, `/x`, that has `auth`, and beside it `/open` without.
-async fn guarded(name: &str, auth: Value, secrets: &[(&str, &str)]) -> (Routed, Scripted) {
+async fn guarded(auth: Value, secrets: &[(&str, &str)]) -> (Routed, Scripted) {
     let upstream = echo().await;
     let table = table(&[("echo", &upstream)], &routes(&auth));
-    (Routed::with_secrets(name, &table, secrets), upstream)
+    (Routed::with_secrets(&table, secrets), upstream)
 }
 
 fn routes(auth: &Value) -> Value {
@@ -62,7 +62,7 @@ fn detail(reply: &Reply) -> String {
 
 #[tokio::test]
 async fn a_key_opens_the_route_and_stays_here() {
-    let (routed, upstream) = guarded("key", by_key(), &[("partners", &format!("shop:{KEPT}"))]).await;
+    let (routed, upstream) = guarded(by_key(), &[("partners", &format!("shop:{KEPT}"))]).await;
     for headers in [String::new(), format!("X-Api-Key: {OLD}\r\n"), format!("Authorization: Bearer {KEPT}\r\n")] {
         let refused = routed.ask("GET", "/x", &headers).await;
         assert_eq!(refused.status, 401, "{headers}");
@@ -81,7 +81,7 @@ async fn a_key_opens_the_route_and_stays_here() {
 
 #[tokio::test]
 async fn nobody_says_himself_which_client_he_is() {
-    let (routed, _upstream) = guarded("spoofed", by_key(), &[("partners", &format!("shop:{KEPT}"))]).await;
+    let (routed, _upstream) = guarded(by_key(), &[("partners", &format!("shop:{KEPT}"))]).await;
     let spoofed = "X-Auth-Client: admin\r\nx_auth_client: admin\r\nX-Auth_Client: admin\r\nX-Auth-Client: admin\r\n";
     let open = routed.ask("GET", "/open", &format!("{spoofed}Authorization: Basic dTpw\r\n")).await;
     assert!(!open.text().contains("admin"), "{}", open.text());
@@ -95,7 +95,7 @@ async fn nobody_says_himself_which_client_he_is() {
 #[tokio::test]
 async fn keys_are_replaced_while_requests_run_and_none_with_a_key_that_stays_fails() {
     let before = format!("shop:{OLD}\nshop:{KEPT}\n");
-    let (routed, _upstream) = guarded("rotated", by_key(), &[("partners", &before)]).await;
+    let (routed, _upstream) = guarded(by_key(), &[("partners", &before)]).await;
     assert_eq!((with_key(&routed, OLD).await.status, with_key(&routed, NEW).await.status), (200, 401));
 
     let gateway = routed.gateway.address;
@@ -129,7 +129,7 @@ async fn keys_are_replaced_while_requests_run_and_none_with_a_key_that_stays_fai
 
 #[tokio::test]
 async fn a_key_that_is_taken_back_holds_no_more_whatever_is_wrong_with_the_table() {
-    let (routed, upstream) = guarded("revoked", by_key(), &[("partners", &format!("shop:{OLD}"))]).await;
+    let (routed, upstream) = guarded(by_key(), &[("partners", &format!("shop:{OLD}"))]).await;
     routed.write("{");
     until("the refusal", async || routed.counts("route_table_reloads_total{outcome=\"refused\"} 1")).await;
     routed.write_secret("partners", &format!("shop:{NEW}"));
@@ -152,7 +152,7 @@ async fn pages_read_why_they_are_refused_and_ask_without_a_key() {
     let cors = json!({"origins": ["https://shop.example"], "headers": ["x-api-key"]});
     let entries = json!([{"path": "/x", "upstream": "echo", "auth": by_key(), "cors": cors}]);
     let secrets = [("partners", &*format!("shop:{KEPT}"))];
-    let routed = Routed::with_secrets("pages", &table(&[("echo", &upstream)], &entries), &secrets);
+    let routed = Routed::with_secrets(&table(&[("echo", &upstream)], &entries), &secrets);
     let asked = "Origin: https://shop.example\r\nAccess-Control-Request-Method: GET\r\n";
     let answer = routed.ask("OPTIONS", "/x", asked).await;
     assert_eq!((answer.status, answer.header("access-control-allow-headers")), (204, Some("x-api-key")));
@@ -168,7 +168,7 @@ async fn a_limit_by_client_counts_all_its_keys_together_and_no_request_that_is_n
     let limit = json!({"requests": 2, "periodSeconds": 60, "byClient": true});
     let entries = json!([{"path": "/x", "upstream": "echo", "auth": by_key(), "rateLimit": limit}]);
     let keys = format!("shop:{OLD}\nshop:{KEPT}\nbank:{NEW}");
-    let routed = Routed::with_secrets("counted", &table(&[("echo", &upstream)], &entries), &[("partners", &keys)]);
+    let routed = Routed::with_secrets(&table(&[("echo", &upstream)], &entries), &[("partners", &keys)]);
     for _ in 0..5 {
         assert_eq!(routed.get("/x").await.status, 401);
     }
@@ -212,7 +212,7 @@ fn by_token(algorithm: &str) -> Value {
 
 #[tokio::test]
 async fn a_token_opens_the_route_and_each_that_should_not_is_told_why() {
-    let (routed, upstream) = guarded("token", by_token("HS256"), &[("issuer", SHARED)]).await;
+    let (routed, upstream) = guarded(by_token("HS256"), &[("issuer", SHARED)]).await;
     let good = hs256(SHARED.as_bytes(), &claims(&json!({})));
     let (text, signature) = good.rsplit_once('.').unwrap();
     let (header, _) = text.split_once('.').unwrap();
@@ -268,7 +268,7 @@ async fn the_route_table_of_the_documentation_is_one() {
     let example: Value = serde_json::from_str(example).unwrap();
     let (issuer, keys) = (Issuer::new("documentation", 2048), format!("shop:{KEPT}"));
     let secrets = [("orders.pem", issuer.public.as_str()), ("shops", &keys)];
-    let routed = Routed::with_secrets("documentation", &example, &secrets);
+    let routed = Routed::with_secrets(&example, &secrets);
     let reply = routed.get("/products").await;
     assert_eq!(reply.header("www-authenticate"), Some("ApiKey realm=\"gateway\", header=\"x-api-key\""));
     assert_eq!(routed.get("/orders").await.status, 404, "it is for another host");
@@ -324,7 +324,7 @@ fn openssl(arguments: &[&str]) -> Vec<u8> {
 #[tokio::test]
 async fn a_token_is_verified_with_the_issuers_public_key_and_in_no_other_way() {
     let (issuer, next) = (Issuer::new("now", 2048), Issuer::new("next", 3072));
-    let (routed, _upstream) = guarded("public", by_token("RS256"), &[("issuer", &issuer.public)]).await;
+    let (routed, _upstream) = guarded(by_token("RS256"), &[("issuer", &issuer.public)]).await;
     let good = issuer.sign("RS256", &claims(&json!({})));
     let reply = with_token(&routed, &good).await;
     assert!(reply.status == 200 && reply.text().contains("\r\nx-auth-client: ann\r\n"), "{}", reply.text());

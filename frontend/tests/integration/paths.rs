@@ -14,7 +14,7 @@ async fn what_is_behind_a_key_is_so_in_every_spelling() {
         {"path": "/", "upstream": "one"},
     ]);
     let secrets = [("keys", "me:0123456789abcdef")];
-    let routed = Routed::with_secrets("guarded", &table(&[("one", &one)], &entries), &secrets);
+    let routed = Routed::with_secrets(&table(&[("one", &one)], &entries), &secrets);
     for path in [
         "/orders",
         "/orders/",
@@ -71,7 +71,7 @@ async fn limits_and_cors_are_those_of_the_route_in_every_spelling() {
         {"path": "/cors", "upstream": "one", "cors": {"origins": ["https://shop.example"]}},
         {"path": "/", "upstream": "one"},
     ]);
-    let routed = Routed::start("limits", &table(&[("one", &one)], &entries));
+    let routed = Routed::start(&table(&[("one", &one)], &entries));
     let mut statuses = Vec::new();
     for path in ["/limited", "/%6cimited", "/limite%64/7", "/%6Cimited", "/limited"] {
         statuses.push(routed.get(path).await.status);
@@ -92,7 +92,7 @@ async fn the_upstream_gets_the_spelling_by_which_the_route_was_found() {
         {"path": "/caf%c3%a9", "exact": true, "upstream": "one"},
         {"path": "/", "upstream": "one"},
     ]);
-    let routed = Routed::start("spelling", &table(&[("one", &one)], &entries));
+    let routed = Routed::start(&table(&[("one", &one)], &entries));
     for (path, forwarded) in [
         ("/sho%70/%37/?%61=%2f..", "/api/7/?%61=%2f.."),
         ("/caf%C3%A9", "/caf%c3%a9"),
@@ -116,7 +116,7 @@ async fn a_last_slash_leads_past_no_guard() {
         {"path": "/", "upstream": "one"},
     ]);
     let secrets = [("keys", "me:0123456789abcdef")];
-    let routed = Routed::with_secrets("slash", &table(&[("one", &one)], &entries), &secrets);
+    let routed = Routed::with_secrets(&table(&[("one", &one)], &entries), &secrets);
     for (path, status) in [("/exact", 401), ("/exact/", 400), ("/exact/7", 200), ("/open/", 200)] {
         assert_eq!(routed.get(path).await.status, status, "{path}");
     }

@@ -21,11 +21,8 @@ async fn a_refused_upload_learns_why() {
         {"path": "/small", "upstream": "waits", "maxRequestBytes": 1000},
         {"path": "/read", "upstream": "one", "methods": ["GET"]},
     ]);
-    let gateway = Routed::with_secrets(
-        "upload",
-        &table(&[("one", &one), ("waits", &waits)], &routes),
-        &[("keys", "me:0123456789abcdef")],
-    );
+    let gateway =
+        Routed::with_secrets(&table(&[("one", &one), ("waits", &waits)], &routes), &[("keys", "me:0123456789abcdef")]);
     assert_eq!(gateway.get("/limited").await.status, 200);
     let body = vec![b'x'; 4 << 20];
     let length = format!("Content-Length: {}\r\n\r\n", body.len());
@@ -48,7 +45,7 @@ async fn a_refused_upload_learns_why() {
 #[tokio::test]
 async fn a_refusal_of_a_short_body_leaves_the_connection_as_it_was() {
     let one = named("one").await;
-    let gateway = Routed::start("short", &table(&[("one", &one)], &json!([{"path": "/read", "upstream": "one"}])));
+    let gateway = Routed::start(&table(&[("one", &one)], &json!([{"path": "/read", "upstream": "one"}])));
     let mut client = Wire::connect(gateway.gateway.address).await.unwrap();
     for (before, after) in [("hello", ""), ("", "hello"), ("he", "llo")] {
         client.send(format!("POST /none HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\n\r\n{before}")).await.unwrap();

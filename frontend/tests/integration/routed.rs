@@ -1,7 +1,7 @@
 //! A gateway with a route table in a file, and secrets beside it, that a test can change as a kubelet does.
-#![allow(dead_code, unreachable_pub)] // Each test file is a program of its own, and uses its part of this.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use frontend::auth::credentials::Credentials;
 use frontend::client::network::Networks;
@@ -20,38 +20,34 @@ use crate::scripted::{PATIENT, PLAIN, Scripted};
 const DEFAULTS: Defaults = Defaults { timeouts: PATIENT, resilience: PLAIN };
 
 /// A directory of this test, with a table and its secrets, and a gateway that follows them.
-pub struct Routed {
-    pub gateway: Running,
+pub(crate) struct Routed {
+    pub(crate) gateway: Running,
     directory: PathBuf,
 }
 
 impl Routed {
-    pub fn start(name: &str, table: &Value) -> Self {
-        Self::with_secrets(name, table, &[])
+    pub(crate) fn start(table: &Value) -> Self {
+        Self::with_secrets(table, &[])
     }
 
     /// Behind proxies of the networks `trusted`.
-    pub fn behind(trusted: &str, name: &str, table: &Value) -> Self {
-        Self::configured(name, table, &[], BRIEF, |config| config.trusted_proxies = Networks::parse(trusted).unwrap())
+    pub(crate) fn behind(trusted: &str, table: &Value) -> Self {
+        Self::configured(table, &[], BRIEF, |config| config.trusted_proxies = Networks::parse(trusted).unwrap())
     }
 
     /// With tunnels that cost as much as `tunnels` lets them, and a drain as `timing` has it.
-    pub fn with_tunnels(name: &str, table: &Value, secrets: &[(&str, &str)], tunnels: Terms, timing: Timing) -> Self {
-        Self::configured(name, table, secrets, timing, |config| config.tunnels = tunnels)
+    pub(crate) fn with_tunnels(table: &Value, secrets: &[(&str, &str)], tunnels: Terms, timing: Timing) -> Self {
+        Self::configured(table, secrets, timing, |config| config.tunnels = tunnels)
     }
 
-    pub fn with_secrets(name: &str, table: &Value, secrets: &[(&str, &str)]) -> Self {
-        Self::configured(name, table, secrets, BRIEF, |_| {})
+    pub(crate) fn with_secrets(table: &Value, secrets: &[(&str, &str)]) -> Self {
+        Self::configured(table, secrets, BRIEF, |_| {})
     }
 
-    fn configured(
-        name: &str,
-        table: &Value,
-        secrets: &[(&str, &str)],
-        timing: Timing,
-        change: impl FnOnce(&mut Config),
-    ) -> Self {
-        let directory = std::env::temp_dir().join(format!("routes-{}-{name}", std::process::id()));
+    fn configured(table: &Value, secrets: &[(&str, &str)], timing: Timing, change: impl FnOnce(&mut Config)) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("routes-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let file = directory.join("routes.json");
         std::fs::write(&file, table.to_string()).unwrap();
@@ -68,26 +64,26 @@ impl Routed {
     }
 
     /// Replaces the table.
-    pub fn write(&self, text: &str) {
+    pub(crate) fn write(&self, text: &str) {
         self.write_secret("routes.json", text);
     }
 
     /// Replaces a file as a kubelet does: at once.
-    pub fn write_secret(&self, name: &str, content: &str) {
+    pub(crate) fn write_secret(&self, name: &str, content: &str) {
         let new = self.directory.join("new");
         std::fs::write(&new, content).unwrap();
         std::fs::rename(&new, self.directory.join(name)).unwrap();
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         get(self.gateway.address, path).await
     }
 
-    pub async fn ask(&self, method: &str, path: &str, headers: &str) -> Reply {
+    pub(crate) async fn ask(&self, method: &str, path: &str, headers: &str) -> Reply {
         Wire::connect(self.gateway.address).await.unwrap().ask(method, path, headers).await.unwrap()
     }
 
-    pub fn counts(&self, line: &str) -> bool {
+    pub(crate) fn counts(&self, line: &str) -> bool {
         self.gateway.server.metrics.render().unwrap().lines().any(|other| other == line)
     }
 }
@@ -99,7 +95,7 @@ impl Drop for Routed {
 }
 
 /// An upstream whose answers are its name, the request line and the headers that start with `x-set`.
-pub async fn named(name: &'static str) -> Scripted {
+pub(crate) async fn named(name: &'static str) -> Scripted {
     Scripted::start(move |_, mut upstream| async move {
         while let Some(head) = upstream.head().await {
             let kept = |line: &&str| line.starts_with("x-set") || line.ends_with("http/1.1");
@@ -112,7 +108,7 @@ pub async fn named(name: &'static str) -> Scripted {
     .await
 }
 
-pub fn table(upstreams: &[(&str, &Scripted)], routes: &Value) -> Value {
+pub(crate) fn table(upstreams: &[(&str, &Scripted)], routes: &Value) -> Value {
     let entry = |(name, upstream): &(&str, &Scripted)| {
         ((*name).to_owned(), json!({"url": format!("http://{}", upstream.address)}))
     };

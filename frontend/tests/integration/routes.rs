@@ -12,18 +12,15 @@ use crate::scripted::{PATIENT, Scripted};
 #[tokio::test]
 async fn requests_go_where_the_table_says_and_as_it_says() {
     let (users, orders) = (named("users").await, named("orders").await);
-    let routed = Routed::start(
-        "where",
-        &table(
-            &[("users", &users), ("orders", &orders)],
-            &json!([
-                {"path": "/users", "upstream": "users", "rewrite": "/api/users"},
-                {"path": "/orders", "upstream": "orders", "methods": ["GET"],
-                 "requestHeaders": {"X-Set-Tenant": "a"}, "responseHeaders": {"X-Old": "2", "X-New": "3"}},
-                {"path": "/orders", "upstream": "orders", "methods": ["GET", "PURGE"], "hosts": ["admin.example"]},
-            ]),
-        ),
-    );
+    let routed = Routed::start(&table(
+        &[("users", &users), ("orders", &orders)],
+        &json!([
+            {"path": "/users", "upstream": "users", "rewrite": "/api/users"},
+            {"path": "/orders", "upstream": "orders", "methods": ["GET"],
+             "requestHeaders": {"X-Set-Tenant": "a"}, "responseHeaders": {"X-Old": "2", "X-New": "3"}},
+            {"path": "/orders", "upstream": "orders", "methods": ["GET", "PURGE"], "hosts": ["admin.example"]},
+        ]),
+    ));
     assert_eq!(routed.get("/users/7?a=b").await.text(), "users: get /api/users/7?a=b http/1.1");
     let reply = routed.ask("GET", "/orders", "X-Set-Tenant: mine\r\n").await;
     assert_eq!(reply.text(), "orders: get /orders http/1.1; x-set-tenant: a");
@@ -40,7 +37,7 @@ async fn requests_go_where_the_table_says_and_as_it_says() {
 #[tokio::test]
 async fn a_route_for_all_takes_every_method_of_every_path_but_the_probes() {
     let shop = named("shop").await;
-    let routed = Routed::start("all", &table(&[("shop", &shop)], &json!([{"path": "/", "upstream": "shop"}])));
+    let routed = Routed::start(&table(&[("shop", &shop)], &json!([{"path": "/", "upstream": "shop"}])));
     for (method, path) in [
         ("GET", "/"),
         ("POST", "/"),
@@ -65,7 +62,7 @@ async fn a_route_for_all_takes_every_method_of_every_path_but_the_probes() {
 #[tokio::test]
 async fn the_page_is_where_no_route_is() {
     let shop = named("shop").await;
-    let routed = Routed::start("page", &table(&[("shop", &shop)], &json!([{"path": "/shop", "upstream": "shop"}])));
+    let routed = Routed::start(&table(&[("shop", &shop)], &json!([{"path": "/shop", "upstream": "shop"}])));
     for own in ["/", "/ui/app.js"] {
         assert_eq!(routed.get(own).await.status, 200, "{own}");
         assert_eq!(routed.ask("POST", own, "").await.header("allow"), Some("GET, HEAD, OPTIONS"), "{own}");
@@ -87,7 +84,7 @@ async fn the_page_is_where_no_route_is() {
 async fn head_is_taken_where_get_is_and_said_to_be() {
     let up = Scripted::answering("HTTP/1.1 200 OK\r\nContent-Length: 1352\r\n\r\n").await;
     let entries = json!([{"path": "/orders", "methods": ["GET"], "upstream": "up"}]);
-    let routed = Routed::start("head", &table(&[("up", &up)], &entries));
+    let routed = Routed::start(&table(&[("up", &up)], &entries));
     let head = routed.ask("HEAD", "/orders/7", "").await;
     assert_eq!((head.status, head.header("content-length")), (200, Some("1352")));
     assert_eq!(routed.ask("POST", "/orders", "").await.header("allow"), Some("GET, HEAD"));
@@ -106,7 +103,7 @@ async fn the_host_is_the_same_whatever_its_spelling_and_the_upstream_is_told_it_
         {"path": "/", "hosts": ["shop.example"], "upstream": "up"},
         {"path": "/", "hosts": ["[::1]"], "upstream": "up"},
     ]);
-    let routed = Routed::start("hosts", &table(&[("up", &up)], &entries));
+    let routed = Routed::start(&table(&[("up", &up)], &entries));
     let ask = async |target: &str, host: &str| {
         let mut client = Wire::connect(routed.gateway.address).await.unwrap();
         client.send(format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await.unwrap();
@@ -150,7 +147,7 @@ async fn a_split_follows_its_weights_and_a_header_pins_its_requests() {
         "path": "/", "split": [{"upstream": "stable", "weight": 9}, {"upstream": "canary", "weight": 1}],
         "pins": [{"header": "X-Canary", "value": "always", "upstream": "canary"}],
     }]);
-    let routed = Routed::start("split", &table(&[("stable", &stable), ("canary", &canary)], &split));
+    let routed = Routed::start(&table(&[("stable", &stable), ("canary", &canary)], &split));
     let mut client = Wire::connect(routed.gateway.address).await.unwrap();
     let mut to_canary = 0;
     for _ in 0..500 {
@@ -168,7 +165,7 @@ async fn a_split_follows_its_weights_and_a_header_pins_its_requests() {
 async fn a_new_table_takes_over_a_wrong_one_does_not_and_what_is_the_same_stays() {
     let (users, orders) = (named("users").await, named("orders").await);
     let upstreams = [("users", &users), ("orders", &orders)];
-    let routed = Routed::start("reload", &table(&upstreams, &json!([{"path": "/x", "upstream": "users"}])));
+    let routed = Routed::start(&table(&upstreams, &json!([{"path": "/x", "upstream": "users"}])));
     assert!(routed.get("/x").await.text().starts_with("users"));
 
     routed.write(&table(&upstreams, &json!([{"path": "/x", "upstream": "order"}])).to_string());
@@ -198,7 +195,7 @@ async fn a_request_finishes_with_the_table_that_it_began_with() {
     })
     .await;
     let other = named("other").await;
-    let routed = Routed::start("during", &table(&[("slow", &slow)], &json!([{"path": "/", "upstream": "slow"}])));
+    let routed = Routed::start(&table(&[("slow", &slow)], &json!([{"path": "/", "upstream": "slow"}])));
     let mut client = Wire::connect(routed.gateway.address).await.unwrap();
     client.send("GET /x HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
     until("the request to arrive", async || slow.connections() == 1).await;
@@ -215,7 +212,7 @@ async fn a_client_that_asks_too_often_is_told_when_to_come_back_and_others_are_n
     let route = json!({
         "path": "/", "upstream": "shop", "rateLimit": {"requests": 3, "periodSeconds": 60, "byHeader": "X-Api-Key"},
     });
-    let routed = Routed::start("limited", &table(&[("shop", &shop)], &json!([route])));
+    let routed = Routed::start(&table(&[("shop", &shop)], &json!([route])));
     for remaining in ["2", "1", "0"] {
         let reply = routed.ask("GET", "/x", "X-Api-Key: a\r\n").await;
         assert_eq!((reply.status, reply.header("ratelimit-remaining")), (200, Some(remaining)));
@@ -252,7 +249,7 @@ async fn bodies_are_as_long_as_their_route_allows() {
         {"path": "/long", "upstream": "long", "maxReplyBytes": 10},
         {"path": "/chunked", "upstream": "chunked", "maxReplyBytes": 10},
     ]);
-    let routed = Routed::start("bytes", &table(&[("long", &long), ("chunked", &chunked)], &entries));
+    let routed = Routed::start(&table(&[("long", &long), ("chunked", &chunked)], &entries));
     let post = async |framing: &str, body: &str| {
         let mut client = Wire::connect(routed.gateway.address).await.unwrap();
         client.send(format!("POST /in HTTP/1.1\r\nHost: test\r\n{framing}\r\n\r\n{body}")).await.unwrap();
@@ -280,7 +277,7 @@ async fn a_fallback_stands_in_for_an_upstream_that_is_down_and_says_so() {
     ]);
     let mut table = table(&[("up", &up), ("down", &down)], &entries);
     table["upstreams"]["down"]["url"] = "http://127.0.0.1:1".into();
-    let routed = Routed::start("fallback", &table);
+    let routed = Routed::start(&table);
     let reply = routed.get("/up").await;
     assert!(reply.text().starts_with("up") && reply.header("x-degraded").is_none());
     let reply = routed.get("/down").await;
@@ -293,7 +290,7 @@ async fn pages_of_named_origins_may_ask_and_their_questions_do_not_reach_the_ups
     let shop = named("shop").await;
     let cors = json!({"origins": ["https://shop.example"], "methods": ["PUT"], "headers": ["content-type"]});
     let entries = json!([{"path": "/", "upstream": "shop", "cors": cors, "maxRequestBytes": 0}]);
-    let routed = Routed::start("cors", &table(&[("shop", &shop)], &entries));
+    let routed = Routed::start(&table(&[("shop", &shop)], &entries));
     let asked = "Origin: https://shop.example\r\nAccess-Control-Request-Method: PUT\r\n";
     let answer = routed.ask("OPTIONS", "/cart", asked).await;
     assert_eq!((answer.status, answer.header("access-control-allow-origin")), (204, Some("https://shop.example")));
@@ -325,7 +322,7 @@ async fn an_old_version_of_an_api_says_when_it_ends_and_what_comes_after_it() {
         {"path": "/api/v1", "upstream": "old", "responseHeaders": end},
         {"path": "/api/v2", "upstream": "new"},
     ]);
-    let routed = Routed::start("versions", &table(&[("old", &old), ("new", &new)], &entries));
+    let routed = Routed::start(&table(&[("old", &old), ("new", &new)], &entries));
     let reply = routed.get("/api/v1/items").await;
     assert_eq!(reply.text(), "v1: get /api/v1/items http/1.1");
     assert_eq!(reply.header("deprecation"), Some("@1767225600"));
@@ -348,7 +345,7 @@ async fn a_route_can_give_up_sooner_than_its_upstream_would() {
     let quick = json!([{
         "path": "/quick", "upstream": "stalled", "tryTimeoutSeconds": 0.1, "timeoutSeconds": 10, "retries": 0
     }]);
-    let routed = Routed::start("quick", &table(&[("stalled", &stalled)], &quick));
+    let routed = Routed::start(&table(&[("stalled", &stalled)], &quick));
     let asked = tokio::time::timeout(PATIENT.attempt / 2, routed.get("/quick")).await;
     assert_eq!(asked.expect("it is tried for a tenth of a second, once").status, 504);
 }
