@@ -11,7 +11,7 @@ use service::message::body::Body;
 
 use crate::config::Config;
 use crate::items::Resource;
-use crate::routes::{Endpoint, item_paths};
+use crate::routes::{Handler, item_paths};
 
 /// The description; its version and the bounds that are settings are filled in at start.
 const OPENAPI: &str = include_str!("openapi.json");
@@ -29,7 +29,7 @@ pub(crate) struct Docs {
 
 impl Docs {
     /// Describes what `table` routes, as `config` has it.
-    pub(crate) fn new(version: &str, config: &Config, table: &[Route<Endpoint>]) -> Self {
+    pub(crate) fn new(version: &str, config: &Config, table: &[Route<Handler>]) -> Self {
         let mut value: Value = serde_json::from_str(OPENAPI).expect("the description is JSON, which a test holds");
         value["info"]["version"] = version.into();
         for method in ["get", "head"] {
@@ -152,7 +152,7 @@ mod tests {
         Config::read(&mut Environment::new(&lookup))
     }
 
-    fn everything() -> Vec<Route<Endpoint>> {
+    fn everything() -> Vec<Route<Handler>> {
         table(&config(&EVERYTHING))
     }
 

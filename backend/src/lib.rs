@@ -30,16 +30,16 @@ use hyper::{Request, Response, StatusCode};
 use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 use service::app::probe::Probe;
-use service::app::route::{Resolution, Route, resolve};
-use service::exchange::{Context, Reply};
+use service::app::route::{self, Route};
+use service::app::{App, Server};
+use service::app::{Context, Reply};
 use service::message::body::Body;
 use service::message::incoming::Incoming;
 use service::message::problem::Problem;
 use service::process::identity::Identity;
 use service::process::memory::Term;
-use service::program::config::Limits;
-use service::server::{App, Server};
 use service::settings::environment::Environment;
+use service::settings::limits::Limits;
 use service::telemetry::metrics::Metrics;
 
 use burn::Burned;
@@ -47,7 +47,7 @@ pub use config::Config;
 use discovery::Discovery;
 use docs::Docs;
 use items::Items;
-use routes::Endpoint;
+use routes::Handler;
 use slots::Slots;
 use systems::Systems;
 
@@ -64,7 +64,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// The backend.
 pub struct Backend {
     config: Config,
-    table: Vec<Route<Endpoint>>,
+    table: Vec<Route<Handler>>,
     items: Items,
     docs: Docs,
     discovery: Discovery,
@@ -122,11 +122,11 @@ impl App for Backend {
 
     async fn answer(&self, server: &Server, request: Request<Incoming>, _context: &Context) -> Reply {
         let (head, body) = request.into_parts();
-        let (route, id) = match resolve(&self.table, &head.method, head.uri.path()) {
-            Resolution::Found(route, id) => (route, id),
-            Resolution::Unrouted(unrouted) => return unrouted.reply(),
+        let (route, id) = match route::find(&self.table, &head.method, head.uri.path()) {
+            Ok(found) => found,
+            Err(unrouted) => return unrouted.reply(),
         };
-        let result = self.respond(route.endpoint, id, &head, body, server).await;
+        let result = self.respond(route.handler, id, &head, body, server).await;
         Reply { route: route.path.into(), result }
     }
 }
@@ -134,31 +134,31 @@ impl App for Backend {
 impl Backend {
     async fn respond(
         &self,
-        endpoint: Endpoint,
+        handler: Handler,
         id: &str,
         head: &Parts,
         body: Incoming,
         server: &Server,
     ) -> Result<Response<Body>, Problem> {
         let query = head.uri.query().unwrap_or_default();
-        match endpoint {
-            Endpoint::Items => self.all_items(query::only("delay_ms", query)?).await,
-            Endpoint::Item => query::none(query).and_then(|()| self.items.one(id)).map(json),
-            Endpoint::Burn => self.burn(query::only("ms", query)?, server).await,
-            Endpoint::Echo => {
+        match handler {
+            Handler::Items => self.all_items(query::only("delay_ms", query)?).await,
+            Handler::Item => query::none(query).and_then(|()| self.items.one(id)).map(json),
+            Handler::Burn => self.burn(query::only("ms", query)?, server).await,
+            Handler::Echo => {
                 query::none(query)?;
                 upload::read(&server.room, &head.headers, body, echo::LONGEST).await.map(echo::reply)
             }
-            Endpoint::Discovery => self.discover(query::only("service", query)?, server).await,
-            Endpoint::Docs => query::none(query).map(|()| self.docs.page()),
-            Endpoint::OpenApi => query::none(query).map(|()| self.docs.description()),
-            Endpoint::Probe(Probe::Health) if self.config.health_behind_burn => {
+            Handler::Discovery => self.discover(query::only("service", query)?, server).await,
+            Handler::Docs => query::none(query).map(|()| self.docs.page()),
+            Handler::OpenApi => query::none(query).map(|()| self.docs.description()),
+            Handler::Probe(Probe::Health) if self.config.health_behind_burn => {
                 let slot = tokio::time::timeout(LONGEST_WAIT, self.free_slot()).await.is_ok();
                 Ok(Probe::Health.answer_if(slot, server))
             }
             // People and load balancers add what they like to a probe's query; a probe must not fail for that.
-            Endpoint::Probe(probe) => Ok(probe.answer(server)),
-            Endpoint::Stored(stored) => {
+            Handler::Probe(probe) => Ok(probe.answer(server)),
+            Handler::Stored(stored) => {
                 // Without a store the table has no route that leads here.
                 let Some(systems) = &self.systems else {
                     return Err(Problem::new(StatusCode::NOT_FOUND, "no such path"));

@@ -7,7 +7,7 @@ use crate::config::{Config, Role};
 
 /// What answers a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Endpoint {
+pub enum Handler {
     /// A probe of the kubelet.
     Probe(Probe),
     /// All items.
@@ -49,39 +49,39 @@ pub enum Stored {
 
 /// Every route that `config` switches on. `/openapi.json` describes the same, which a test holds.
 #[must_use]
-pub fn table(config: &Config) -> Vec<Route<Endpoint>> {
+pub fn table(config: &Config) -> Vec<Route<Handler>> {
     let probes = [
-        get("/health", Endpoint::Probe(Probe::Health)),
-        get("/ready", Endpoint::Probe(Probe::Ready)),
-        get("/started", Endpoint::Probe(Probe::Started)),
+        get("/health", Handler::Probe(Probe::Health)),
+        get("/ready", Handler::Probe(Probe::Ready)),
+        get("/started", Handler::Probe(Probe::Started)),
     ];
     if config.role == Role::Worker {
         return probes.into();
     }
     let (items, item) = item_paths(&config.resource.name);
     let mut table = vec![
-        get(items, Endpoint::Items),
-        get(item, Endpoint::Item),
-        get("/api/cpu-burn", Endpoint::Burn),
-        post("/api/echo", Endpoint::Echo),
+        get(items, Handler::Items),
+        get(item, Handler::Item),
+        get("/api/cpu-burn", Handler::Burn),
+        post("/api/echo", Handler::Echo),
     ];
     if config.discovery {
-        table.push(get("/api/discovery", Endpoint::Discovery));
+        table.push(get("/api/discovery", Handler::Discovery));
     }
     if config.store.is_some() {
         table.extend([
-            get_and_post("/api/votes", Endpoint::Stored(Stored::Votes)),
-            get("/votes", Endpoint::Stored(Stored::VotesPage)),
-            get("/votes.js", Endpoint::Stored(Stored::VotesScript)),
-            get_and_post("/api/jobs", Endpoint::Stored(Stored::Jobs)),
+            get_and_post("/api/votes", Handler::Stored(Stored::Votes)),
+            get("/votes", Handler::Stored(Stored::VotesPage)),
+            get("/votes.js", Handler::Stored(Stored::VotesScript)),
+            get_and_post("/api/jobs", Handler::Stored(Stored::Jobs)),
             // Before the route of one job, which would match as well: the first one wins.
-            get("/api/jobs/dead", Endpoint::Stored(Stored::DeadJobs)),
-            post("/api/jobs/dead/{id}", Endpoint::Stored(Stored::PutBack)),
-            get("/api/jobs/{id}", Endpoint::Stored(Stored::Job)),
+            get("/api/jobs/dead", Handler::Stored(Stored::DeadJobs)),
+            post("/api/jobs/dead/{id}", Handler::Stored(Stored::PutBack)),
+            get("/api/jobs/{id}", Handler::Stored(Stored::Job)),
         ]);
     }
     table.extend(probes);
-    table.extend([get("/docs", Endpoint::Docs), get("/openapi.json", Endpoint::OpenApi)]);
+    table.extend([get("/docs", Handler::Docs), get("/openapi.json", Handler::OpenApi)]);
     table
 }
 
@@ -93,14 +93,14 @@ pub(crate) fn item_paths(name: &str) -> (&'static str, &'static str) {
     }
 }
 
-const fn get(path: &'static str, endpoint: Endpoint) -> Route<Endpoint> {
-    Route { path, methods: Methods::Get, endpoint }
+const fn get(path: &'static str, handler: Handler) -> Route<Handler> {
+    Route { path, methods: Methods::Get, handler }
 }
 
-const fn post(path: &'static str, endpoint: Endpoint) -> Route<Endpoint> {
-    Route { path, methods: Methods::Post, endpoint }
+const fn post(path: &'static str, handler: Handler) -> Route<Handler> {
+    Route { path, methods: Methods::Post, handler }
 }
 
-const fn get_and_post(path: &'static str, endpoint: Endpoint) -> Route<Endpoint> {
-    Route { path, methods: Methods::GetAndPost, endpoint }
+const fn get_and_post(path: &'static str, handler: Handler) -> Route<Handler> {
+    Route { path, methods: Methods::GetAndPost, handler }
 }

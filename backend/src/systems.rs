@@ -5,11 +5,11 @@ use std::sync::Arc;
 use hyper::http::request::Parts;
 use hyper::{Method, Response};
 use prometheus_client::metrics::gauge::Gauge;
+use service::app::Server;
 use service::message::body::Body;
 use service::message::incoming::Incoming;
 use service::message::problem::Problem;
 use service::process::lifecycle::Phase;
-use service::server::Server;
 use service::telemetry::metrics::Metrics;
 use tokio::sync::watch;
 

@@ -8,7 +8,7 @@ use backend::routes::table;
 use backend::{Backend, Config};
 use serde_json::Value;
 use service::app::route::Methods;
-use service::program::config::Limits;
+use service::settings::limits::Limits;
 use testing::running::{BRIEF, Running, WIDE, start};
 use testing::wire::{PATIENCE, Reply, Wire, get, until};
 

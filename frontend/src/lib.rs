@@ -21,16 +21,15 @@ use std::time::Duration;
 use hyper::header::{ALLOW, HOST, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 use service::app::probe::Probe;
-use service::app::route::{Methods, Resolution, UNKNOWN, resolve};
-use service::exchange::{Context, Reply};
+use service::app::route::{self, Methods, Route, Unrouted};
+use service::app::{App, Context, Reply, Server};
 use service::message::body::Body;
 use service::message::incoming::Incoming;
 use service::message::problem::Problem;
 use service::process::identity::Identity;
 use service::process::memory::Term;
-use service::program::config::Limits;
-use service::server::{App, Server};
 use service::settings::environment::{Environment, Variable};
+use service::settings::limits::Limits;
 use service::telemetry::metrics::Metrics;
 
 use auth::credentials::Credentials;
@@ -76,7 +75,7 @@ enum Endpoint {
 
 /// The paths of the frontend itself. No route can take a probe's, or the table could make the pod unready; those of the page
 /// are the table's where it has a route for them.
-const TABLE: &[service::app::route::Route<Endpoint>] = &[
+const TABLE: &[Route<Endpoint>] = &[
     get("/health", Endpoint::Probe(Probe::Health)),
     // A dead backend must not take the gateway out of its Service, so readiness is the gateway's own.
     get("/ready", Endpoint::Probe(Probe::Ready)),
@@ -85,8 +84,8 @@ const TABLE: &[service::app::route::Route<Endpoint>] = &[
     get("/ui/{file}", Endpoint::Asset),
 ];
 
-const fn get(path: &'static str, endpoint: Endpoint) -> service::app::route::Route<Endpoint> {
-    service::app::route::Route { path, methods: Methods::Get, endpoint }
+const fn get(path: &'static str, handler: Endpoint) -> Route<Endpoint> {
+    Route { path, methods: Methods::Get, handler }
 }
 
 impl App for Frontend {
@@ -210,14 +209,14 @@ impl App for Frontend {
     async fn answer(&self, server: &Server, mut request: Request<Incoming>, context: &Context) -> Reply {
         let raw = request.uri().path().to_owned();
         if raw == "*" {
-            let own = resolve(TABLE, request.method(), &raw);
+            let own = route::find(TABLE, request.method(), &raw);
             return self.answer_own(server, request, own).await;
         }
         let path = match Path::read(&raw).and_then(|path| gateway::respell(&mut request, &path).map(|()| path)) {
             Ok(path) => path,
-            Err(problem) => return refuse(problem),
+            Err(problem) => return Reply::unrouted(problem),
         };
-        let own = resolve(TABLE, request.method(), path.as_str());
+        let own = route::find(TABLE, request.method(), path.as_str());
         if Probe::is_at(path.as_str()) {
             return self.answer_own(server, request, own).await;
         }
@@ -244,13 +243,13 @@ impl Frontend {
         &self,
         server: &Server,
         request: Request<Incoming>,
-        own: Resolution<'_, '_, Endpoint>,
+        own: Result<(&Route<Endpoint>, &str), Unrouted>,
     ) -> Reply {
         let (route, rest) = match own {
-            Resolution::Found(route, rest) => (route, rest),
-            Resolution::Unrouted(unrouted) => return unrouted.reply(),
+            Ok(found) => found,
+            Err(unrouted) => return unrouted.reply(),
         };
-        let result = match route.endpoint {
+        let result = match route.handler {
             Endpoint::Probe(Probe::Ready) if self.ready_needs_upstream => {
                 let upstreams = self.proxy.upstreams_are_ready(request.into_body()).await;
                 Ok(Probe::Ready.answer_if(upstreams, server))
@@ -277,17 +276,13 @@ fn preflight<B>(live: &Live, request: &Request<B>, host: &str, path: &Path<'_>) 
 fn not_allowed(methods: &[Method]) -> Reply {
     let methods = cors::list(methods.iter().map(Method::as_str));
     let detail = format!("this path takes {}", methods.to_str().unwrap_or_default());
-    refuse(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).header(ALLOW, methods))
+    Reply::unrouted(Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).header(ALLOW, methods))
 }
 
 /// Which route the path is for depends on who reads it.
 fn unclear() -> Reply {
     let detail = "some programs would take the path for that of another route, so it is not forwarded";
-    refuse(Problem::new(StatusCode::BAD_REQUEST, detail))
-}
-
-fn refuse(problem: Problem) -> Reply {
-    Reply { route: UNKNOWN.into(), result: Err(problem) }
+    Reply::unrouted(Problem::new(StatusCode::BAD_REQUEST, detail))
 }
 
 fn timeouts(environment: &mut Environment) -> Timeouts {

@@ -17,7 +17,7 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 use libfuzzer_sys::fuzz_target;
 use service::message::correlation::Correlation;
-use service::exchange::Context;
+use service::app::Context;
 
 const ROUTES: &str = r#"{
     "upstreams": {"one": {"url": "http://one:8000"}},

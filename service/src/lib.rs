@@ -1,26 +1,26 @@
 //! What every server here does the same way: configuration, listening, lifecycle, telemetry, replies.
 //!
-//! A program implements [`server::App`] and calls [`program::main`].
+//! A program implements [`app::App`] and calls [`program::main`].
 //!
-//! The modules are layers, the lowest first: each may know those before it, and none behind it.
+//! The modules are layers, the lowest first: each may know those before it in this list, and none behind it.
 
 // They panic where nobody reads what they print.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-pub mod settings;
+pub mod settings; // what a person sets
 
-pub mod process;
+pub mod process; // the process in its container: identity, lifecycle, memory
 
-pub mod telemetry;
+pub mod telemetry; // what it tells: log lines, metrics
 
-pub mod message;
+pub mod message; // bodies, identifiers, problems
 
-pub mod app;
+pub mod app; // what an app and its server know of each other
 
-pub mod exchange;
+mod exchange; // one request and its reply
 
-pub mod connection;
+pub mod connection; // one connection, and what a client may stretch of it
 
-pub mod server;
+pub mod server; // accepts, serves, drains
 
-pub mod program;
+pub mod program; // arguments, settings, signals, exit code

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use serde_json::Value;
-use service::program::config::Limits;
+use service::settings::limits::Limits;
 use testing::running::{BRIEF, WIDE, start};
 use testing::sample::Sample;
 use testing::wire::{Wire, until};

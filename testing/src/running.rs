@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use service::app::{App, Server};
 use service::process::faults::Faults;
 use service::process::identity::Identity;
 use service::process::lifecycle::Timing;
-use service::program::config::Limits;
 use service::server::listener;
-use service::server::{App, Server, Stop, stop};
+use service::server::{Stop, stop};
+use service::settings::limits::Limits;
 use service::telemetry::metrics::Metrics;
 use tokio::task::JoinHandle;
 

@@ -6,11 +6,11 @@ use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Bytes, Frame};
 use hyper::{Request, Response, StatusCode};
 use service::app::probe::Probe;
-use service::exchange::{Context, Reply};
+use service::app::{App, Server};
+use service::app::{Context, Reply};
 use service::message::body::{Body, BodyError};
 use service::message::incoming::Incoming;
 use service::process::identity::Identity;
-use service::server::{App, Server};
 use service::settings::environment::Environment;
 use service::telemetry::metrics::Metrics;
 

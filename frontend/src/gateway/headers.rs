@@ -4,7 +4,7 @@ use hyper::header::{
     CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use service::exchange::Context;
+use service::app::Context;
 
 use crate::auth::CLIENT;
 use crate::client::forwarded::Client;

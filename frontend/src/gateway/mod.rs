@@ -12,7 +12,7 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValu
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
-use service::exchange::Context;
+use service::app::Context;
 use service::message::body::Body;
 use service::message::incoming::Incoming;
 use service::message::problem::Problem;

@@ -16,7 +16,7 @@ use hyper::body::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
-use service::app::route::Label;
+use service::telemetry::metrics::Label;
 
 use crate::auth::Guard;
 use crate::routes::cors::Cors;

@@ -3,8 +3,8 @@
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
+use super::Server;
 use crate::message::body::Body;
-use crate::server::Server;
 
 /// A probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

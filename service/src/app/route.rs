@@ -1,24 +1,22 @@
 //! A table of routes: which paths exist, and which methods each takes.
 
-use std::borrow::Cow;
-
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 
-use crate::exchange::Reply;
+use super::Reply;
 use crate::message::body::Body;
 use crate::message::problem::Problem;
 
 /// A path and what answers it.
 #[derive(Debug)]
-pub struct Route<E> {
+pub struct Route<H> {
     /// The path. `{name}` as a whole segment matches one segment that is not empty; `{*name}` as the last segment matches
     /// the rest of the path, if not empty. The text is also the route's label in metrics.
     pub path: &'static str,
     /// Methods taken.
     pub methods: Methods,
     /// What answers.
-    pub endpoint: E,
+    pub handler: H,
 }
 
 /// The methods that a route takes. `OPTIONS` is answered by the table itself unless the route takes any.
@@ -30,7 +28,7 @@ pub enum Methods {
     Post,
     /// `GET`, `HEAD` and `POST`.
     GetAndPost,
-    /// Every method: the endpoint passes them on.
+    /// Every method: the handler passes them on.
     Any,
 }
 
@@ -54,15 +52,6 @@ impl Methods {
     }
 }
 
-/// What a table says to a request.
-#[derive(Debug)]
-pub enum Resolution<'t, 'p, E> {
-    /// The route, and the segment or rest that its `{name}` matched, still percent-encoded (empty without one).
-    Found(&'t Route<E>, &'p str),
-    /// No route answers; the table does.
-    Unrouted(Unrouted),
-}
-
 /// A request that the table answers by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unrouted {
@@ -74,18 +63,25 @@ pub enum Unrouted {
     Options(&'static str, Methods),
 }
 
-/// Looks `path` up. The first route that matches wins.
-pub fn resolve<'t, 'p, E>(table: &'t [Route<E>], method: &Method, path: &'p str) -> Resolution<'t, 'p, E> {
+/// Looks `path` up. The first route that matches wins: it, and the segment or rest that its `{name}` matched, still
+/// percent-encoded (empty without one).
+///
+/// # Errors
+/// Where no route answers; the table does.
+pub fn find<'t, 'p, H>(
+    table: &'t [Route<H>],
+    method: &Method,
+    path: &'p str,
+) -> Result<(&'t Route<H>, &'p str), Unrouted> {
     let mut matches = table.iter().filter_map(|route| captured(route.path, path).map(|capture| (route, capture)));
-    let unrouted = match matches.next() {
-        Some((route, capture)) if route.methods.contain(method) => return Resolution::Found(route, capture),
-        Some((route, _)) if method == Method::OPTIONS => Unrouted::Options(route.path, route.methods),
-        Some((route, _)) => Unrouted::NotAllowed(route.path, route.methods),
+    match matches.next() {
+        Some((route, capture)) if route.methods.contain(method) => Ok((route, capture)),
+        Some((route, _)) if method == Method::OPTIONS => Err(Unrouted::Options(route.path, route.methods)),
+        Some((route, _)) => Err(Unrouted::NotAllowed(route.path, route.methods)),
         // RFC 9110, section 9.3.7: a question about the server as a whole.
-        None if method == Method::OPTIONS && path == "*" => Unrouted::Options("*", Methods::Get),
-        None => Unrouted::NotFound,
-    };
-    Resolution::Unrouted(unrouted)
+        None if method == Method::OPTIONS && path == "*" => Err(Unrouted::Options("*", Methods::Get)),
+        None => Err(Unrouted::NotFound),
+    }
 }
 
 impl Unrouted {
@@ -93,9 +89,7 @@ impl Unrouted {
     #[must_use]
     pub fn reply(self) -> Reply {
         match self {
-            Self::NotFound => {
-                Reply { route: UNKNOWN.into(), result: Err(Problem::new(StatusCode::NOT_FOUND, "no such path")) }
-            }
+            Self::NotFound => Reply::unrouted(Problem::new(StatusCode::NOT_FOUND, "no such path")),
             Self::NotAllowed(route, methods) => {
                 let detail = format!("this path takes {}", methods.allow());
                 let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
@@ -114,12 +108,6 @@ impl Unrouted {
     }
 }
 
-/// A route's label in metrics: its template, never a path that a client chose.
-pub type Label = Cow<'static, str>;
-
-/// Label of requests that no route took.
-pub const UNKNOWN: &str = "unknown";
-
 /// What the placeholder of `pattern` matches in `path`, empty where it has none; `None` where the path does not match.
 fn captured<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     let Some((before, placeholder)) = pattern.split_once('{') else {
@@ -135,18 +123,18 @@ mod tests {
     use super::*;
 
     const TABLE: &[Route<u8>] = &[
-        Route { path: "/items", methods: Methods::Get, endpoint: 1 },
-        Route { path: "/items/{id}", methods: Methods::Get, endpoint: 2 },
-        Route { path: "/proxy/{*rest}", methods: Methods::Any, endpoint: 3 },
-        Route { path: "/echo", methods: Methods::Post, endpoint: 4 },
-        Route { path: "/jobs", methods: Methods::GetAndPost, endpoint: 5 },
+        Route { path: "/items", methods: Methods::Get, handler: 1 },
+        Route { path: "/items/{id}", methods: Methods::Get, handler: 2 },
+        Route { path: "/proxy/{*rest}", methods: Methods::Any, handler: 3 },
+        Route { path: "/echo", methods: Methods::Post, handler: 4 },
+        Route { path: "/jobs", methods: Methods::GetAndPost, handler: 5 },
     ];
 
     fn outcome(method: &str, path: &str) -> String {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        let unrouted = match resolve(TABLE, &method, path) {
-            Resolution::Found(route, capture) => return format!("{} {capture}", route.endpoint),
-            Resolution::Unrouted(unrouted) => unrouted.reply(),
+        let unrouted = match find(TABLE, &method, path) {
+            Ok((route, capture)) => return format!("{} {capture}", route.handler),
+            Err(unrouted) => unrouted.reply(),
         };
         let reply = unrouted.result.unwrap_or_else(|problem| problem.into_response(path, ""));
         let allow = reply.headers().get(ALLOW).map_or("", |methods| methods.to_str().unwrap());

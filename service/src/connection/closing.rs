@@ -23,8 +23,6 @@ const LONGEST: Duration = Duration::from_secs(30);
 const MOST_BYTES: usize = 256 << 20;
 /// What is read at a time, in bytes; on the stack, so that a connection that ends has no buffer.
 const PART: usize = 16 * 1024;
-/// Connections of a server that end in stages at a time; further ones are closed at once.
-pub(crate) const AT_ONCE: usize = 256;
 
 /// Reads on from `socket`, whose own direction has been ended, until its client has ended the other or a bound is reached.
 /// A drain ends it in time for itself: what is thrown away must not make the drain's deadline pass.

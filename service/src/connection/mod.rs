@@ -1,4 +1,6 @@
-//! One HTTP/1 connection, with a bound on everything that a peer can stretch.
+//! One HTTP/1 connection, with a bound on everything that a peer can stretch: its pace, its end, and what it switches to.
+//!
+//! Knows `exchange` and what is below it.
 
 pub(crate) mod closing;
 mod pace;
@@ -22,14 +24,15 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::app::{App, Server};
+use crate::exchange::traffic::Traffic;
 use crate::exchange::{self, Turn};
 use crate::message::correlation::random;
 use crate::message::incoming::Rest;
 use crate::message::problem::Problem;
 use crate::process::lifecycle::Phase;
-use crate::program::config::Limits;
-use crate::server::{App, Server};
-use stream::{Stream, Traffic};
+use crate::settings::limits::Limits;
+use stream::Stream;
 use upgrade::{Switched, Upgrade};
 
 /// An HTTP/1 server within `limits`. HTTP/1 only: detecting HTTP/2 costs 300 KB of binary and a wait without a timeout. The

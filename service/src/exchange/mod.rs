@@ -1,51 +1,32 @@
 //! One request and its reply: what every exchange gets, whatever answers it.
+//!
+//! Knows `app` and what is below it.
 
 mod admission;
+pub(crate) mod traffic;
 
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 
-use hyper::body::Body as _;
+use hyper::body::{Body as _, Bytes, Frame, SizeHint};
 use hyper::header::{CONNECTION, EXPECT, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use crate::app::probe::Probe;
-use crate::app::route::{self, Label};
-use crate::connection::stream::Traffic;
+use crate::app::{App, Context, Reply, Server};
 use crate::message::body::{Body, BodyError};
 use crate::message::correlation::{Correlation, REQUEST_ID};
-use crate::message::framing::Refusal;
 use crate::message::incoming::{Incoming, MOST_READ_ON, Rest};
 use crate::message::problem::Problem;
 use crate::process::identity::SERVED_BY;
-use crate::server::{App, Server};
+use crate::telemetry::metrics::Label;
+use traffic::Traffic;
 
-/// What an app may know of a request besides the request.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// Identifiers to pass on and to log.
-    pub correlation: Correlation,
-    /// The other end of the connection.
-    pub peer: SocketAddr,
-}
-
-/// What an app answers.
-pub struct Reply {
-    /// Label in metrics.
-    pub route: Label,
-    /// The response, or the problem to report.
-    pub result: Result<Response<Body>, Problem>,
-}
-
-impl Reply {
-    fn status(&self) -> StatusCode {
-        self.result.as_ref().map_or_else(Problem::status, Response::status)
-    }
-}
-
-/// Accounts for one exchange. Lives in the reply's body, so that its end is the end of the body.
+/// Accounts for one exchange.
 pub(crate) struct Exchange {
     server: Arc<Server>,
     started: Instant,
@@ -80,7 +61,7 @@ pub(crate) async fn answer<A: App>(
     app: &A,
     request: Request<hyper::body::Incoming>,
     turn: Turn<'_, impl Fn() -> bool>,
-) -> Response<Body> {
+) -> Response<Accounted> {
     let mut exchange = Exchange::begin(server, &request, app.client(turn.peer, request.headers()));
     if !request.body().is_end_stream() {
         exchange.body = Some((Arc::clone(turn.rest), turn.number));
@@ -97,12 +78,12 @@ pub(crate) async fn answer<A: App>(
         Ok(()) => app.answer(&exchange.server, request, &context).await,
         Err(problem) => {
             drop(request);
-            unrouted(problem)
+            Reply::unrouted(problem)
         }
     };
     // Asked only now: a body may have gone wrong, and a drain that began meanwhile must reach this reply.
     if let Some(refusal) = refusal() {
-        return exchange.complete(unrouted(refusal.into()), true);
+        return exchange.complete(Reply::unrouted(refusal.into()), true);
     }
     let waits = || reply.status() != StatusCode::REQUEST_TIMEOUT && turn.body_ends_soon(asks_first);
     let goes_on = !(turn.close)() && (exchange.body.is_none() || waits());
@@ -115,16 +96,6 @@ impl<C> Turn<'_, C> {
     fn body_ends_soon(&self, asks_first: bool) -> bool {
         let left = self.traffic.left_of(self.number);
         left == 0 || left <= MOST_READ_ON && (!asks_first || self.rest.is_begun(self.number))
-    }
-}
-
-fn unrouted(problem: Problem) -> Reply {
-    Reply { route: route::UNKNOWN.into(), result: Err(problem) }
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.status, refusal.detail)
     }
 }
 
@@ -170,7 +141,7 @@ impl Exchange {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
-    fn complete(mut self, reply: Reply, close: bool) -> Response<Body> {
+    fn complete(mut self, reply: Reply, close: bool) -> Response<Accounted> {
         let mut response = match reply.result {
             Ok(response) => response,
             Err(problem) => problem.into_response(self.uri.path(), self.correlation.request_id()),
@@ -191,19 +162,7 @@ impl Exchange {
             let headers = response.headers_mut();
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        response.map(|body| body.ends(self))
-    }
-}
-
-impl Exchange {
-    /// The reply ends before its body does, after its status was sent: nothing but this line tells why.
-    pub(crate) fn breaks_off(&self, error: &BodyError) {
-        tracing::warn!(
-            request_id = self.correlation.request_id(),
-            trace_id = self.correlation.trace_id(),
-            %error,
-            "the reply was cut short"
-        );
+        response.map(|body| Accounted { body, exchange: self })
     }
 }
 
@@ -250,8 +209,45 @@ impl Drop for Exchange {
     }
 }
 
+/// The body of a reply, with which its exchange ends: once it has been sent, or was given up.
+pub(crate) struct Accounted {
+    body: Body,
+    exchange: Exchange,
+}
+
+impl hyper::body::Body for Accounted {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Err(error))) = &frame {
+            // Its status has been sent: nothing but this line tells why it ends.
+            let correlation = &self.exchange.correlation;
+            tracing::warn!(
+                request_id = correlation.request_id(),
+                trace_id = correlation.trace_id(),
+                %error,
+                "the reply was cut short"
+            );
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
 /// `before, own`: the hops in the order in which the reply passed them.
 fn append(before: &HeaderValue, own: &HeaderValue) -> HeaderValue {
     let joined = [before.as_bytes(), b", ", own.as_bytes()].concat();
-    HeaderValue::from_maybe_shared(hyper::body::Bytes::from(joined)).unwrap_or_else(|_| own.clone())
+    HeaderValue::from_maybe_shared(Bytes::from(joined)).unwrap_or_else(|_| own.clone())
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::body::Body;
 use super::correlation::{Correlation, REQUEST_ID};
+use super::framing::Refusal;
 use crate::process::identity::SERVED_BY;
 
 const MEDIA_TYPE: &str = "application/problem+json";
@@ -101,6 +102,12 @@ impl Problem {
             upstream: self.upstream.as_deref(),
         };
         serde_json::to_vec(&details).expect("strings and a number serialize")
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.status, refusal.detail)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Each is a setting of its own, off unless it is set. One that is on is announced by a log line `fault` at the start, and by
 //! its name in the `served_by` object of JSON replies, so that nobody takes a rehearsed failure for a real one. Faults that
-//! only one app can have are settings of that app, named the same way ([`crate::server::App::faults`]).
+//! only one app can have are settings of that app, named the same way ([`crate::app::App::faults`]).
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -36,7 +36,7 @@ pub struct Faults {
 
 impl Faults {
     /// Reads the faults that every server can have.
-    pub fn read(environment: &mut Environment) -> Self {
+    pub(crate) fn read(environment: &mut Environment) -> Self {
         Self {
             start: environment.seconds(
                 Variable {

@@ -4,7 +4,7 @@ use contract::served_by::entry;
 use hyper::header::HeaderValue;
 use serde::Serialize;
 
-use crate::settings::environment::Variable;
+use crate::settings::environment::{Environment, Variable};
 
 /// The reply header that names who answered.
 pub use contract::served_by::NAME as SERVED_BY;
@@ -39,6 +39,34 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Reads who answers, where the service is called `service` unless told otherwise.
+    pub(crate) fn read(environment: &mut Environment, service: &'static str) -> Self {
+        let service = environment.name(Variable {
+            name: "SERVICE_NAME",
+            default: service,
+            about: "name in x-served-by, logs and metrics",
+        });
+        let pod = environment.optional_name(Variable {
+            name: "POD_NAME",
+            default: "",
+            about: "name of the pod (downward API); empty is the host's name",
+        });
+        let version = environment.name(VERSION);
+        let mut optional = |name, about| {
+            let variable = Variable { name, default: "", about };
+            environment.optional_name(variable).unwrap_or_default()
+        };
+        Self {
+            service,
+            version,
+            pod: pod.unwrap_or_else(host_name),
+            namespace: optional("POD_NAMESPACE", "namespace of the pod (downward API)"),
+            node: optional("NODE_NAME", "name of the node (downward API)"),
+            address: optional("POD_IP", "address of the pod (downward API)"),
+            faults: Vec::new(),
+        }
+    }
+
     /// What this process adds to [`SERVED_BY`].
     ///
     /// # Panics
@@ -56,6 +84,14 @@ impl Identity {
     pub fn json(&self) -> String {
         serde_json::to_string(self).expect("strings serialize")
     }
+}
+
+/// The host's name, which in a pod is the pod's name. Read from the kernel: the name service is not asked.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String =
+        name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')).collect();
+    if name.is_empty() { "unknown".to_owned() } else { name }
 }
 
 #[cfg(test)]

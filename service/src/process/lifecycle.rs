@@ -16,6 +16,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::settings::environment::{Environment, Variable};
+
 /// How long the phases of the drain last.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
@@ -23,6 +25,26 @@ pub struct Timing {
     pub quiet: Duration,
     /// Longest length of [`Phase::Closing`].
     pub longest_request: Duration,
+}
+
+impl Timing {
+    /// Reads how long the drain may take.
+    pub(crate) fn read(environment: &mut Environment) -> Self {
+        let quiet = Variable {
+            name: "DRAIN_SECONDS",
+            default: "3",
+            about: "after SIGTERM, how long replies say `Connection: close` before connections are closed",
+        };
+        let longest_request = Variable {
+            name: "LONGEST_REQUEST_SECONDS",
+            default: "10",
+            about: "after that, how long requests in flight may take to end",
+        };
+        Self {
+            quiet: environment.seconds(quiet, Duration::ZERO),
+            longest_request: environment.seconds(longest_request, Duration::ZERO),
+        }
+    }
 }
 
 /// A phase in the life of a server.

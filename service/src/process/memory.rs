@@ -9,7 +9,7 @@
 
 use serde::Serialize;
 
-use crate::program::config::Limits;
+use crate::settings::limits::Limits;
 
 /// The process itself: code, threads, the settings, tables, metrics and those who read them, in bytes.
 const PROCESS: u64 = 16 << 20;

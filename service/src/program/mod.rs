@@ -1,6 +1,8 @@
 //! A server as a program: arguments, settings, threads, signals, exit code.
+//!
+//! The highest layer: knows all others.
 
-pub mod config;
+mod config;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
@@ -11,16 +13,17 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::app::{App, Server};
 use crate::process::identity::VERSION;
 use crate::process::memory::{self, Sum};
 use crate::process::runtime;
-use crate::server::{App, Server, Stop, stop};
-use crate::server::{exposition, listener};
+use crate::server::{Stop, exposition, listener, stop};
 use crate::settings::environment::{Environment, Invalid, Setting, Values};
+use crate::settings::limits::Limits;
 use crate::settings::spelling;
 use crate::telemetry::log;
 use crate::telemetry::metrics::Metrics;
-use config::{Config, Limits};
+use config::Config;
 
 /// Exit code for wrong arguments or settings: `EX_USAGE` of sysexits(3).
 const USAGE: u8 = 64;

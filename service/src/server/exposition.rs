@@ -14,11 +14,12 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::listener;
-use crate::connection::stream::{Stream, Traffic};
+use crate::app::{App, Server};
+use crate::connection::stream::Stream;
 use crate::connection::{self, closing};
+use crate::exchange::traffic::Traffic;
 use crate::message::body::Body;
-use crate::program::config::Limits;
-use crate::server::{App, Server};
+use crate::settings::limits::Limits;
 use crate::telemetry::metrics::CONTENT_TYPE as OPEN_METRICS;
 
 /// Scrapers open at once. More than a few is a mistake or an attack.

@@ -1,107 +1,21 @@
-//! A server: accepts connections, serves them, and drains when asked to stop.
+//! A server: accepts connections, serves them, and drains when asked to stop; and its port of metrics.
+//!
+//! Knows `connection` and what is below it.
 
 pub mod exposition;
 pub mod listener;
 
-use std::future::{Future, pending};
-use std::net::{IpAddr, SocketAddr};
+use std::future::pending;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use hyper::Request;
-use hyper::header::HeaderMap;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
-use crate::connection::{self, closing};
-use crate::exchange::{Context, Reply};
-use crate::message::incoming::Incoming;
-use crate::message::room::Room;
-use crate::process::faults::Faults;
-use crate::process::identity::Identity;
-use crate::process::lifecycle::{Event, Phase, Timing};
-use crate::process::memory::Term;
-use crate::program::config::Limits;
-use crate::settings::environment::Environment;
-use crate::telemetry::metrics::Metrics;
-use crate::telemetry::notice::Notice;
-
-/// What a server serves.
-pub trait App: Sized + Send + Sync + 'static {
-    /// Name of the service unless `SERVICE_NAME` says otherwise.
-    const NAME: &'static str;
-    /// What the program is, one line of `--help`.
-    const ABOUT: &'static str;
-    /// The app's own settings.
-    type Config;
-
-    /// Reads the app's own settings.
-    fn configure(environment: &mut Environment) -> Self::Config;
-
-    /// What requests within `limits` may take besides what every server holds for them, and the app itself.
-    #[must_use]
-    fn memory(_config: &Self::Config, _limits: &Limits) -> Vec<Term> {
-        Vec::new()
-    }
-
-    /// Names of the faults of the app itself that its settings switch on.
-    #[must_use]
-    fn faults(_config: &Self::Config) -> Vec<&'static str> {
-        Vec::new()
-    }
-
-    /// Makes the app, inside the runtime. It may add metrics of its own.
-    fn new(config: Self::Config, identity: &Identity, metrics: &mut Metrics) -> Self;
-
-    /// What the app shows of itself at `path` of the metrics port, as JSON, besides its metrics; `None` where there is nothing.
-    #[must_use]
-    fn inspect(&self, _path: &str) -> Option<String> {
-        None
-    }
-
-    /// The address of who sent a request with `headers` that came from `peer`: the peer, unless the app knows better.
-    #[must_use]
-    fn client(&self, peer: SocketAddr, _headers: &HeaderMap) -> IpAddr {
-        peer.ip().to_canonical()
-    }
-
-    /// Works that no request asks for. A drain waits for its end as for a request in flight, and cuts it at the same deadline;
-    /// [`Server::phases`] tells it when to end.
-    fn work(self: Arc<Self>, _server: Arc<Server>) -> impl Future<Output = ()> + Send {
-        std::future::ready(())
-    }
-
-    /// Answers a request whose head has been checked.
-    fn answer(
-        &self,
-        server: &Server,
-        request: Request<Incoming>,
-        context: &Context,
-    ) -> impl Future<Output = Reply> + Send;
-}
-
-/// What all connections of a server share.
-pub struct Server {
-    /// Who answers.
-    pub identity: Identity,
-    /// The `served_by` object of JSON bodies.
-    pub served_by_json: String,
-    /// Metrics of the server and its app.
-    pub metrics: Metrics,
-    /// Room for the bodies of requests that are kept whole.
-    pub room: Room,
-    pub(crate) served_by: hyper::header::HeaderValue,
-    pub(crate) limits: Limits,
-    pub(crate) faults: Faults,
-    /// Places for requests in flight.
-    pub(crate) places: Arc<Semaphore>,
-    /// Places for connections that end in stages.
-    pub(crate) closings: Semaphore,
-    /// Requests that were answered 503.
-    pub(crate) unavailable: Notice,
-    timing: Timing,
-    phase: watch::Sender<Phase>,
-}
+use crate::app::{App, Server};
+use crate::connection;
+use crate::process::lifecycle::{Event, Phase};
 
 /// Asks a server to stop. The first request starts the drain, the second ends its quiet period.
 #[derive(Debug, Clone)]
@@ -136,48 +50,6 @@ impl Stopping {
 }
 
 impl Server {
-    /// A server that has not started.
-    #[must_use]
-    pub fn new(identity: Identity, metrics: Metrics, timing: Timing, limits: Limits, faults: Faults) -> Self {
-        Self {
-            served_by: identity.served_by(),
-            served_by_json: identity.json(),
-            identity,
-            room: Room::shown_by(limits.held_body_bytes, metrics.held.clone()),
-            metrics,
-            places: Arc::new(Semaphore::new(limits.in_flight)),
-            closings: Semaphore::new(closing::AT_ONCE),
-            unavailable: Notice::default(),
-            limits,
-            faults,
-            timing,
-            phase: watch::Sender::new(Phase::Starting),
-        }
-    }
-
-    /// The phase that the server is in.
-    #[must_use]
-    pub fn phase(&self) -> Phase {
-        *self.phase.borrow()
-    }
-
-    /// Tells each phase as it comes.
-    #[must_use]
-    pub fn phases(&self) -> watch::Receiver<Phase> {
-        self.phase.subscribe()
-    }
-
-    /// `/ready` may answer 200.
-    #[must_use]
-    pub fn is_ready(&self) -> bool {
-        self.phase().is_ready() && !self.faults.never_ready
-    }
-
-    /// Replies say `Connection: close` because the server is about to end.
-    pub(crate) fn sends_away(&self) -> bool {
-        self.phase().sends_away() && !self.faults.no_close_notice
-    }
-
     /// Serves `app` on `listener` until asked to stop, then drains. True if every request in flight had ended.
     pub async fn run<A: App>(self: Arc<Self>, listener: TcpListener, app: Arc<A>, mut stopping: Stopping) -> bool {
         let slots = Arc::new(Semaphore::new(self.limits.connections));

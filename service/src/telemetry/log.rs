@@ -12,6 +12,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::settings::environment::{Environment, Variable};
+
 /// Form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -22,9 +24,14 @@ pub enum Format {
 }
 
 impl Format {
-    /// Human on a terminal, else JSON.
-    pub(crate) fn for_stdout() -> Self {
-        if std::io::stdout().is_terminal() { Self::Human } else { Self::Json }
+    /// Reads the form.
+    pub(crate) fn read(environment: &mut Environment) -> Self {
+        let auto = if std::io::stdout().is_terminal() { Self::Human } else { Self::Json };
+        let about = "json or human; auto is human on a terminal, else json";
+        environment.word(
+            Variable { name: "LOG_FORMAT", default: "auto", about },
+            &[("json", Self::Json), ("human", Self::Human), ("auto", auto)],
+        )
     }
 }
 
@@ -33,14 +40,20 @@ impl Format {
 pub struct Level(LevelFilter);
 
 impl Level {
-    /// By the words that settings have for them.
-    pub(crate) const ALL: [(&str, Self); 5] = [
-        ("error", Self(LevelFilter::ERROR)),
-        ("warn", Self(LevelFilter::WARN)),
-        ("info", Self(LevelFilter::INFO)),
-        ("debug", Self(LevelFilter::DEBUG)),
-        ("trace", Self(LevelFilter::TRACE)),
-    ];
+    /// Reads the level.
+    pub(crate) fn read(environment: &mut Environment) -> Self {
+        let about = "error, warn, info, debug (adds a line for every request) or trace";
+        environment.word(
+            Variable { name: "LOG_LEVEL", default: "info", about },
+            &[
+                ("error", Self(LevelFilter::ERROR)),
+                ("warn", Self(LevelFilter::WARN)),
+                ("info", Self(LevelFilter::INFO)),
+                ("debug", Self(LevelFilter::DEBUG)),
+                ("trace", Self(LevelFilter::TRACE)),
+            ],
+        )
+    }
 }
 
 /// Starts logging for the process. Libraries stay at `warn`: their debug lines are about themselves, not about requests.

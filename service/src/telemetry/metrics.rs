@@ -2,6 +2,7 @@
 //!
 //! Labels hold only values from fixed sets (route templates, known methods, status classes): a client cannot make series.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -14,7 +15,6 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::app::route::Label;
 use crate::process::cgroup::Cgroup;
 use crate::process::identity::Identity;
 use crate::process::usage::Process;
@@ -24,6 +24,12 @@ const BUCKETS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0
 
 /// Content type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A route's label in metrics: its template, never a path that a client chose.
+pub type Label = Cow<'static, str>;
+
+/// Label of requests that no route took.
+pub(crate) const UNROUTED: &str = "unknown";
 
 /// Metrics of the server, and the registry that an app adds its own to.
 pub struct Metrics {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use service::program::config::Limits;
+use service::settings::limits::Limits;
 use testing::running::{BRIEF, WIDE, start};
 use testing::sample::Sample;
 use testing::wire::{Wire, get, until};

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use service::app::{App, Server};
 use service::process::faults::Faults;
-use service::server::{App, Server};
 use service::server::{exposition, listener};
 use service::telemetry::metrics::Metrics;
 use testing::running::{BRIEF, WIDE, identity};

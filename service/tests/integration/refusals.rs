@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use service::process::lifecycle::Timing;
-use service::program::config::Limits;
+use service::settings::limits::Limits;
 use testing::running::{BRIEF, Running, WIDE, start};
 use testing::sample::Sample;
 use testing::wire::{PATIENCE, Wire, get, until};
