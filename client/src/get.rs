@@ -13,26 +13,22 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::{
-    output::{draw, not_printed, tell},
+    exit,
+    output::{draw, tell},
     request::{
-        cause::{Failure, Kind},
-        connection::{Connection, SendError},
+        cause::{Cause, Kind},
+        connection::ClientConnection,
         deadline::within,
         message::Message,
-        url::Target,
+        url::Url,
     },
 };
-
-/// Exit status when the reply's status is 400 or above.
-pub(crate) const EXIT_STATUS: u8 = 1;
-/// Exit status when there was no complete reply.
-pub(crate) const EXIT_NO_REPLY: u8 = 2;
 
 /// What `get` was asked for.
 #[derive(Debug)]
 pub(crate) struct Options {
     /// Where to.
-    pub(crate) target: Target,
+    pub(crate) url: Url,
     /// What to send.
     pub(crate) message: Message,
     /// For all of it: name, connection, request and reply.
@@ -46,36 +42,33 @@ pub(crate) async fn run(options: Options) -> ExitCode {
     let exchanged = within(Instant::now() + options.timeout, options.timeout, exchange(&options)).await;
     let outcome = exchanged.done.unwrap_or_else(|| {
         let after = format!("after {} s", options.timeout.as_secs_f64());
-        Err(Failure::new(Kind::Timeout, after).into())
+        Err(Cause::new(Kind::Timeout, after).into())
     });
     match outcome {
         Ok(status) if status.as_u16() < 400 => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(EXIT_STATUS),
-        Err(Fault::Output(error)) => not_printed(&error),
-        Err(Fault::Reply(failure)) => {
-            tell(format_args!("client: {}: {failure}", options.target.url));
-            ExitCode::from(EXIT_NO_REPLY)
-        }
+        Ok(_) => ExitCode::from(exit::NOT_AS_ASKED),
+        Err(Fault::Output(error)) => exit::not_printed(&error),
+        Err(Fault::Reply(cause)) => exit::with(exit::NOTHING, format_args!("{}: {cause}", options.url.text)),
     }
 }
 
 /// What went wrong.
 enum Fault {
     /// With the request or its reply.
-    Reply(Failure),
+    Reply(Cause),
     /// With standard output.
     Output(io::Error),
 }
 
-impl From<Failure> for Fault {
-    fn from(failure: Failure) -> Self {
-        Self::Reply(failure)
+impl From<Cause> for Fault {
+    fn from(cause: Cause) -> Self {
+        Self::Reply(cause)
     }
 }
 
 async fn exchange(options: &Options) -> Result<http::StatusCode, Fault> {
-    let mut connection = Connection::open_any(&options.target.origin).await?;
-    let reply = connection.send(options.message.to(&options.target)).await.map_err(failure_of)?;
+    let mut connection = ClientConnection::open_any(&options.url.origin).await?;
+    let reply = connection.send(options.message.to(&options.url)).await.map_err(Cause::from)?;
     if !options.quiet {
         draw(head(&reply, &connection));
     }
@@ -84,15 +77,7 @@ async fn exchange(options: &Options) -> Result<http::StatusCode, Fault> {
     Ok(status)
 }
 
-/// The failure of a request that was sent over a fresh connection.
-pub(crate) fn failure_of(error: SendError) -> Failure {
-    match error {
-        SendError::Lost(failure) => failure,
-        SendError::Unwritten(_) => Failure::new(Kind::Closed, "closed as soon as it was accepted"),
-    }
-}
-
-fn head(reply: &Response<Incoming>, connection: &Connection) -> String {
+fn head(reply: &Response<Incoming>, connection: &ClientConnection) -> String {
     let mut head = format!("connected to {}\n{:?} {}\n", connection.peer, reply.version(), reply.status());
     for (name, value) in reply.headers() {
         // Escaped: whatever the server sent, a terminal shows it and does not obey it.
@@ -107,7 +92,7 @@ async fn print_body(mut body: Incoming, quiet: bool) -> Result<(), Fault> {
     let mut last = b'\n';
     let mut stdout = io::stdout().lock();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Failure::in_body(&error))?;
+        let frame = frame.map_err(|error| Cause::in_body(&error))?;
         let Some(data) = frame.data_ref() else {
             continue;
         };

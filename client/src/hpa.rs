@@ -15,10 +15,8 @@ use std::{
 
 use serde_json::{Deserializer, Value};
 
-use crate::output::tell;
+use crate::exit;
 
-/// Exit status when what comes in is no autoscaler.
-const EXIT_FAILED: u8 = 2;
 /// An object is at most 1.5 MiB in etcd; kubectl indents it.
 const MAX_OBJECT: usize = 8 << 20;
 /// A ratio this near to 1 changes nothing: the controller's `--horizontal-pod-autoscaler-tolerance`.
@@ -32,10 +30,7 @@ pub(crate) fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the table has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            tell(format_args!("client: {error}"));
-            ExitCode::from(EXIT_FAILED)
-        }
+        Err(error) => exit::with(exit::NOTHING, error),
     }
 }
 

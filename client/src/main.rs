@@ -12,11 +12,11 @@ use tokio::{runtime, task::LocalSet};
 
 use crate::{
     args::{Ask, Command, Parsed},
-    output::{print_and_exit, tell},
     stop::Stop,
 };
 
 mod args;
+mod exit;
 mod get;
 mod hpa;
 mod ledger;
@@ -29,28 +29,20 @@ mod spread;
 mod stop;
 mod wait;
 
-/// Which client this is: the version of the package. The images of v1 and v2 hold the same one.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// Exit status of a command line that is not understood (`EX_USAGE` of sysexits.h).
-const EXIT_USAGE: u8 = 64;
-/// Exit status when this process can't do what it needs to (`EX_OSERR` of sysexits.h).
-const EXIT_SYSTEM: u8 = 71;
-
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)) {
-        Ok(Parsed::Print(text)) => print_and_exit(&text, ExitCode::SUCCESS),
+        Ok(Parsed::Print(text)) => exit::printed(&text),
         Ok(Parsed::Run(Command::Hpa)) => hpa::run(),
         Ok(Parsed::Run(Command::Spread(options))) => spread::run(&options),
-        Ok(Parsed::Run(Command::Ask(command))) => execute(command).unwrap_or_else(|error| {
-            tell(format_args!("client: {error}"));
-            ExitCode::from(EXIT_SYSTEM)
-        }),
+        Ok(Parsed::Run(Command::Ask(command))) => {
+            execute(command).unwrap_or_else(|error| exit::with(exit::SYSTEM, error))
+        }
         Err(error) => {
             let command = error.command.map(|name| format!(" {name}"));
-            tell(format_args!("client: {}", error.message));
-            tell(format_args!("'client{} --help' says more", command.unwrap_or_default()));
-            ExitCode::from(EXIT_USAGE)
+            exit::with(
+                exit::USAGE,
+                format_args!("{}\n'client{} --help' says more", error.message, command.unwrap_or_default()),
+            )
         }
     }
 }
@@ -64,7 +56,7 @@ fn execute(command: Ask) -> std::io::Result<ExitCode> {
         Ok(match command {
             Ask::Get(options) => until_stopped(stop, get::run(options)).await,
             Ask::Wait(options) => until_stopped(stop, wait::run(options)).await,
-            Ask::Load(options) => load::run(options, stop).await,
+            Ask::Load(plan) => load::run(plan, stop).await,
             Ask::Pause => pause::run(stop).await,
         })
     })

@@ -6,11 +6,7 @@
 use std::{
     fmt,
     io::{self, Write},
-    process::ExitCode,
 };
-
-/// Exit status when standard output can't be written (`EX_IOERR` of sysexits.h).
-const EXIT_OUTPUT: u8 = 74;
 
 /// Writes all of `text` to standard output. A reader that has gone has seen enough: that is no error.
 ///
@@ -22,17 +18,6 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Prints `text`, which is all that there is to do: exits with `code`, or with 74 where it can't be written.
-pub(crate) fn print_and_exit(text: &str, code: ExitCode) -> ExitCode {
-    print(text).map_or_else(|error| not_printed(&error), |()| code)
-}
-
-/// Says why standard output can't be written; exits with 74.
-pub(crate) fn not_printed(error: &io::Error) -> ExitCode {
-    tell(format_args!("client: standard output: {error}"));
-    ExitCode::from(EXIT_OUTPUT)
 }
 
 /// Writes a line to standard error. Nobody can be told that this failed.

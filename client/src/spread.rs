@@ -7,12 +7,8 @@ use std::{
 use contract::ledger::Timeline;
 use serde::Deserialize;
 
-use crate::output::{not_printed, print, tell};
+use crate::{exit, output::print};
 
-/// Exit status when a pod's share is further from even than asked for.
-const EXIT_UNEVEN: u8 = 1;
-/// Exit status when there is no ledger to read.
-const EXIT_FAILED: u8 = 2;
 /// A ledger of the longest load, with a hundred pods, has a tenth of this.
 const MAX_LEDGER: u64 = 64 << 20;
 
@@ -33,23 +29,20 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> ExitCode {
     let spread = match read(options).and_then(|ledger| Spread::of(&ledger, options)) {
         Ok(spread) => spread,
-        Err(error) => {
-            tell(format_args!("client: {}: {error}", options.ledger.display()));
-            return ExitCode::from(EXIT_FAILED);
-        }
+        Err(error) => return exit::with(exit::NOTHING, format_args!("{}: {error}", options.ledger.display())),
     };
     if let Err(error) = print(&spread.table()) {
-        return not_printed(&error);
+        return exit::not_printed(&error);
     }
     match options.within {
-        Some(within) if spread.furthest() > within => {
-            tell(format_args!(
-                "client: a share is {:.0} % from even, which is more than {:.0} %",
+        Some(within) if spread.furthest() > within => exit::with(
+            exit::NOT_AS_ASKED,
+            format_args!(
+                "a share is {:.0} % from even, which is more than {:.0} %",
                 spread.furthest() * 100.0,
                 within * 100.0
-            ));
-            ExitCode::from(EXIT_UNEVEN)
-        }
+            ),
+        ),
         _ => ExitCode::SUCCESS,
     }
 }

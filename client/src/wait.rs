@@ -12,14 +12,14 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, sleep_until};
 
 use crate::{
-    get::{EXIT_NO_REPLY, EXIT_STATUS, failure_of},
+    exit,
     output::{draw, tell},
     request::{
-        cause::{Failure, Kind},
-        connection::Connection,
+        cause::{Cause, Kind},
+        connection::ClientConnection,
         deadline::within,
         message::Message,
-        url::Target,
+        url::Url,
     },
 };
 
@@ -30,7 +30,7 @@ const LONGEST_TRY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Options {
     /// Where to.
-    pub(crate) target: Target,
+    pub(crate) url: Url,
     /// What to send.
     pub(crate) message: Message,
     /// The status to wait for; any of 200 to 299 when none is given.
@@ -43,14 +43,14 @@ pub(crate) struct Options {
 
 enum Answer {
     Status(StatusCode),
-    Failed(Failure),
+    Failed(Cause),
 }
 
 /// Asks, over a new connection each time, until the status is right or the time is over.
 pub(crate) async fn run(options: Options) -> ExitCode {
     let start = Instant::now();
     let deadline = start + options.timeout;
-    let mut progress = Progress::new(&options.target.url);
+    let mut progress = Progress::new(&options.url.text);
     let mut tries = 0u64;
     loop {
         let tried_at = Instant::now();
@@ -58,8 +58,8 @@ pub(crate) async fn run(options: Options) -> ExitCode {
         let until = deadline.min(tried_at + LONGEST_TRY);
         let answer = match within(until, LONGEST_TRY, ask(&options)).await.done {
             Some(Ok(status)) => Answer::Status(status),
-            Some(Err(failure)) => Answer::Failed(failure),
-            None => Answer::Failed(Failure::new(Kind::Timeout, "")),
+            Some(Err(cause)) => Answer::Failed(cause),
+            None => Answer::Failed(Cause::new(Kind::Timeout, "")),
         };
         let taken = start.elapsed().as_secs_f64();
         if let Answer::Status(status) = answer
@@ -75,20 +75,20 @@ pub(crate) async fn run(options: Options) -> ExitCode {
             let limit = options.timeout.as_secs_f64();
             progress.finish(&format!("gave up after {limit} s; last of {tries} tries: {answer}"));
             return ExitCode::from(match answer {
-                Answer::Status(_) => EXIT_STATUS,
-                Answer::Failed(_) => EXIT_NO_REPLY,
+                Answer::Status(_) => exit::NOT_AS_ASKED,
+                Answer::Failed(_) => exit::NOTHING,
             });
         }
     }
 }
 
-async fn ask(options: &Options) -> Result<StatusCode, Failure> {
-    let mut connection = Connection::open_any(&options.target.origin).await?;
-    let reply = connection.send(options.message.to(&options.target)).await.map_err(failure_of)?;
+async fn ask(options: &Options) -> Result<StatusCode, Cause> {
+    let mut connection = ClientConnection::open_any(&options.url.origin).await?;
+    let reply = connection.send(options.message.to(&options.url)).await?;
     let status = reply.status();
     let mut body = reply.into_body();
     while let Some(frame) = body.frame().await {
-        frame.map_err(|error| Failure::in_body(&error))?;
+        frame.map_err(|error| Cause::in_body(&error))?;
     }
     Ok(status)
 }
@@ -97,7 +97,7 @@ impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "{status}"),
-            Self::Failed(failure) => write!(f, "{failure}"),
+            Self::Failed(cause) => write!(f, "{cause}"),
         }
     }
 }

@@ -16,15 +16,12 @@ pub enum Host<'a> {
 /// None where brackets hold no IPv6 address, or something other than a colon comes after them.
 #[must_use]
 pub fn split(authority: &str) -> Option<(Host<'_>, Option<&str>)> {
-    let (host, rest) = match authority.strip_prefix('[') {
-        Some(bracketed) => {
-            let (address, rest) = bracketed.split_once(']')?;
-            (Host::Ipv6(address.parse().ok()?), rest)
-        }
-        None => {
-            let (name, rest) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-            (Host::Name(name), rest)
-        }
+    let (host, rest) = if let Some(bracketed) = authority.strip_prefix('[') {
+        let (address, rest) = bracketed.split_once(']')?;
+        (Host::Ipv6(address.parse().ok()?), rest)
+    } else {
+        let (name, rest) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        (Host::Name(name), rest)
     };
     match rest.strip_prefix(':') {
         None if !rest.is_empty() => None,

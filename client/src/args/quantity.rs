@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::plan::{mix::WHOLE, schedule::Rate};
 
 /// Requests a second that this client keeps up with on one core.
-const MAX_RATE: f64 = 20_000.0;
-const MIN_RATE: f64 = 0.01;
+pub(super) const MAX_RATE: f64 = 20_000.0;
+/// The least that is told apart from no load.
+pub(super) const MIN_RATE: f64 = 0.01;
 
 /// `1.5s`, `250ms`, `2m`, `1h`; seconds without a unit.
 pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
@@ -62,7 +63,7 @@ fn decimal(text: &str) -> Option<f64> {
     if plain && text.len() <= 20 { text.parse().ok() } else { None }
 }
 
-fn written(duration: Duration) -> String {
+pub(super) fn written(duration: Duration) -> String {
     match duration.as_secs() {
         0 => format!("{}ms", duration.as_millis()),
         seconds if seconds % 3600 == 0 => format!("{}h", seconds / 3600),

@@ -1,11 +1,18 @@
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
+
+use http::{Method, StatusCode};
+
 use super::*;
-use crate::request::cause::Kind;
+use crate::{
+    plan::{Form, Plan},
+    request::cause::Kind,
+};
 
 fn parsed(line: &str) -> Result<Parsed, String> {
     parse(line.split_whitespace().map(OsString::from)).map_err(|error| error.message)
 }
 
-fn load_of(line: &str) -> load::Options {
+fn load_of(line: &str) -> Plan {
     match parsed(line) {
         Ok(Parsed::Run(Command::Ask(Ask::Load(options)))) => options,
         other => panic!("{line}: {other:?}"),
@@ -24,7 +31,7 @@ fn a_load_as_the_documentation_shows_it() {
     assert!(options.new_connections);
     assert_eq!(options.round_trip, Duration::from_millis(80));
     assert_eq!(options.timeout, Duration::from_secs(2));
-    assert_eq!(options.output, Output::Json);
+    assert_eq!(options.output, Form::Json);
     assert_eq!(options.ledger.unwrap().to_str(), Some("/tmp/l.json"));
     assert_eq!(options.accept, [StatusCode::TOO_MANY_REQUESTS]);
     assert_eq!(options.message.method, Method::GET);
@@ -33,7 +40,7 @@ fn a_load_as_the_documentation_shows_it() {
 #[test]
 fn shares_of_several_urls() {
     let options = load_of("load http://a/ http://b/ --mix 1%=http://c/x?ms=1000");
-    let shares: Vec<_> = options.targets.iter().map(|(target, weight)| (target.url.as_str(), *weight)).collect();
+    let shares: Vec<_> = options.urls.iter().map(|(url, weight)| (url.text.as_str(), *weight)).collect();
     assert_eq!(shares, [("http://a/", 495_000), ("http://b/", 495_000), ("http://c/x?ms=1000", 10_000)]);
 }
 
@@ -51,23 +58,110 @@ fn data_makes_it_a_post_unless_told_otherwise() {
     }
 }
 
+fn printed(line: &str) -> String {
+    match parsed(line) {
+        Ok(Parsed::Print(text)) => text,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn helps() -> Vec<String> {
+    let of = |spec: &Spec| printed(&format!("{} --help", spec.name));
+    COMMANDS.iter().map(of).chain([printed("--help")]).collect()
+}
+
 #[test]
 fn every_command_has_help() {
-    for (line, text) in [
-        ("--help", help::MAIN),
-        ("help", help::MAIN),
-        ("get --help", help::GET),
-        ("wait -h", help::WAIT),
-        ("load http://a/ --help", help::LOAD),
-        ("spread --help", help::SPREAD),
-        ("hpa --help", help::HPA),
-        ("pause --help", help::PAUSE),
+    for (line, words) in [
+        ("--help", "Usage: client COMMAND"),
+        ("help", "Usage: client COMMAND"),
+        ("get --help", "Usage: client get URL [OPTIONS]"),
+        ("wait -h", "Usage: client wait URL [OPTIONS]"),
+        ("load http://a/ --help", "Usage: client load URL... [OPTIONS]"),
+        ("spread --help", "Usage: client spread FILE [OPTIONS]"),
+        ("hpa --help", "Usage: client hpa\n"),
+        ("pause --help", "Usage: client pause\n"),
     ] {
-        match parsed(line) {
-            Ok(Parsed::Print(printed)) => assert_eq!(printed, text, "{line}"),
-            other => panic!("{line}: {other:?}"),
+        assert!(printed(line).contains(words), "{line}");
+    }
+}
+
+#[test]
+fn every_option_is_in_the_help_of_its_command_with_its_default_and_bounds() {
+    for spec in COMMANDS {
+        let help = printed(&format!("{} --help", spec.name)).split_whitespace().collect::<Vec<_>>().join(" ");
+        for row in spec.rows() {
+            let entry = format!("{} {}", row.synopsis(), row.description());
+            let entry = entry.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(help.contains(&entry), "client {} --help lacks: {entry}", spec.name);
+        }
+        let names: BTreeSet<_> = spec.rows().map(|row| row.long).collect();
+        assert_eq!(names.len(), spec.rows().count(), "{}: two rows of one name", spec.name);
+    }
+    let load = printed("load --help");
+    for line in [
+        "  -r, --rate N                 requests a second [default: 100; 0.01 to 20000]",
+        "      --round-trip TIME        act like a client that is so far away",
+    ] {
+        assert!(load.contains(line), "{load}");
+    }
+}
+
+/// What is written about the client: pages, values and the chart's texts.
+fn pages() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let folders = ["", "client", "docs", "labs", "chart", "chart/templates", "values", "bench", "cluster"];
+    let files = folders.into_iter().flat_map(|folder| fs::read_dir(root.join(folder)).unwrap());
+    let pages = files.filter_map(|file| {
+        let path = file.unwrap().path();
+        // What is a folder, or no text, is no page. A line goes on behind a backslash.
+        let text = fs::read_to_string(&path).ok()?;
+        Some((path.strip_prefix(root).unwrap().display().to_string(), text.replace("\\\n", " ")))
+    });
+    pages.collect()
+}
+
+/// The options in what comes behind the name of a command.
+fn options_of(line: &str) -> impl Iterator<Item = &str> {
+    let end = line.find(['|', ';', '`', ')', '&', '>']).unwrap_or(line.len());
+    line[..end].split(|c: char| c.is_whitespace() || c == '=').filter(|word| {
+        let name = word.trim_start_matches('-');
+        word.starts_with('-') && name.starts_with(|c: char| c.is_ascii_alphabetic())
+    })
+}
+
+#[test]
+fn pages_name_no_option_that_is_not() {
+    let mut seen = BTreeSet::new();
+    for (path, text) in pages() {
+        for spec in COMMANDS {
+            for (at, called) in text.match_indices(&format!("client {} ", spec.name)) {
+                let line = text[at + called.len()..].lines().next().unwrap_or_default();
+                for option in options_of(line) {
+                    let known = spec.rows().any(|row| {
+                        option.strip_prefix("--").is_some_and(|name| name == row.long)
+                            || row.short.is_some_and(|short| option == format!("-{short}"))
+                    });
+                    assert!(
+                        known || ["-h", "--help"].contains(&option),
+                        "{path}: client {} {line}: {option}",
+                        spec.name
+                    );
+                    seen.insert(option.to_owned());
+                }
+            }
+        }
+        if path == "client/README.md" {
+            for option in
+                text.split('`').skip(1).step_by(2).flat_map(options_of).filter(|option| option.starts_with("--"))
+            {
+                let known = COMMANDS.iter().flat_map(Spec::rows).any(|row| option[2..] == *row.long);
+                assert!(known || option == "--help", "{path}: {option}");
+                seen.insert(option.to_owned());
+            }
         }
     }
+    assert!(seen.len() > 10, "{seen:?}");
 }
 
 #[test]
@@ -111,17 +205,14 @@ fn mistakes_name_the_argument_and_what_is_accepted() {
 
 #[test]
 fn help_fits_a_hundred_columns_and_lists_every_kind_of_loss() {
-    for text in [help::MAIN, help::GET, help::WAIT, help::LOAD, help::SPREAD, help::HPA, help::PAUSE] {
-        for line in text.lines() {
-            assert!(line.chars().count() <= 100, "{line}");
-        }
+    for line in helps().iter().flat_map(|help| help.lines()) {
+        assert!(line.chars().count() <= 100, "{line}");
     }
-    let (_, losses) = help::LOAD.split_once("the ledger says how:\n").unwrap();
-    let (losses, _) = losses.split_once("\nA connection").unwrap();
-    // The names stand two columns in, what they mean six.
-    let names = losses.lines().filter(|line| !line.starts_with("   ")).flat_map(str::split_whitespace);
-    let mut listed: Vec<&str> = names.collect();
-    let mut kinds: Vec<&str> = Kind::all().into_iter().map(Kind::name).collect();
+    let load = printed("load --help");
+    let (_, losses) = load.split_once("the ledger says how:\n\n").unwrap();
+    let (losses, _) = losses.split_once("\n\n").unwrap();
+    let mut listed: Vec<&str> = losses.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let mut kinds: Vec<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
     listed.sort_unstable();
     kinds.sort_unstable();
     assert_eq!(listed, kinds);

@@ -12,7 +12,7 @@ use contract::served_by::Hop;
 use http::{HeaderMap, StatusCode};
 
 use super::{histogram::Histogram, served, timeline::Series};
-use crate::request::cause::{Failure, Kind};
+use crate::request::cause::{Cause, Kind};
 
 /// Losses that are listed one by one; all are counted.
 const MAX_LISTED: usize = 10_000;
@@ -20,7 +20,7 @@ const MAX_LISTED: usize = 10_000;
 const MAX_SERVERS: usize = 1000;
 
 /// The account of one load.
-pub(crate) struct Ledger {
+pub(crate) struct Account {
     /// Width of the timeline's bins.
     pub(crate) bin: Duration,
     /// Requests that came due.
@@ -93,7 +93,7 @@ pub(crate) struct Loss {
     /// When its loss was noticed.
     pub(crate) ended: Duration,
     /// What happened.
-    pub(crate) failure: Failure,
+    pub(crate) cause: Cause,
     /// The far end of its connection, where it had one.
     pub(crate) peer: Option<SocketAddr>,
     /// The status of the reply, where a head arrived.
@@ -121,7 +121,7 @@ pub(crate) struct Server {
     pub(crate) timeline: Series,
 }
 
-impl Ledger {
+impl Account {
     /// An empty account with bins of this width.
     pub(crate) fn new(bin: Duration) -> Self {
         Self {
@@ -188,7 +188,7 @@ impl Ledger {
     pub(crate) fn lose(&mut self, loss: Loss) {
         self.lost += 1;
         let losses =
-            self.losses.entry(loss.failure.kind).or_insert_with(|| Losses { first: loss.ended, ..Losses::default() });
+            self.losses.entry(loss.cause.kind).or_insert_with(|| Losses { first: loss.ended, ..Losses::default() });
         losses.requests += 1;
         losses.last = loss.ended;
         losses.timeline.record(loss.ended, self.bin);
@@ -247,81 +247,73 @@ mod tests {
     }
 
     fn loss(kind: Kind, ended: Duration) -> Loss {
-        Loss {
-            sequence: 0,
-            due: ended,
-            ended,
-            failure: Failure::new(kind, ""),
-            peer: None,
-            status: None,
-            served_by: None,
-        }
+        Loss { sequence: 0, due: ended, ended, cause: Cause::new(kind, ""), peer: None, status: None, served_by: None }
     }
 
     #[test]
     fn answers_are_counted_for_every_hop() {
-        let mut ledger = Ledger::new(BIN);
-        ledger.answer(ms(0), ms(5), &served("backend/v1/b1, frontend/v1/f1"));
-        ledger.answer(ms(10), ms(250), &served("backend/v2/b2, frontend/v1/f1"));
-        ledger.answer(ms(20), ms(260), &HeaderMap::new());
-        assert_eq!(ledger.answered, 3);
-        assert_eq!(ledger.unattributed, 1);
-        let frontend = &ledger.servers["frontend/v1/f1"];
+        let mut account = Account::new(BIN);
+        account.answer(ms(0), ms(5), &served("backend/v1/b1, frontend/v1/f1"));
+        account.answer(ms(10), ms(250), &served("backend/v2/b2, frontend/v1/f1"));
+        account.answer(ms(20), ms(260), &HeaderMap::new());
+        assert_eq!(account.answered, 3);
+        assert_eq!(account.unattributed, 1);
+        let frontend = &account.servers["frontend/v1/f1"];
         assert_eq!((frontend.answers, frontend.first, frontend.last), (2, ms(5), ms(250)));
         assert_eq!(frontend.timeline.trimmed().1, [1, 0, 1]);
-        assert_eq!(ledger.servers["backend/v2/b2"].first, ms(250));
-        assert_eq!(ledger.latency.max(), ms(240));
+        assert_eq!(account.servers["backend/v2/b2"].first, ms(250));
+        assert_eq!(account.latency.max(), ms(240));
     }
 
     #[test]
     fn the_longest_gap_may_be_at_either_end() {
-        let mut ledger = Ledger::new(BIN);
-        ledger.due = 2;
-        ledger.answer(ms(0), ms(300), &HeaderMap::new());
-        assert_eq!(ledger.longest_gap, (ms(300), ms(0)));
-        ledger.answer(ms(0), ms(400), &HeaderMap::new());
-        assert_eq!(ledger.longest_gap, (ms(300), ms(0)));
-        ledger.close(ms(900));
-        assert_eq!(ledger.longest_gap, (ms(500), ms(400)));
+        let mut account = Account::new(BIN);
+        account.due = 2;
+        account.answer(ms(0), ms(300), &HeaderMap::new());
+        assert_eq!(account.longest_gap, (ms(300), ms(0)));
+        account.answer(ms(0), ms(400), &HeaderMap::new());
+        assert_eq!(account.longest_gap, (ms(300), ms(0)));
+        account.close(ms(900));
+        assert_eq!(account.longest_gap, (ms(500), ms(400)));
     }
 
     #[test]
     fn losses_have_a_kind_a_first_and_a_last() {
-        let mut ledger = Ledger::new(BIN);
-        ledger.lose(loss(Kind::Reset, ms(100)));
-        ledger.lose(loss(Kind::Reset, ms(450)));
-        ledger.lose(loss(Kind::Timeout, ms(900)));
-        let reset = &ledger.losses[&Kind::Reset];
+        let mut account = Account::new(BIN);
+        account.lose(loss(Kind::Reset, ms(100)));
+        account.lose(loss(Kind::Reset, ms(450)));
+        account.lose(loss(Kind::Timeout, ms(900)));
+        let reset = &account.losses[&Kind::Reset];
         assert_eq!((reset.requests, reset.first, reset.last), (2, ms(100), ms(450)));
         assert_eq!(reset.timeline.trimmed().1, [1, 0, 0, 1]);
-        assert_eq!(ledger.lost, 3);
-        assert_eq!(ledger.listed.len(), 3);
+        assert_eq!(account.lost, 3);
+        assert_eq!(account.listed.len(), 3);
     }
 
     #[test]
     fn what_is_open_at_the_end_is_lost() {
-        let mut ledger = Ledger::new(BIN);
-        ledger.due = 5;
-        ledger.answer(ms(0), ms(1), &HeaderMap::new());
-        ledger.lose(loss(Kind::Reset, ms(2)));
-        ledger.abandon_open(ms(10));
-        assert_eq!(ledger.losses[&Kind::Abandoned].requests, 3);
-        assert_eq!(ledger.due, ledger.answered + ledger.lost);
+        let mut account = Account::new(BIN);
+        account.due = 5;
+        account.answer(ms(0), ms(1), &HeaderMap::new());
+        account.lose(loss(Kind::Reset, ms(2)));
+        account.abandon_open(ms(10));
+        assert_eq!(account.losses[&Kind::Abandoned].requests, 3);
+        assert_eq!(account.due, account.answered + account.lost);
     }
 
     #[test]
     fn a_server_that_invents_pods_does_not_grow_the_ledger() {
-        let mut ledger = Ledger::new(BIN);
+        let mut account = Account::new(BIN);
         for pod in 0..MAX_SERVERS + 7 {
-            ledger.answer(ms(0), ms(1), &served(&format!("a/v1/{pod}")));
-            ledger.lose(loss(Kind::Reset, ms(1)));
+            account.answer(ms(0), ms(1), &served(&format!("a/v1/{pod}")));
+            account.lose(loss(Kind::Reset, ms(1)));
         }
-        assert_eq!(ledger.servers.len(), MAX_SERVERS);
-        assert_eq!(ledger.unattributed, 7);
+        assert_eq!(account.servers.len(), MAX_SERVERS);
+        assert_eq!(account.unattributed, 7);
         for _ in 0..MAX_LISTED {
-            ledger.lose(loss(Kind::Reset, ms(1)));
+            account.lose(loss(Kind::Reset, ms(1)));
         }
-        assert_eq!(ledger.listed.len(), MAX_LISTED);
-        assert_eq!(ledger.lost as usize, MAX_LISTED + MAX_SERVERS + 7);
+        assert_eq!(account.listed.len(), MAX_LISTED);
+        assert_eq!(account.lost as usize, MAX_LISTED + MAX_SERVERS + 7);
     }
 }

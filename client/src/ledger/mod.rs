@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod atomic_file;
 mod histogram;
 pub(crate) mod json;
+pub(crate) mod run;
 pub(crate) mod served;
 pub(crate) mod table;
 pub(crate) mod timeline;

@@ -2,21 +2,24 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::account::{Ledger, Server};
-use crate::{load::Run, plan::mix};
+use super::{
+    account::{Account, Server},
+    run::Run,
+};
+use crate::plan::mix;
 
 /// Losses that are told one by one; the JSON has more.
 const SHOWN_LOSSES: usize = 5;
 
 /// The ledger as lines of text.
-pub(crate) fn table(run: &Run, ledger: &Ledger) -> String {
+pub(crate) fn table(run: &Run, account: &Account) -> String {
     let mut text = Text::default();
     head(&mut text, run);
-    summary(&mut text, run, ledger);
-    statuses(&mut text, ledger);
-    servers(&mut text, ledger);
-    losses(&mut text, run, ledger);
-    verdict(&mut text, run, ledger);
+    summary(&mut text, run, account);
+    statuses(&mut text, account);
+    servers(&mut text, account);
+    losses(&mut text, run, account);
+    verdict(&mut text, run, account);
     text.0
 }
 
@@ -38,98 +41,98 @@ macro_rules! line {
 }
 
 fn head(text: &mut Text, run: &Run) {
-    let options = &run.options;
-    for (target, weight) in &options.targets {
-        let share = if options.targets.len() > 1 {
+    let plan = &run.plan;
+    for (url, weight) in &plan.urls {
+        let share = if plan.urls.len() > 1 {
             let percent = *weight as f64 * 100.0 / mix::WHOLE as f64;
             format!("  {percent:.2} %")
         } else {
             String::new()
         };
-        line!(text, "{} {}{share}", options.message.method, target.url);
+        line!(text, "{} {}{share}", plan.message.method, url.text);
     }
-    let kind = if options.new_connections { "a new connection for each request, at most" } else { "kept connections:" };
-    let distance = match options.round_trip.as_millis() {
+    let kind = if plan.new_connections { "a new connection for each request, at most" } else { "kept connections:" };
+    let distance = match plan.round_trip.as_millis() {
         0 => String::new(),
         milliseconds => format!("round trip {milliseconds} ms, "),
     };
     line!(
         text,
         "{}/s for {} s, {kind} {}, {distance}timeout {} s, run {}",
-        options.rate.as_f64(),
-        options.duration.as_secs_f64(),
-        options.connections,
-        options.timeout.as_secs_f64(),
-        run.id
+        plan.rate.as_f64(),
+        plan.duration.as_secs_f64(),
+        plan.connections,
+        plan.timeout.as_secs_f64(),
+        run.id.0
     );
     line!(text);
 }
 
-fn summary(text: &mut Text, run: &Run, ledger: &Ledger) {
+fn summary(text: &mut Text, run: &Run, account: &Account) {
     line!(
         text,
         "requests       {} planned, {} due, {} sent, {} answered, {} lost",
         run.planned,
-        ledger.due,
-        ledger.sent,
-        ledger.answered,
-        ledger.lost
+        account.due,
+        account.sent,
+        account.answered,
+        account.lost
     );
-    line!(text, "rate           {}/s planned, {}/s sent", run.options.rate.as_f64(), run.sent_per_second(ledger));
-    if !ledger.latency.is_empty() {
+    line!(text, "rate           {}/s planned, {}/s sent", run.plan.rate.as_f64(), run.sent_per_second(account.sent));
+    if !account.latency.is_empty() {
         line!(
             text,
             "latency        p50 {}, p90 {}, p99 {}, max {} (from when each was due)",
-            short(ledger.latency.quantile(0.5)),
-            short(ledger.latency.quantile(0.9)),
-            short(ledger.latency.quantile(0.99)),
-            short(ledger.latency.max())
+            short(account.latency.quantile(0.5)),
+            short(account.latency.quantile(0.9)),
+            short(account.latency.quantile(0.99)),
+            short(account.latency.max())
         );
     }
-    let (gap, from) = ledger.longest_gap;
+    let (gap, from) = account.longest_gap;
     line!(text, "longest gap    {} without an answer, from {:.2} s", short(gap), from.as_secs_f64());
     line!(
         text,
         "connections    {} opened, {} closed after notice, {} closed while idle without notice",
-        ledger.connections.opened,
-        ledger.connections.closed_announced,
-        ledger.connections.closed_idle
+        account.connections.opened,
+        account.connections.closed_announced,
+        account.connections.closed_idle
     );
     line!(
         text,
         "client lag     p99 {}, max {} (this client's own lateness)",
-        short(ledger.lag.quantile(0.99)),
-        short(ledger.lag.max())
+        short(account.lag.quantile(0.99)),
+        short(account.lag.max())
     );
-    if ledger.queued > 0 {
+    if account.queued > 0 {
         line!(
             text,
             "queue          {} requests found no idle connection, and waited up to {}",
-            ledger.queued,
-            short(ledger.queue_wait.max())
+            account.queued,
+            short(account.queue_wait.max())
         );
     }
-    if ledger.unidentified > 0 {
-        line!(text, "unidentified   {} replies without x-request-id", ledger.unidentified);
+    if account.unidentified > 0 {
+        line!(text, "unidentified   {} replies without x-request-id", account.unidentified);
     }
 }
 
-fn statuses(text: &mut Text, ledger: &Ledger) {
-    if ledger.statuses.is_empty() {
+fn statuses(text: &mut Text, account: &Account) {
+    if account.statuses.is_empty() {
         return;
     }
     line!(text);
     line!(text, "STATUS    REPLIES");
-    for (status, replies) in &ledger.statuses {
+    for (status, replies) in &account.statuses {
         line!(text, "{status:<6} {replies:>10}");
     }
 }
 
-fn servers(text: &mut Text, ledger: &Ledger) {
-    if ledger.servers.is_empty() {
+fn servers(text: &mut Text, account: &Account) {
+    if account.servers.is_empty() {
         return;
     }
-    let mut servers: Vec<_> = ledger.servers.values().collect();
+    let mut servers: Vec<_> = account.servers.values().collect();
     servers.sort_by(|a, b| (&a.service, &a.version, a.first, &a.pod).cmp(&(&b.service, &b.version, b.first, &b.pod)));
     let pod_width = width(servers.iter().map(|server| server.pod.as_str()), 3);
     let service_width = width(servers.iter().map(|server| server.service.as_str()), 7);
@@ -177,13 +180,13 @@ fn width<'a>(cells: impl Iterator<Item = &'a str>, heading: usize) -> usize {
     cells.map(str::len).max().unwrap_or(0).max(heading)
 }
 
-fn losses(text: &mut Text, run: &Run, ledger: &Ledger) {
-    if ledger.losses.is_empty() {
+fn losses(text: &mut Text, run: &Run, account: &Account) {
+    if account.losses.is_empty() {
         return;
     }
     line!(text);
     line!(text, "{:15}  {:>10}  {:>9}  {:>9}  MEANING", "LOST", "REQUESTS", "FIRST", "LAST");
-    for (kind, losses) in &ledger.losses {
+    for (kind, losses) in &account.losses {
         line!(
             text,
             "{:15}  {:>10}  {:>7.2} s  {:>7.2} s  {}",
@@ -195,40 +198,40 @@ fn losses(text: &mut Text, run: &Run, ledger: &Ledger) {
         );
     }
     line!(text);
-    for loss in ledger.listed.iter().take(SHOWN_LOSSES) {
+    for loss in account.listed.iter().take(SHOWN_LOSSES) {
         let peer = loss.peer.map(|peer| format!(" {peer}")).unwrap_or_default();
         let by = loss.served_by.as_ref().map(|by| format!(" [{by}]"));
         line!(
             text,
             "{} due at {:.3} s, lost at {:.3} s: {}{peer}{} {}",
-            run.request_id(loss.sequence),
+            run.id.request(loss.sequence),
             loss.due.as_secs_f64(),
             loss.ended.as_secs_f64(),
-            loss.failure.kind.name(),
+            loss.cause.kind.name(),
             by.unwrap_or_default(),
-            loss.failure.detail
+            loss.cause.detail
         );
     }
-    let more = ledger.lost.saturating_sub(SHOWN_LOSSES as u64);
+    let more = account.lost.saturating_sub(SHOWN_LOSSES as u64);
     if more > 0 {
         line!(text, "and {more} more; the JSON lists them (--ledger FILE)");
     }
 }
 
-fn verdict(text: &mut Text, run: &Run, ledger: &Ledger) {
+fn verdict(text: &mut Text, run: &Run, account: &Account) {
     line!(text);
     if run.stopped_early {
         line!(
             text,
             "Stopped by a signal after {:.1} s of {} s.",
             run.due_for.as_secs_f64(),
-            run.options.duration.as_secs_f64()
+            run.plan.duration.as_secs_f64()
         );
     }
-    match ledger.lost {
+    match account.lost {
         0 => line!(text, "Nothing was lost."),
-        1 => line!(text, "1 of {} requests was lost.", ledger.due),
-        lost => line!(text, "{lost} of {} requests were lost.", ledger.due),
+        1 => line!(text, "1 of {} requests was lost.", account.due),
+        lost => line!(text, "{lost} of {} requests were lost.", account.due),
     }
 }
 

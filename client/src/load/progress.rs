@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    ledger::account::Ledger,
+    ledger::account::Account,
     output::{draw, tell},
 };
 
@@ -20,14 +20,14 @@ const REDRAWN_EVERY: Duration = Duration::from_millis(500);
 const LOGGED_EVERY: Duration = Duration::from_secs(5);
 
 /// Shows the state of `ledger` until it is aborted, and then takes its line off the terminal.
-pub(super) async fn show(ledger: Rc<RefCell<Ledger>>, start: Instant, planned: u64) {
+pub(super) async fn show(account: Rc<RefCell<Account>>, start: Instant, planned: u64) {
     let terminal = io::stderr().is_terminal();
     let _erased = terminal.then(|| Erase);
     let every = if terminal { REDRAWN_EVERY } else { LOGGED_EVERY };
     let mut ticks = tokio::time::interval_at((start + every).into(), every);
     loop {
         ticks.tick().await;
-        let line = line(&ledger.borrow(), start.elapsed(), planned);
+        let line = line(&account.borrow(), start.elapsed(), planned);
         if terminal {
             draw(format_args!("\r{line}\x1b[K"));
         } else {
@@ -45,17 +45,17 @@ impl Drop for Erase {
     }
 }
 
-fn line(ledger: &Ledger, elapsed: Duration, planned: u64) -> String {
+fn line(account: &Account, elapsed: Duration, planned: u64) -> String {
     let mut line = format!(
         "{:6.1} s  {} connections opened, {} of {planned} due, {} answered, {} lost",
         elapsed.as_secs_f64(),
-        ledger.connections.opened,
-        ledger.due,
-        ledger.answered,
-        ledger.lost,
+        account.connections.opened,
+        account.due,
+        account.answered,
+        account.lost,
     );
     let mut versions = BTreeMap::<_, u64>::new();
-    for server in ledger.servers.values() {
+    for server in account.servers.values() {
         *versions.entry((&server.service, &server.version)).or_default() += server.answers;
     }
     for ((service, version), answers) in versions {

@@ -13,25 +13,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::queue::Queue;
-use super::{Options, request_id};
-use crate::{
-    ledger::{
-        account::{Ledger, Loss},
-        served,
-    },
-    request::{
-        addresses::Rotation,
-        cause::{Failure, Kind},
-        connection::{Connection, SendError, says_close},
-        deadline::within,
-        message::REQUEST_ID,
-    },
-};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONNECTION, response::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+
+use super::queue::Queue;
+use crate::{
+    ledger::{
+        account::{Account, Loss},
+        run::RunId,
+        served,
+    },
+    plan::Plan,
+    request::{
+        addresses::Rotation,
+        cause::{Cause, Kind},
+        connection::{ClientConnection, SendError, says_close},
+        deadline::within,
+        message::REQUEST_ID,
+    },
+};
 
 /// As much of a body is searched for the text that it must contain.
 const MAX_SEARCHED: usize = 1024 * 1024;
@@ -45,8 +47,8 @@ pub(super) struct Ticket {
     pub(super) sequence: u64,
     /// When it was due, from the start.
     pub(super) due: Duration,
-    /// Which target it is for.
-    pub(super) target: usize,
+    /// Which URL it is for.
+    pub(super) url: usize,
     /// How much later than that it was handed out.
     pub(super) late: Duration,
     /// Whether no connection was idle then.
@@ -56,13 +58,13 @@ pub(super) struct Ticket {
 /// What all workers of a load share.
 pub(super) struct Context {
     /// What was asked for.
-    pub(super) options: Rc<Options>,
-    /// First part of every request's id.
-    pub(super) run: String,
+    pub(super) plan: Rc<Plan>,
+    /// What gives every request its id.
+    pub(super) run: RunId,
     /// When the load started.
     pub(super) start: Cell<Instant>,
     /// Where everything is entered.
-    pub(super) ledger: Rc<RefCell<Ledger>>,
+    pub(super) account: Rc<RefCell<Account>>,
 }
 
 impl Context {
@@ -72,7 +74,7 @@ impl Context {
     }
 
     fn request_id(&self, ticket: &Ticket) -> String {
-        request_id(&self.run, ticket.sequence)
+        self.run.request(ticket.sequence)
     }
 
     /// A body that no other request has: its id in some lines, a few hundred bytes.
@@ -81,15 +83,15 @@ impl Context {
     }
 
     fn request(&self, ticket: &Ticket) -> Request<Full<Bytes>> {
-        let (target, _) = &self.options.targets[ticket.target];
-        let mut request = self.options.message.to(target);
+        let (url, _) = &self.plan.urls[ticket.url];
+        let mut request = self.plan.message.to(url);
         if let Ok(id) = HeaderValue::try_from(self.request_id(ticket)) {
             request.headers_mut().insert(REQUEST_ID, id);
         }
-        if self.options.echo {
+        if self.plan.echo {
             *request.body_mut() = Full::new(self.own_body(ticket));
         }
-        if self.options.new_connections {
+        if self.plan.new_connections {
             let close = HeaderValue::from_static("close");
             request.headers_mut().insert(CONNECTION, close);
         }
@@ -98,15 +100,15 @@ impl Context {
 
     /// Enters a request that no connection was idle for.
     pub(super) fn lose_unsent(&self, ticket: &Ticket, why: &str) {
-        self.lose(ticket, Failure::new(Kind::Unsent, why), Seen::default());
+        self.lose(ticket, Cause::new(Kind::Unsent, why), Seen::default());
     }
 
-    fn lose(&self, ticket: &Ticket, failure: Failure, seen: Seen) {
-        self.ledger.borrow_mut().lose(Loss {
+    fn lose(&self, ticket: &Ticket, cause: Cause, seen: Seen) {
+        self.account.borrow_mut().lose(Loss {
             sequence: ticket.sequence,
             due: ticket.due,
             ended: self.now(),
-            failure,
+            cause,
             peer: seen.peer,
             status: seen.status,
             served_by: seen.served_by,
@@ -147,7 +149,7 @@ pub(super) struct Worker {
     context: Rc<Context>,
     addresses: Rc<Rotation>,
     /// Idle while it is here. Taken out for a request, and put back only after a complete reply.
-    connection: Option<Connection>,
+    connection: Option<ClientConnection>,
 }
 
 impl Worker {
@@ -178,7 +180,7 @@ impl Worker {
 
     fn closed_idle(&mut self) {
         self.connection = None;
-        self.context.ledger.borrow_mut().connections.closed_idle += 1;
+        self.context.account.borrow_mut().connections.closed_idle += 1;
     }
 
     async fn serve(&mut self, ticket: &Ticket) {
@@ -187,16 +189,16 @@ impl Worker {
         // The wait for a connection is the server's time, which keeps them busy; all else is this client's.
         let lag = if ticket.queued { ticket.late } else { late };
         let waited = late.saturating_sub(lag);
-        let timeout = context.options.timeout;
+        let timeout = context.plan.timeout;
         {
-            let mut ledger = context.ledger.borrow_mut();
-            ledger.lag.record(lag);
+            let mut account = context.account.borrow_mut();
+            account.lag.record(lag);
             if ticket.queued {
-                ledger.queued += 1;
-                ledger.queue_wait.record(waited);
+                account.queued += 1;
+                account.queue_wait.record(waited);
             }
             if waited < timeout {
-                ledger.sent += 1;
+                account.sent += 1;
             }
         }
         if waited >= timeout {
@@ -206,23 +208,23 @@ impl Worker {
         let deadline = context.start.get() + ticket.due + lag + timeout;
         let outcome = within(deadline.into(), timeout, self.exchange(ticket, &mut seen)).await;
         if !outcome.lag.is_zero() {
-            context.ledger.borrow_mut().lag.record(outcome.lag);
+            context.account.borrow_mut().lag.record(outcome.lag);
         }
         match outcome.done {
             Some(Ok(headers)) => {
                 let now = context.now();
-                context.ledger.borrow_mut().answer(ticket.due, now, &headers);
+                context.account.borrow_mut().answer(ticket.due, now, &headers);
             }
-            Some(Err(failure)) => context.lose(ticket, failure, seen),
+            Some(Err(cause)) => context.lose(ticket, cause, seen),
             None => {
                 let after = format!("after {} s", timeout.as_secs_f64());
-                context.lose(ticket, Failure::new(seen.stage.timeout(), after), seen);
+                context.lose(ticket, Cause::new(seen.stage.timeout(), after), seen);
             }
         }
     }
 
     /// Makes the request, and checks the reply; the headers of the right one.
-    async fn exchange(&mut self, ticket: &Ticket, seen: &mut Seen) -> Result<HeaderMap, Failure> {
+    async fn exchange(&mut self, ticket: &Ticket, seen: &mut Seen) -> Result<HeaderMap, Cause> {
         let request = self.context.request(ticket);
         let (connection, reply) = self.send(request, seen).await?;
         let (head, body) = reply.into_parts();
@@ -240,7 +242,7 @@ impl Worker {
         &mut self,
         mut request: Request<Full<Bytes>>,
         seen: &mut Seen,
-    ) -> Result<(Connection, Response<Incoming>), Failure> {
+    ) -> Result<(ClientConnection, Response<Incoming>), Cause> {
         loop {
             let kept = self.connection.take();
             let was_kept = kept.is_some();
@@ -256,43 +258,40 @@ impl Worker {
                     self.closed_idle();
                     request = *back;
                 }
-                Err(SendError::Unwritten(_)) => {
-                    return Err(Failure::new(Kind::Closed, "as soon as it was accepted"));
-                }
-                Err(SendError::Lost(failure)) => return Err(failure),
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
-    async fn open(&self, seen: &mut Seen) -> Result<Connection, Failure> {
+    async fn open(&self, seen: &mut Seen) -> Result<ClientConnection, Cause> {
         seen.stage = Stage::Resolving;
         let addresses = self.addresses.next().await?;
         seen.peer = addresses.first().copied().filter(|_| addresses.len() == 1);
         seen.stage = Stage::Connecting;
-        let connection = Connection::open(&addresses, self.context.options.round_trip).await?;
-        self.context.ledger.borrow_mut().connections.opened += 1;
+        let connection = ClientConnection::open(&addresses, self.context.plan.round_trip).await?;
+        self.context.account.borrow_mut().connections.opened += 1;
         Ok(connection)
     }
 
-    fn check_owner(&self, ticket: &Ticket, head: &Parts) -> Result<(), Failure> {
+    fn check_owner(&self, ticket: &Ticket, head: &Parts) -> Result<(), Cause> {
         match head.headers.get(REQUEST_ID) {
-            None => self.context.ledger.borrow_mut().unidentified += 1,
+            None => self.context.account.borrow_mut().unidentified += 1,
             Some(id) if id.as_bytes() == self.context.request_id(ticket).as_bytes() => {}
             Some(id) => {
                 let whose = format!("x-request-id: {}", id.as_bytes().escape_ascii());
-                return Err(Failure::new(Kind::Crossed, whose));
+                return Err(Cause::new(Kind::Crossed, whose));
             }
         }
         Ok(())
     }
 
     /// Reads the body to its end; returns as much of it as is to be searched.
-    async fn read(&self, mut body: Incoming) -> Result<Vec<u8>, Failure> {
-        let options = &self.context.options;
-        let searched = if options.contains.is_some() || options.echo { MAX_SEARCHED } else { 0 };
+    async fn read(&self, mut body: Incoming) -> Result<Vec<u8>, Cause> {
+        let plan = &self.context.plan;
+        let searched = if plan.contains.is_some() || plan.echo { MAX_SEARCHED } else { 0 };
         let mut start = Vec::new();
         while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| Failure::in_body(&error))?;
+            let frame = frame.map_err(|error| Cause::in_body(&error))?;
             if let Some(data) = frame.data_ref() {
                 let room = searched.saturating_sub(start.len()).min(data.len());
                 start.extend_from_slice(&data[..room]);
@@ -302,37 +301,37 @@ impl Worker {
     }
 
     /// After a complete reply: keeps the connection, unless either side said that this was its last.
-    fn keep(&mut self, connection: Connection, head: &Parts) {
-        if self.context.options.new_connections {
+    fn keep(&mut self, connection: ClientConnection, head: &Parts) {
+        if self.context.plan.new_connections {
             return;
         }
         if says_close(head.version, &head.headers) {
-            self.context.ledger.borrow_mut().connections.closed_announced += 1;
+            self.context.account.borrow_mut().connections.closed_announced += 1;
             return;
         }
         self.connection = Some(connection);
     }
 
-    fn check(&self, ticket: &Ticket, head: &Parts, body: &[u8]) -> Result<(), Failure> {
-        let options = &self.context.options;
+    fn check(&self, ticket: &Ticket, head: &Parts, body: &[u8]) -> Result<(), Cause> {
+        let plan = &self.context.plan;
         let status = head.status;
-        *self.context.ledger.borrow_mut().statuses.entry(status.as_u16()).or_default() += 1;
-        if !status.is_success() && !options.accept.contains(&status) {
-            return Err(Failure::new(Kind::of_status(status), status.to_string()));
+        *self.context.account.borrow_mut().statuses.entry(status.as_u16()).or_default() += 1;
+        if !status.is_success() && !plan.accept.contains(&status) {
+            return Err(Cause::new(Kind::of_status(status), status.to_string()));
         }
-        if let Some(text) = &options.contains
+        if let Some(text) = &plan.contains
             && !body.windows(text.len()).any(|window| window == text.as_bytes())
         {
-            return Err(Failure::new(Kind::WrongBody, ""));
+            return Err(Cause::new(Kind::WrongBody, ""));
         }
-        if options.echo && body != self.context.own_body(ticket) {
-            return Err(Failure::new(Kind::WrongBody, format!("{} bytes", body.len())));
+        if plan.echo && body != self.context.own_body(ticket) {
+            return Err(Cause::new(Kind::WrongBody, format!("{} bytes", body.len())));
         }
         Ok(())
     }
 }
 
-async fn closed(connection: &mut Option<Connection>) {
+async fn closed(connection: &mut Option<ClientConnection>) {
     match connection {
         Some(connection) => connection.closed().await,
         None => future::pending().await,
@@ -340,10 +339,6 @@ async fn closed(connection: &mut Option<Connection>) {
 }
 
 fn served_by(headers: &HeaderMap) -> Option<String> {
-    let hops = served::hops(headers);
-    if hops.is_empty() {
-        return None;
-    }
-    let hops: Vec<_> = hops.iter().map(|hop| hop.text).collect();
-    Some(hops.join(", "))
+    let hops: Vec<_> = served::hops(headers).iter().map(|hop| hop.text).collect();
+    (!hops.is_empty()).then(|| hops.join(", "))
 }

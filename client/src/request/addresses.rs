@@ -12,7 +12,7 @@ use std::{
 use tokio::{net::lookup_host, sync::Mutex};
 
 use super::{
-    cause::{Failure, Kind},
+    cause::{Cause, Kind},
     url::{Host, Origin},
 };
 
@@ -23,17 +23,17 @@ const FRESH: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// [`Kind::Resolve`].
-pub(crate) async fn addresses(origin: &Origin) -> Result<Vec<SocketAddr>, Failure> {
+pub(crate) async fn look_up(origin: &Origin) -> Result<Vec<SocketAddr>, Cause> {
     let name = match &origin.host {
         Host::Address(address) => return Ok(vec![SocketAddr::new(*address, origin.port)]),
         Host::Name(name) => name,
     };
     let found: Vec<_> = lookup_host((name.as_str(), origin.port))
         .await
-        .map_err(|error| Failure::new(Kind::Resolve, format!("{name}: {error}")))?
+        .map_err(|error| Cause::new(Kind::Resolve, format!("{name}: {error}")))?
         .collect();
     if found.is_empty() {
-        return Err(Failure::new(Kind::Resolve, format!("{name}: no address")));
+        return Err(Cause::new(Kind::Resolve, format!("{name}: no address")));
     }
     Ok(found)
 }
@@ -66,13 +66,13 @@ impl Rotation {
     ///
     /// # Errors
     /// [`Kind::Resolve`]; an answer that has gone stale is not used in a new one's place.
-    pub(crate) async fn next(&self) -> Result<Vec<SocketAddr>, Failure> {
+    pub(crate) async fn next(&self) -> Result<Vec<SocketAddr>, Cause> {
         let mut known = self.known.lock().await;
         let known = match &mut *known {
             Some(known) if known.since.elapsed() < FRESH => known,
             stale => {
                 let next = stale.take().map_or(0, |known| known.next);
-                let (first, second) = families(addresses(&self.origin).await?);
+                let (first, second) = families(look_up(&self.origin).await?);
                 stale.insert(Known { since: Instant::now(), first: first.into(), second: second.into(), next })
             }
         };

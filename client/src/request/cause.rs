@@ -2,74 +2,72 @@
 
 use std::{error::Error, fmt, io};
 
-/// What became of a request that was not answered as it should have been. The names are part of the ledger's format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Kind {
+/// A row for each kind: its name, and one line for people.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident $name:literal $meaning:literal,)*) => {
+        /// What became of a request that was not answered as it should have been. The names are part of the ledger's format.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub(crate) enum Kind {
+            $($(#[$doc])* $kind,)*
+        }
+
+        impl Kind {
+            /// All of them.
+            pub(crate) const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// The stable name, as the ledger has it.
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$kind => $name,)* }
+            }
+
+            /// One line for people.
+            pub(crate) fn meaning(self) -> &'static str {
+                match self { $(Self::$kind => $meaning,)* }
+            }
+        }
+    };
+}
+
+kinds! {
     /// The host's name has no address, or the name server did not answer.
-    Resolve,
+    Resolve "resolve" "the name has no address",
     /// Nothing listens there: the connection was refused.
-    ConnectRefused,
+    ConnectRefused "connect-refused" "nothing listens there",
     /// The connection was not accepted in time.
-    ConnectTimeout,
+    ConnectTimeout "connect-timeout" "the connection was not accepted in time",
     /// The connection could not be made for another reason: no route, no local port left.
-    ConnectFailed,
+    ConnectFailed "connect-failed" "the connection could not be made",
     /// The server closed the connection (FIN) after the request was given to it, and before the head of a reply.
-    Closed,
+    Closed "closed" "closed after the request was sent, before a reply",
     /// The connection was reset (RST), or failed while the request was written, before the head of a reply.
-    Reset,
+    Reset "reset" "reset after the request was sent, before a reply",
     /// The server closed the connection before the body was complete.
-    Truncated,
+    Truncated "truncated" "closed in the middle of the body",
     /// The connection was reset before the body was complete.
-    ResetInBody,
+    ResetInBody "reset-in-body" "reset in the middle of the body",
     /// No complete reply in time.
-    Timeout,
+    Timeout "timeout" "no complete reply in time",
     /// What came back is not HTTP.
-    Protocol,
+    Protocol "protocol" "the reply is not HTTP",
     /// The reply carries another request's `x-request-id`.
-    Crossed,
+    Crossed "crossed" "the reply has another request's x-request-id",
     /// A complete reply, 100 to 199.
-    Status1xx,
+    Status1xx "status-1xx" "replied with a status of 1xx",
     /// A complete reply, 300 to 399.
-    Status3xx,
+    Status3xx "status-3xx" "replied with a status of 3xx",
     /// A complete reply, 400 to 499.
-    Status4xx,
+    Status4xx "status-4xx" "replied with a status of 4xx",
     /// A complete reply, 500 or above.
-    Status5xx,
+    Status5xx "status-5xx" "replied with a status of 5xx",
     /// A complete reply without the text that was asked for.
-    WrongBody,
+    WrongBody "wrong-body" "the body lacks the text asked for, or is not the one sent",
     /// Never sent: every connection stayed busy until the timeout, or the queue was full.
-    Unsent,
+    Unsent "unsent" "never sent: every connection stayed busy",
     /// Given up on because the user would not wait for it.
-    Abandoned,
+    Abandoned "abandoned" "given up on: stopped a second time",
 }
 
 impl Kind {
-    /// All of them, each found by the one before it: a new kind does not compile before it has its place.
-    #[cfg(test)]
-    pub(crate) fn all() -> Vec<Self> {
-        let next = |kind: &Self| match kind {
-            Self::Resolve => Some(Self::ConnectRefused),
-            Self::ConnectRefused => Some(Self::ConnectTimeout),
-            Self::ConnectTimeout => Some(Self::ConnectFailed),
-            Self::ConnectFailed => Some(Self::Closed),
-            Self::Closed => Some(Self::Reset),
-            Self::Reset => Some(Self::Truncated),
-            Self::Truncated => Some(Self::ResetInBody),
-            Self::ResetInBody => Some(Self::Timeout),
-            Self::Timeout => Some(Self::Protocol),
-            Self::Protocol => Some(Self::Crossed),
-            Self::Crossed => Some(Self::Status1xx),
-            Self::Status1xx => Some(Self::Status3xx),
-            Self::Status3xx => Some(Self::Status4xx),
-            Self::Status4xx => Some(Self::Status5xx),
-            Self::Status5xx => Some(Self::WrongBody),
-            Self::WrongBody => Some(Self::Unsent),
-            Self::Unsent => Some(Self::Abandoned),
-            Self::Abandoned => None,
-        };
-        std::iter::successors(Some(Self::Resolve), next).collect()
-    }
-
     /// The kind of a reply whose status was not accepted.
     pub(crate) fn of_status(status: http::StatusCode) -> Self {
         match status.as_u16() {
@@ -79,66 +77,18 @@ impl Kind {
             _ => Self::Status5xx,
         }
     }
-
-    /// The stable name, as the ledger has it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Resolve => "resolve",
-            Self::ConnectRefused => "connect-refused",
-            Self::ConnectTimeout => "connect-timeout",
-            Self::ConnectFailed => "connect-failed",
-            Self::Closed => "closed",
-            Self::Reset => "reset",
-            Self::Truncated => "truncated",
-            Self::ResetInBody => "reset-in-body",
-            Self::Timeout => "timeout",
-            Self::Protocol => "protocol",
-            Self::Crossed => "crossed",
-            Self::Status1xx => "status-1xx",
-            Self::Status3xx => "status-3xx",
-            Self::Status4xx => "status-4xx",
-            Self::Status5xx => "status-5xx",
-            Self::WrongBody => "wrong-body",
-            Self::Unsent => "unsent",
-            Self::Abandoned => "abandoned",
-        }
-    }
-
-    /// One line for people.
-    pub(crate) fn meaning(self) -> &'static str {
-        match self {
-            Self::Resolve => "the name has no address",
-            Self::ConnectRefused => "nothing listens there",
-            Self::ConnectTimeout => "the connection was not accepted in time",
-            Self::ConnectFailed => "the connection could not be made",
-            Self::Closed => "closed after the request was sent, before a reply",
-            Self::Reset => "reset after the request was sent, before a reply",
-            Self::Truncated => "closed in the middle of the body",
-            Self::ResetInBody => "reset in the middle of the body",
-            Self::Timeout => "no complete reply in time",
-            Self::Protocol => "the reply is not HTTP",
-            Self::Crossed => "the reply has another request's x-request-id",
-            Self::Status1xx => "replied with a status of 1xx",
-            Self::Status3xx => "replied with a status of 3xx",
-            Self::Status4xx => "replied with a status of 4xx",
-            Self::Status5xx => "replied with a status of 5xx",
-            Self::WrongBody => "the body lacks the text asked for, or is not the one sent",
-            Self::Unsent => "never sent: every connection stayed busy",
-            Self::Abandoned => "given up on: stopped a second time",
-        }
-    }
 }
 
 /// A failed attempt: its kind, and the words of the system.
 #[derive(Clone, Debug)]
-pub(crate) struct Failure {
+pub(crate) struct Cause {
     /// What happened.
     pub(crate) kind: Kind,
     /// The underlying error, for people; may be empty.
     pub(crate) detail: String,
 }
 
-impl Failure {
+impl Cause {
     /// A failure of `kind`; `detail` says more, or is empty.
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into() }
@@ -178,7 +128,7 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind.meaning())?;
         if self.detail.is_empty() {
@@ -218,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_refused_connection_is_told_from_one_that_timed_out() {
-        let kind = |kind: io::ErrorKind| Failure::connecting(&kind.into()).kind;
+        let kind = |kind: io::ErrorKind| Cause::connecting(&kind.into()).kind;
         assert_eq!(kind(io::ErrorKind::ConnectionRefused), Kind::ConnectRefused);
         assert_eq!(kind(io::ErrorKind::TimedOut), Kind::ConnectTimeout);
         assert_eq!(kind(io::ErrorKind::AddrNotAvailable), Kind::ConnectFailed);

@@ -13,15 +13,15 @@ use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 
 use super::{
-    addresses,
-    cause::{Failure, Kind},
+    addresses::look_up,
+    cause::{Cause, Kind},
     dial,
     distance::Distant,
     url::Origin,
 };
 
 /// An open connection. Dropping it closes the socket at once.
-pub(crate) struct Connection {
+pub(crate) struct ClientConnection {
     sender: SendRequest<Full<Bytes>>,
     /// Reads and writes the socket; ends when the connection does.
     driver: JoinHandle<()>,
@@ -35,23 +35,33 @@ pub(crate) enum SendError {
     /// over another connection is its first try.
     Unwritten(Box<Request<Full<Bytes>>>),
     /// All or part of the request may have been written. It is lost.
-    Lost(Failure),
+    Lost(Cause),
 }
 
-impl Connection {
+/// The loss of a request that was sent over a fresh connection.
+impl From<SendError> for Cause {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Lost(cause) => cause,
+            SendError::Unwritten(_) => Self::new(Kind::Closed, "closed as soon as it was accepted"),
+        }
+    }
+}
+
+impl ClientConnection {
     /// Connects to the first of `addresses` that accepts, as if it took `round_trip` to get there and back. Must run on a
     /// [`tokio::task::LocalSet`].
     ///
     /// # Errors
     /// Those of connecting.
-    pub(crate) async fn open(addresses: &[SocketAddr], round_trip: Duration) -> Result<Self, Failure> {
+    pub(crate) async fn open(addresses: &[SocketAddr], round_trip: Duration) -> Result<Self, Cause> {
         tokio::time::sleep(round_trip).await;
         let (stream, peer) = dial::connect(addresses).await?;
         // Nagle's algorithm would hold a request back until the last one is acknowledged.
-        stream.set_nodelay(true).map_err(|error| Failure::connecting(&error))?;
+        stream.set_nodelay(true).map_err(|error| Cause::connecting(&error))?;
         let (sender, driving) = http1::handshake(TokioIo::new(Distant::new(stream, round_trip / 2)))
             .await
-            .map_err(|error| Failure::new(Kind::ConnectFailed, error.to_string()))?;
+            .map_err(|error| Cause::new(Kind::ConnectFailed, error.to_string()))?;
         // An error of the connection reaches the request that it belongs to; without one it is an idle close.
         let driver = tokio::task::spawn_local(async move { drop(driving.await) });
         Ok(Self { sender, driver, peer })
@@ -61,8 +71,8 @@ impl Connection {
     ///
     /// # Errors
     /// Those of resolving and of connecting.
-    pub(crate) async fn open_any(origin: &Origin) -> Result<Self, Failure> {
-        let addresses = dial::interleaved(addresses::addresses(origin).await?);
+    pub(crate) async fn open_any(origin: &Origin) -> Result<Self, Cause> {
+        let addresses = dial::interleaved(look_up(origin).await?);
         Self::open(&addresses, Duration::ZERO).await
     }
 
@@ -79,12 +89,12 @@ impl Connection {
     pub(crate) async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, SendError> {
         self.sender.try_send_request(request).await.map_err(|mut error| match error.take_message() {
             Some(request) => SendError::Unwritten(Box::new(request)),
-            None => SendError::Lost(Failure::before_head(error.error())),
+            None => SendError::Lost(Cause::before_head(error.error())),
         })
     }
 }
 
-impl Drop for Connection {
+impl Drop for ClientConnection {
     fn drop(&mut self) {
         self.driver.abort();
     }

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpStream, task::JoinSet, time::sleep};
 
-use super::cause::{Failure, Kind};
+use super::cause::{Cause, Kind};
 
 /// The time that one address has before the next is tried beside it: the Connection Attempt Delay of RFC 8305, section 8.
 const NEXT_AFTER: Duration = Duration::from_millis(250);
@@ -14,8 +14,8 @@ const NEXT_AFTER: Duration = Duration::from_millis(250);
 ///
 /// # Errors
 /// That of the address that failed last; [`Kind::Resolve`] where there is none.
-pub(crate) async fn connect(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), Failure> {
-    let mut failure = Failure::new(Kind::Resolve, "no address");
+pub(crate) async fn connect(addresses: &[SocketAddr]) -> Result<(TcpStream, SocketAddr), Cause> {
+    let mut cause = Cause::new(Kind::Resolve, "no address");
     let mut attempts = JoinSet::new();
     let mut untried = addresses.iter().copied();
     loop {
@@ -26,16 +26,16 @@ pub(crate) async fn connect(addresses: &[SocketAddr]) -> Result<(TcpStream, Sock
             Some(attempt) = attempts.join_next() => match attempt {
                 Ok((address, Ok(stream))) => return Ok((stream, address)),
                 Ok((address, Err(error))) => {
-                    failure = Failure::connecting(&error);
+                    cause = Cause::connecting(&error);
                     if addresses.len() > 1 {
-                        failure.detail = format!("{address}: {}", failure.detail);
+                        cause.detail = format!("{address}: {}", cause.detail);
                     }
                 }
                 // Only this function aborts them, when it is dropped itself.
                 Err(_) => {}
             },
             () = sleep(NEXT_AFTER), if untried.len() > 0 => {}
-            else => return Err(failure),
+            else => return Err(cause),
         }
     }
 }
@@ -134,9 +134,9 @@ mod tests {
     async fn the_last_failure_is_told_with_its_address() {
         let refusing = |address| TcpListener::bind(address).unwrap().local_addr().unwrap();
         let addresses = [refusing("127.0.0.1:0"), refusing("[::1]:0")];
-        let failure = connect(&addresses).await.unwrap_err();
-        assert_eq!(failure.kind, Kind::ConnectRefused);
-        assert!(failure.detail.contains("[::1]:"), "{failure}");
+        let cause = connect(&addresses).await.unwrap_err();
+        assert_eq!(cause.kind, Kind::ConnectRefused);
+        assert!(cause.detail.contains("[::1]:"), "{cause}");
         assert_eq!(connect(&[]).await.unwrap_err().kind, Kind::Resolve);
     }
 }

@@ -7,8 +7,10 @@ use http::{
 };
 use http_body_util::Full;
 
-use super::url::Target;
-use crate::VERSION;
+use super::url::Url;
+
+/// Which client this is: the version of the package. The images of v1 and v2 hold the same one.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The header that names a request, kept from hop to hop.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static(contract::REQUEST_ID);
@@ -25,13 +27,13 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// A request to `target`, in origin form.
-    pub(crate) fn to(&self, target: &Target) -> Request<Full<Bytes>> {
+    /// A request to `url`, in origin form.
+    pub(crate) fn to(&self, url: &Url) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();
-        *request.uri_mut() = target.path.clone();
+        *request.uri_mut() = url.path.clone();
         let headers = request.headers_mut();
-        headers.insert(HOST, target.authority.clone());
+        headers.insert(HOST, url.authority.clone());
         if let Ok(agent) = HeaderValue::from_str(&format!("client/{VERSION}")) {
             headers.insert(USER_AGENT, agent);
         }
@@ -57,7 +59,7 @@ mod tests {
         headers.append("x-a", HeaderValue::from_static("1"));
         headers.append("x-a", HeaderValue::from_static("2"));
         let message = Message { method: Method::GET, headers, body: Bytes::new() };
-        let request = message.to(&Target::parse("http://10.0.0.1/x?y").unwrap());
+        let request = message.to(&Url::parse("http://10.0.0.1/x?y").unwrap());
         assert_eq!(request.uri(), "/x?y");
         assert_eq!(request.headers().get_all(HOST).iter().count(), 1);
         assert_eq!(request.headers()[HOST], "shop.example");

@@ -26,11 +26,11 @@ pub(crate) enum Host {
     Address(IpAddr),
 }
 
-/// A parsed URL.
+/// A URL that was taken.
 #[derive(Clone, Debug)]
-pub(crate) struct Target {
+pub(crate) struct Url {
     /// The URL as it was given.
-    pub(crate) url: String,
+    pub(crate) text: String,
     /// Where to connect.
     pub(crate) origin: Origin,
     /// Value of the `Host` header (RFC 9110, section 7.2).
@@ -39,7 +39,7 @@ pub(crate) struct Target {
     pub(crate) path: Uri,
 }
 
-impl Target {
+impl Url {
     /// Parses `url`.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl Target {
         let (Ok(authority), Ok(path)) = (HeaderValue::from_str(authority.as_str()), Uri::try_from(path)) else {
             return refuse("it has characters that a URL may not have");
         };
-        Ok(Self { url: url.to_owned(), origin: Origin { host, port }, authority, path })
+        Ok(Self { text: url.to_owned(), origin: Origin { host, port }, authority, path })
     }
 }
 
@@ -120,8 +120,8 @@ mod tests {
     use super::*;
 
     fn parts(url: &str) -> (String, String, String) {
-        let target = Target::parse(url).unwrap();
-        (target.origin.to_string(), target.authority.to_str().unwrap().to_owned(), target.path.to_string())
+        let url = Url::parse(url).unwrap();
+        (url.origin.to_string(), url.authority.to_str().unwrap().to_owned(), url.path.to_string())
     }
 
     #[test]
@@ -153,9 +153,9 @@ mod tests {
             ("http://[nonsense]/", "neither"),
             ("http://a b/", "URL"),
         ] {
-            let error = Target::parse(url).unwrap_err();
+            let error = Url::parse(url).unwrap_err();
             assert!(error.contains(why), "{url}: {error}");
         }
-        assert!(Target::parse(&format!("http://a/{}", "x".repeat(9000))).unwrap_err().contains("8192"));
+        assert!(Url::parse(&format!("http://a/{}", "x".repeat(9000))).unwrap_err().contains("8192"));
     }
 }
