@@ -17,7 +17,7 @@ use Seen::{Cut, Problem, Reply};
 
 /// Timeouts of the upstreams that stall; what fails otherwise has to show long before those of [`PATIENT`].
 const HASTY: Timeouts =
-    Timeouts { attempt: Duration::from_millis(250), overall: Duration::from_millis(900), ..PATIENT };
+    Timeouts { attempt: Duration::from_millis(500), overall: Duration::from_millis(2500), ..PATIENT };
 /// Far above [`HASTY`] for a busy machine, and below [`PATIENT`].
 const SOON: Duration = Duration::from_secs(5);
 

@@ -15,7 +15,7 @@ use crate::scripted::{HASTY, OK, PATIENT, PLAIN, Scripted, Upstream, gateway_wit
 const RETRYING: Resilience = Resilience { retries: 3, ..PLAIN };
 /// Opens at the second failure.
 const BREAKING: Resilience =
-    Resilience { breaker: Some(breaker::Terms { failures: 2, open: Duration::from_millis(200) }), ..PLAIN };
+    Resilience { breaker: Some(breaker::Terms { failures: 2, open: Duration::from_secs(1) }), ..PLAIN };
 
 /// What a failing try does to its connection, after the request's head.
 #[derive(Debug, Clone, Copy)]
