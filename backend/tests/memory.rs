@@ -1,20 +1,10 @@
 //! The memory of the backend's process while clients stretch a bound: each stays where the sum of its bounds has it.
 
-use std::net::SocketAddr;
-use std::process::Command;
-
 use testing::memory::{bounds, drip, mib, peak, resident, settled, slow_reader, unfinished_heads};
-use testing::program::{Program, address};
+use testing::program::Program;
 
 const MIB: u64 = 1 << 20;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_backend");
-
-fn backend(environment: &[(&str, &str)]) -> (Program, SocketAddr) {
-    let mut backend = Program::spawn(&mut Command::new(PROGRAM), environment);
-    let service = address(&backend.line("listening"), "address");
-    backend.line("ready");
-    (backend, service)
-}
 
 /// Each byte comes in a buffer of 8 KiB, which must not be kept for it; of a body that nobody wants neither.
 #[tokio::test]
@@ -22,7 +12,7 @@ async fn bodies_sent_byte_by_byte_take_no_more_than_they_have_bytes() {
     const UPLOADS: usize = 20;
     const BYTES: usize = 400;
     for path in ["/api/echo", "/nowhere"] {
-        let (backend, service) = backend(&[]);
+        let (backend, service) = Program::serving(PROGRAM, &[]);
         drip(service, path, UPLOADS, 1).await;
         let before = resident(&backend);
         let clients = drip(service, path, UPLOADS, BYTES).await;
@@ -36,7 +26,7 @@ async fn bodies_sent_byte_by_byte_take_no_more_than_they_have_bytes() {
 async fn unfinished_heads_stay_within_the_bound_of_their_connections() {
     let environment = [("MAX_CONNECTIONS", "500")];
     let bound = bounds(PROGRAM, &environment)["connections"];
-    let (backend, service) = backend(&environment);
+    let (backend, service) = Program::serving(PROGRAM, &environment);
     let before = resident(&backend);
     let _clients = unfinished_heads(service, 500, 16_384).await;
     let grown = settled(&backend).await - before;
@@ -52,7 +42,7 @@ async fn echoes_that_nobody_takes_stay_within_the_bound_of_bodies() {
     let bounds = bounds(PROGRAM, &environment);
     let held = bounds["bytes of bodies that are kept whole"];
     let bound = bounds["connections"] + bounds["requests that are answered"] + held;
-    let (backend, service) = backend(&environment);
+    let (backend, service) = Program::serving(PROGRAM, &environment);
     let before = resident(&backend);
     let mut clients = Vec::new();
     for _ in 0..CLIENTS {

@@ -1,11 +1,10 @@
 //! The memory of the gateway's process while clients stretch a bound: each stays where the sum of its bounds has it.
 
 use std::net::SocketAddr;
-use std::process::Command;
 
 use serde_json::json;
 use testing::memory::{bounds, drip, mib, peak, resident, settled, slow_reader, unfinished_heads};
-use testing::program::{Program, address};
+use testing::program::Program;
 use testing::wire::Wire;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -55,10 +54,7 @@ fn gateway_with(
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("memory-{name}.json"));
     std::fs::write(&file, table).unwrap();
     let environment = [environment, &[("ROUTES_FILE", file.to_str().unwrap())]].concat();
-    let mut gateway = Program::spawn(&mut Command::new(PROGRAM), &environment);
-    let service = address(&gateway.line("listening"), "address");
-    gateway.line("ready");
-    (gateway, service)
+    Program::serving(PROGRAM, &environment)
 }
 
 #[tokio::test]

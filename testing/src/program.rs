@@ -1,5 +1,6 @@
 //! A server as a process of its own, and its log.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Lines};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -27,16 +28,24 @@ impl Program {
         Self { child, lines }
     }
 
+    /// Starts `program`, waits until it is ready, and has the address where it serves.
+    pub fn serving(program: impl AsRef<OsStr>, environment: &[(&str, &str)]) -> (Self, SocketAddr) {
+        let mut program = Self::spawn(&mut Command::new(program), environment);
+        let service = address(&program.line("listening"), "address");
+        program.line("ready");
+        (program, service)
+    }
+
     /// Reads log lines up to the one with `message`.
     pub fn line(&mut self, message: &str) -> Value {
         self.lines_to(message).pop().unwrap()
     }
 
-    /// Reads log lines up to the one with `message`; all of them.
+    /// Reads log lines up to the one whose message begins with `message`; all of them.
     pub fn lines_to(&mut self, message: &str) -> Vec<Value> {
         let mut lines = Vec::new();
-        for line in self.lines.by_ref() {
-            lines.push(serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+        for line in self.by_ref() {
+            lines.push(line);
             if lines.last().unwrap()["message"].as_str().unwrap().starts_with(message) {
                 return lines;
             }
@@ -44,10 +53,25 @@ impl Program {
         panic!("the program ended without the line {message:?}");
     }
 
+    /// Reads log lines up to one that is as `wanted` says.
+    pub fn line_where(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.find(wanted).expect("the program ended without that line")
+    }
+
     /// Sends a signal, by the name that kill(1) takes: `-TERM`.
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+}
+
+/// The lines of its log, until it ends.
+impl Iterator for Program {
+    type Item = Value;
+
+    fn next(&mut self) -> Option<Value> {
+        let line = self.lines.next()?.unwrap();
+        Some(serde_json::from_str(&line).unwrap())
     }
 }
 

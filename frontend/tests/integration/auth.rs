@@ -13,10 +13,10 @@ use sha2::Sha256;
 use testing::program::{Program, address};
 use testing::wire::{Reply, Wire, get, until};
 
+use crate::GATEWAY;
 use crate::routed::{Routed, table};
 use crate::scripted::Scripted;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_frontend");
 const OLD: &str = "old-key-old-key-old-key";
 const KEPT: &str = "kept-key-kept-key-kept-key";
 const NEW: &str = "new-key-new-key-new-key";
@@ -385,7 +385,7 @@ async fn no_secret_is_in_the_log_or_in_what_is_shown_of_the_table() {
         ("CREDENTIALS_DIR", folder.to_str().unwrap()),
         ("LOG_LEVEL", "trace"),
     ];
-    let mut program = Program::spawn(&mut Command::new(PROGRAM), &environment);
+    let mut program = Program::spawn(&mut Command::new(GATEWAY), &environment);
     let mut log = program.lines_to("ready");
     let listening = log.iter().find(|line| line["message"] == "listening").unwrap();
     let (service, metrics) = (address(listening, "address"), address(listening, "metrics_address"));
@@ -424,7 +424,7 @@ fn a_secret_that_is_missing_ends_the_start_and_says_which() {
     std::fs::remove_file(folder.join("issuer")).unwrap();
     std::fs::write(folder.join("partners"), format!("shop {KEPT}")).unwrap();
     let start = |environment: &[(&str, &Path)]| {
-        let output = Command::new(PROGRAM).env_clear().envs(environment.iter().copied()).output().unwrap();
+        let output = Command::new(GATEWAY).env_clear().envs(environment.iter().copied()).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let routes = folder.join("routes.json");

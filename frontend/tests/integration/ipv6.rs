@@ -2,23 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::mpsc;
 
 use serde_json::Value;
 use testing::built::built;
-use testing::program::{Program, address};
+use testing::program::Program;
 use testing::wire::get;
 
-const GATEWAY: &str = env!("CARGO_BIN_EXE_frontend");
-
-fn start(binary: &Path, environment: &[(&str, &str)]) -> (Program, SocketAddr) {
-    let environment = [environment, &[("DRAIN_SECONDS", "0")]].concat();
-    let mut program = Program::spawn(&mut Command::new(binary), &environment);
-    let listening = program.line("listening");
-    (program, address(&listening, "address"))
-}
+use crate::GATEWAY;
 
 fn client(arguments: &[&str]) -> Output {
     Command::new(built(GATEWAY, "client")).args(arguments).output().unwrap()
@@ -26,11 +18,11 @@ fn client(arguments: &[&str]) -> Output {
 
 #[tokio::test]
 async fn client_gateway_and_backend_meet_over_ipv6_and_the_gateway_listens_on_both_families() {
-    let (_backend, backend) = start(&built(GATEWAY, "backend"), &[("BIND_ADDRESS", "::1")]);
+    let (_backend, backend) = Program::serving(built(GATEWAY, "backend"), &[("BIND_ADDRESS", "::1")]);
     assert!(backend.is_ipv6());
     // Its own default: an empty variable is one that is not set.
     let (_gateway, gateway) =
-        start(Path::new(GATEWAY), &[("BIND_ADDRESS", ""), ("BACKEND_URL", &format!("http://{backend}"))]);
+        Program::serving(GATEWAY, &[("BIND_ADDRESS", ""), ("BACKEND_URL", &format!("http://{backend}"))]);
     let port = gateway.port();
     let url = format!("http://[::1]:{port}/proxy/items");
     let wait = client(&["wait", &format!("http://[::1]:{port}/ready"), "--timeout", "20s"]);
@@ -66,7 +58,7 @@ async fn an_upstream_is_told_the_address_of_the_family_that_a_client_came_by() {
         }
     });
     let (_gateway, gateway) =
-        start(Path::new(GATEWAY), &[("BIND_ADDRESS", "::"), ("BACKEND_URL", &format!("http://{upstream}"))]);
+        Program::serving(GATEWAY, &[("BIND_ADDRESS", "::"), ("BACKEND_URL", &format!("http://{upstream}"))]);
     for address in ["127.0.0.1", "::1"] {
         let to = SocketAddr::new(address.parse().unwrap(), gateway.port());
         assert_eq!(get(to, "/proxy/items").await.status, 200, "{address}");

@@ -1,11 +1,13 @@
-//! The gateway against upstreams that do exactly what each test says, and the real program.
+//! The gateway in front of upstreams that do exactly what each test says: in the test's own process, and the real program.
 
 mod auth;
+mod correlation;
 mod failures;
 mod faults;
 mod forwarded;
 mod gateway;
 mod ipv6;
+mod log;
 mod paths;
 mod program;
 mod refusals;
@@ -13,4 +15,7 @@ mod retries;
 mod routed;
 mod routes;
 mod scripted;
+mod streaming;
 mod websocket;
+
+const GATEWAY: &str = env!("CARGO_BIN_EXE_frontend");

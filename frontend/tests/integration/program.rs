@@ -8,7 +8,7 @@ use testing::wire::{Wire, get};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_frontend");
+use crate::GATEWAY;
 
 fn file(name: &str, content: &str) -> String {
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -23,7 +23,7 @@ async fn the_metrics_port_shows_the_table_in_force() {
         "routes": [{"path": "/shop", "upstream": "shop"}],
     });
     let routes = file("shown.json", &table.to_string());
-    let mut program = Program::spawn(&mut Command::new(PROGRAM), &[("ROUTES_FILE", &routes)]);
+    let mut program = Program::spawn(&mut Command::new(GATEWAY), &[("ROUTES_FILE", &routes)]);
     let listening = program.line("listening");
     let (service, metrics) = (address(&listening, "address"), address(&listening, "metrics_address"));
     program.line("ready");
@@ -44,7 +44,7 @@ fn a_table_that_is_none_ends_the_start_and_says_why() {
     for (routes, why) in
         [(wrong.as_str(), "routes[0]: there is no upstream \"shop\""), ("/nowhere/routes.json", "No such file")]
     {
-        let output = Command::new(PROGRAM).env_clear().env("ROUTES_FILE", routes).output().unwrap();
+        let output = Command::new(GATEWAY).env_clear().env("ROUTES_FILE", routes).output().unwrap();
         let text = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(64), "{text}");
         assert!(text.contains("ROUTES_FILE") && text.contains(why), "{text}");
@@ -66,7 +66,7 @@ async fn a_drain_says_how_many_websockets_there_are_and_ends_them() {
     });
     let routes = file("websockets.json", &table.to_string());
     let environment = [("ROUTES_FILE", routes.as_str()), ("DRAIN_SECONDS", "600"), ("LONGEST_REQUEST_SECONDS", "20")];
-    let mut program = Program::spawn(&mut Command::new(PROGRAM), &environment);
+    let mut program = Program::spawn(&mut Command::new(GATEWAY), &environment);
     let service = address(&program.line("listening"), "address");
     program.line("ready");
     let mut client = Wire::connect(service).await.unwrap();
@@ -91,7 +91,7 @@ async fn a_drain_says_how_many_websockets_there_are_and_ends_them() {
 
 #[test]
 fn networks_that_are_none_end_the_start_and_say_why() {
-    let output = Command::new(PROGRAM).env_clear().env("TRUSTED_PROXIES", "10.0.0.0/33").output().unwrap();
+    let output = Command::new(GATEWAY).env_clear().env("TRUSTED_PROXIES", "10.0.0.0/33").output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(64), "{text}");
     assert!(text.contains("TRUSTED_PROXIES=\"10.0.0.0/33\"") && text.contains("10.244.0.0/16,fd00::/8"), "{text}");

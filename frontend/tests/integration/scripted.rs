@@ -1,5 +1,4 @@
 //! An upstream that does exactly what a test says, byte by byte, and the gateway in front of it.
-#![allow(dead_code, unreachable_pub)] // Each test file is a program of its own, and uses its part of this.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use testing::running::{BRIEF, Running, WIDE, start};
 
 /// Timeouts that no test reaches unless it means to.
-pub const PATIENT: Timeouts = Timeouts {
+pub(crate) const PATIENT: Timeouts = Timeouts {
     connect: Duration::from_secs(5),
     attempt: Duration::from_secs(10),
     overall: Duration::from_secs(15),
@@ -28,19 +27,19 @@ pub const PATIENT: Timeouts = Timeouts {
 };
 
 /// Timeouts of a test that runs into them.
-pub const HASTY: Timeouts =
+pub(crate) const HASTY: Timeouts =
     Timeouts { attempt: Duration::from_millis(150), overall: Duration::from_millis(300), ..PATIENT };
 
-pub const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+pub(crate) const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-pub struct Scripted {
-    pub address: SocketAddr,
-    pub connections: Arc<AtomicUsize>,
+pub(crate) struct Scripted {
+    pub(crate) address: SocketAddr,
+    pub(crate) connections: Arc<AtomicUsize>,
 }
 
 impl Scripted {
     /// Runs `script` on every connection, with the connection's number from 0.
-    pub async fn start<F>(script: impl Fn(usize, Upstream) -> F + Send + 'static) -> Self
+    pub(crate) async fn start<F>(script: impl Fn(usize, Upstream) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -58,7 +57,7 @@ impl Scripted {
     }
 
     /// Answers every request with the bytes of `reply`, and keeps the connection.
-    pub async fn answering(reply: impl Into<String>) -> Self {
+    pub(crate) async fn answering(reply: impl Into<String>) -> Self {
         let reply = Arc::new(reply.into());
         Self::start(move |_, mut upstream| {
             let reply = Arc::clone(&reply);
@@ -71,19 +70,19 @@ impl Scripted {
         .await
     }
 
-    pub fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
 }
 
 /// The upstream's end of one connection.
-pub struct Upstream {
-    pub stream: TcpStream,
+pub(crate) struct Upstream {
+    pub(crate) stream: TcpStream,
 }
 
 impl Upstream {
     /// Reads a request's head, to its empty line; `None` at the end of the connection.
-    pub async fn head(&mut self) -> Option<String> {
+    pub(crate) async fn head(&mut self) -> Option<String> {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(self.stream.read_u8().await.ok()?);
@@ -92,30 +91,30 @@ impl Upstream {
     }
 
     /// Closes the connection with RST instead of FIN, once it is dropped.
-    pub fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.stream.set_zero_linger().unwrap();
     }
 
-    pub async fn send(&mut self, bytes: &str) {
+    pub(crate) async fn send(&mut self, bytes: &str) {
         // A gateway that has given up already is part of some tests.
         let _ = self.stream.write_all(bytes.as_bytes()).await;
     }
 }
 
 /// Shows each failure as it is: no retry, no breaker.
-pub const PLAIN: Resilience =
+pub(crate) const PLAIN: Resilience =
     Resilience { retries: 0, budget: budget::Terms { percent: 100, reserve_per_second: 1000 }, breaker: None };
 
-pub fn gateway_to(upstream: SocketAddr, timeouts: Timeouts) -> Running {
+pub(crate) fn gateway_to(upstream: SocketAddr, timeouts: Timeouts) -> Running {
     gateway_with(upstream, timeouts, PLAIN)
 }
 
-pub fn gateway_with(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Running {
+pub(crate) fn gateway_with(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Running {
     start::<Frontend>(config_of(upstream, timeouts, resilience), BRIEF, WIDE)
 }
 
 /// `/proxy/...` leads to `/api/...` of `upstream`.
-pub fn config_of(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Config {
+pub(crate) fn config_of(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Config {
     let origin = Origin::parse(&format!("http://{upstream}")).unwrap();
     let table = Table::of_one(Target { origin, timeouts, resilience });
     let defaults = Defaults { timeouts, resilience };

@@ -1,84 +1,37 @@
 //! What ties together the log lines of one request over both hops: its id and its trace.
 
-#[path = "integration/scripted.rs"]
-mod scripted;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
-use std::io;
-use std::sync::{Arc, LazyLock, Mutex};
-
-use backend::Backend;
-use frontend::client::network::Networks;
-use frontend::upstream::Resilience;
-use frontend::{Config, Frontend};
-use scripted::{PATIENT, PLAIN, Scripted, config_of, gateway_to, gateway_with};
 use serde_json::Value;
-use service::settings::environment::Environment;
-use testing::running::{BRIEF, WIDE, start};
-use testing::wire::{Reply, Wire, until};
-use tracing::Level;
-use tracing_subscriber::fmt::MakeWriter;
+use testing::built::built;
+use testing::program::Program;
+use testing::wire::{Reply, Wire};
+
+use crate::GATEWAY;
+use crate::scripted::{OK, PATIENT, Scripted, gateway_to};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-/// The log of this process, in which gateway and backend run both.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+/// A gateway in front of `upstream` that logs each request, with more settings.
+fn gateway(upstream: SocketAddr, more: &[(&str, &str)]) -> (Program, SocketAddr) {
+    let url = format!("http://{upstream}");
+    Program::serving(GATEWAY, &[more, &[("BACKEND_URL", &url), ("LOG_LEVEL", "debug")]].concat())
 }
 
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
+/// The next line with this request id: message, trace id, and the path if there is one.
+fn line(program: &mut Program, request_id: &str) -> String {
+    let line = program.line_where(|line| line["request_id"] == request_id);
+    let field = |name: &str| line[name].as_str().unwrap_or_default();
+    format!("{} {} {}", field("message"), field("trace_id"), field("path")).trim_end().to_owned()
 }
 
-static LOG: LazyLock<Log> = LazyLock::new(|| {
-    let log = Log::default();
-    let lines = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(Level::DEBUG);
-    lines.with_writer(log.clone()).init();
-    log
-});
-
-/// The lines with this request id.
-fn parsed(request_id: &str) -> Vec<Value> {
-    let log = LOG.0.lock().unwrap().clone();
-    let lines = log.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let lines = lines.map(|line| serde_json::from_slice::<Value>(line).unwrap());
-    lines.filter(|line| line["request_id"] == request_id).collect()
-}
-
-/// Whom they call the client.
-fn clients(request_id: &str) -> Vec<String> {
-    parsed(request_id).iter().map(|line| line["client"].as_str().unwrap_or_default().to_owned()).collect()
-}
-
-/// The lines with this request id, sorted: message, trace id, and the path if there is one.
-fn lines(request_id: &str) -> Vec<String> {
-    let text = |line: Value| {
-        let field = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
-        format!("{} {} {}", field("message"), field("trace_id"), field("path")).trim_end().to_owned()
-    };
-    let mut texts: Vec<String> = parsed(request_id).into_iter().map(text).collect();
-    texts.sort_unstable();
-    texts
-}
-
-/// Waits until there are as many lines with this id as are expected, and compares them.
-async fn assert_lines(request_id: &str, expected: &[String]) {
-    until("the lines", async || lines(request_id).len() >= expected.len()).await;
-    assert_eq!(lines(request_id), expected);
+/// Reads as many lines with this id as are expected, which are sorted.
+fn assert_lines(program: &mut Program, request_id: &str, expected: &[String]) {
+    let mut lines: Vec<String> = expected.iter().map(|_| line(program, request_id)).collect();
+    lines.sort_unstable();
+    assert_eq!(lines, expected);
 }
 
 /// The value of `name` in a request's head.
@@ -94,7 +47,7 @@ async fn noted(headers: &str) -> (String, Reply) {
         let noted = Arc::clone(&noted);
         async move {
             *noted.lock().unwrap() = upstream.head().await.unwrap();
-            upstream.send(scripted::OK).await;
+            upstream.send(OK).await;
         }
     })
     .await;
@@ -106,16 +59,14 @@ async fn noted(headers: &str) -> (String, Reply) {
 
 #[tokio::test]
 async fn both_hops_log_a_request_under_its_id_and_trace() {
-    LazyLock::force(&LOG);
-    let config = backend::Config::read(&mut Environment::new(&|_| None));
-    let upstream = start::<Backend>(config, BRIEF, WIDE);
-    let gateway = gateway_to(upstream.address, PATIENT);
-    let mut client = Wire::connect(gateway.address).await.unwrap();
+    let (mut backend, upstream) = Program::serving(built(GATEWAY, "backend"), &[("LOG_LEVEL", "debug")]);
+    let (mut gateway, service) = gateway(upstream, &[]);
+    let mut client = Wire::connect(service).await.unwrap();
     let headers = format!("x-request-id: both-hops\r\ntraceparent: {PARENT}\r\n");
     let reply = client.ask("GET", "/proxy/items/7", &headers).await.unwrap();
     assert_eq!((reply.status, reply.header("x-request-id")), (200, Some("both-hops")));
-    let expected = [format!("request {TRACE} /api/items/7"), format!("request {TRACE} /proxy/items/7")];
-    assert_lines("both-hops", &expected).await;
+    assert_eq!(line(&mut backend, "both-hops"), format!("request {TRACE} /api/items/7"));
+    assert_eq!(line(&mut gateway, "both-hops"), format!("request {TRACE} /proxy/items/7"));
 
     // A problem of the backend's names the id that the gateway was asked with.
     let headers = format!("x-request-id: a-problem\r\ntraceparent: {PARENT}\r\n");
@@ -126,17 +77,14 @@ async fn both_hops_log_a_request_under_its_id_and_trace() {
     // Ids that are made at the first hop are the second's too.
     let reply = client.get("/proxy/items/8").await.unwrap();
     let made = reply.header("x-request-id").unwrap();
-    until("the lines", async || lines(made).len() >= 2).await;
-    let lines = lines(made);
-    let [at_backend, at_gateway] = &lines[..] else { panic!("{lines:?}") };
+    let (at_backend, at_gateway) = (line(&mut backend, made), line(&mut gateway, made));
     let (trace, path) = at_backend.strip_prefix("request ").unwrap().split_once(' ').unwrap();
     assert_eq!((trace.len(), path), (32, "/api/items/8"));
-    assert_eq!(*at_gateway, format!("request {trace} /proxy/items/8"));
+    assert_eq!(at_gateway, format!("request {trace} /proxy/items/8"));
 }
 
 #[tokio::test]
 async fn every_try_and_every_failure_keeps_them() {
-    LazyLock::force(&LOG);
     let heads = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&heads);
     let upstream = Scripted::start(move |_, mut upstream| {
@@ -150,8 +98,8 @@ async fn every_try_and_every_failure_keeps_them() {
         }
     })
     .await;
-    let gateway = gateway_with(upstream.address, PATIENT, Resilience { retries: 2, ..PLAIN });
-    let mut client = Wire::connect(gateway.address).await.unwrap();
+    let (mut gateway, service) = gateway(upstream.address, &[("UPSTREAM_RETRIES", "2")]);
+    let mut client = Wire::connect(service).await.unwrap();
     let headers = format!("x-request-id: three-tries\r\ntraceparent: {PARENT}\r\ntracestate: a=1\r\n");
     let reply = client.ask("GET", "/proxy/items", &headers).await.unwrap();
     assert_eq!((reply.status, reply.header("x-request-id")), (502, Some("three-tries")));
@@ -167,29 +115,29 @@ async fn every_try_and_every_failure_keeps_them() {
         format!("trying again {TRACE}"),
         format!("trying again {TRACE}"),
     ];
-    assert_lines("three-tries", &expected).await;
+    assert_lines(&mut gateway, "three-tries", &expected);
 
     let headers = format!("x-request-id: cut-short\r\ntraceparent: {PARENT}\r\n");
     assert!(client.ask("GET", "/proxy/cut", &headers).await.is_err());
     let expected = [format!("request {TRACE} /proxy/cut"), format!("the reply was cut short {TRACE}")];
-    assert_lines("cut-short", &expected).await;
+    assert_lines(&mut gateway, "cut-short", &expected);
 }
 
 #[tokio::test]
 async fn the_log_names_the_client_behind_a_trusted_proxy() {
-    LazyLock::force(&LOG);
     let upstream = Scripted::start(|_, mut upstream| async move { drop(upstream.head().await) }).await;
-    let trusted_proxies = Networks::parse("127.0.0.1").unwrap();
-    let config = Config { trusted_proxies, ..config_of(upstream.address, PATIENT, PLAIN) };
-    let gateway = start::<Frontend>(config, BRIEF, WIDE);
-    let mut client = Wire::connect(gateway.address).await.unwrap();
+    let (mut gateway, service) =
+        gateway(upstream.address, &[("TRUSTED_PROXIES", "127.0.0.1"), ("UPSTREAM_RETRIES", "0")]);
+    let mut client = Wire::connect(service).await.unwrap();
     for (path, id) in [("/proxy/items", "failed"), ("/health", "own")] {
         let headers = format!("x-request-id: {id}\r\nX-Forwarded-For: 203.0.113.9\r\n");
         client.ask("GET", path, &headers).await.unwrap();
     }
     for (id, count) in [("failed", 2), ("own", 1)] {
-        until("the lines", async || lines(id).len() >= count).await;
-        assert_eq!(clients(id), vec!["203.0.113.9"; count]);
+        for _ in 0..count {
+            let line = gateway.line_where(|line| line["request_id"] == id);
+            assert_eq!(line["client"], "203.0.113.9", "{line}");
+        }
     }
 }
 

@@ -1,31 +1,38 @@
-//! Bodies far larger than any buffer pass in both directions, in bounded memory. A program of its own, since it measures its
-//! own memory.
+//! Bodies far larger than any buffer pass in both directions, in bounded memory.
 
-#[path = "integration/scripted.rs"]
-mod scripted;
-
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use scripted::{OK, PATIENT, Scripted, gateway_to};
+use testing::memory::{peak, resident};
+use testing::program::Program;
 use testing::wire::{Wire, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::GATEWAY;
+use crate::scripted::{OK, Scripted};
+
 const BODY: usize = 256 * 1024 * 1024;
 const PART: usize = 64 * 1024;
-/// What the process may grow by: a few buffers, where a body that is collected would take 256 MiB.
-const GROWTH: usize = 24 * 1024 * 1024;
+/// What the gateway's process may grow by: a few buffers, where a body that is collected would take 256 MiB.
+const GROWTH: u64 = 24 * 1024 * 1024;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_bodies_pass_in_bounded_memory_and_at_the_receivers_pace() {
-    let before = peak_memory();
-    upload().await;
-    download().await;
-    slow_reader().await;
-    let growth = peak_memory().saturating_sub(before);
+/// A gateway in front of `upstream`, with patience, and what memory it has before its first request.
+fn gateway_to(upstream: SocketAddr) -> (Program, SocketAddr, u64) {
+    let url = format!("http://{upstream}");
+    let environment =
+        [("BACKEND_URL", &*url), ("UPSTREAM_TRY_TIMEOUT_SECONDS", "10"), ("UPSTREAM_TIMEOUT_SECONDS", "15")];
+    let (gateway, service) = Program::serving(GATEWAY, &environment);
+    let before = resident(&gateway);
+    (gateway, service, before)
+}
+
+fn assert_bounded(gateway: &Program, before: u64) {
+    let growth = peak(gateway).saturating_sub(before);
     assert!(growth < GROWTH, "the process grew by {growth} bytes");
 }
 
-async fn upload() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_upload_passes_in_bounded_memory() {
     let upstream = Scripted::start(|_, mut upstream| async move {
         upstream.head().await;
         let mut left = BODY;
@@ -36,17 +43,19 @@ async fn upload() {
         upstream.send(OK).await;
     })
     .await;
-    let gateway = gateway_to(upstream.address, PATIENT);
-    let mut client = Wire::connect(gateway.address).await.unwrap();
+    let (gateway, service, before) = gateway_to(upstream.address);
+    let mut client = Wire::connect(service).await.unwrap();
     client.send(format!("PUT /proxy/items HTTP/1.1\r\nHost: test\r\nContent-Length: {BODY}\r\n\r\n")).await.unwrap();
     let part = vec![7; PART];
     for _ in 0..BODY / PART {
         client.send(&part).await.unwrap();
     }
     assert_eq!(client.reply("PUT").await.unwrap().status, 200);
+    assert_bounded(&gateway, before);
 }
 
-async fn download() {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_download_passes_in_bounded_memory() {
     let upstream = Scripted::start(|_, mut upstream| async move {
         upstream.head().await;
         upstream.send(&format!("HTTP/1.1 200 OK\r\nContent-Length: {BODY}\r\n\r\n")).await;
@@ -56,8 +65,8 @@ async fn download() {
         }
     })
     .await;
-    let gateway = gateway_to(upstream.address, PATIENT);
-    let mut client = Wire::connect(gateway.address).await.unwrap();
+    let (gateway, service, before) = gateway_to(upstream.address);
+    let mut client = Wire::connect(service).await.unwrap();
     client.send("GET /proxy/items HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
     let (status, headers) = client.head().await.unwrap();
     assert_eq!(status, 200);
@@ -65,10 +74,12 @@ async fn download() {
     for _ in 0..BODY / PART {
         assert!(client.exactly(PART).await.unwrap().iter().all(|byte| *byte == 7));
     }
+    assert_bounded(&gateway, before);
 }
 
-/// A client that reads nothing stops the upstream: the bytes wait there, not in the gateway.
-async fn slow_reader() {
+/// The bytes wait there, not in the gateway.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_reads_nothing_stops_the_upstream() {
     let sent = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let counter = std::sync::Arc::clone(&sent);
     let upstream = Scripted::start(move |_, mut upstream| {
@@ -83,8 +94,8 @@ async fn slow_reader() {
         }
     })
     .await;
-    let gateway = gateway_to(upstream.address, PATIENT);
-    let mut client = Wire::connect(gateway.address).await.unwrap();
+    let (gateway, service, before) = gateway_to(upstream.address);
+    let mut client = Wire::connect(service).await.unwrap();
     client.send("GET /proxy/items HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
     client.head().await.unwrap();
     let mut last = 0;
@@ -95,11 +106,5 @@ async fn slow_reader() {
     })
     .await;
     assert!(last < BODY / 4, "{last} bytes left the upstream while nobody read");
-}
-
-/// The highest resident memory of this process so far, in bytes.
-fn peak_memory() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").trim().parse::<usize>().unwrap() * 1024
+    assert_bounded(&gateway, before);
 }
