@@ -1,0 +1,204 @@
+//! The plan of the house: no module leads back to itself, what tests share is used, and what the pages name is there.
+
+mod circles;
+mod modules;
+mod pages;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use circles::circles;
+use modules::Tree;
+use proc_macro2::{TokenStream, TokenTree};
+use syn::Visibility;
+use syn::visit::{self, Visit};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// The circles of the crate whose files are `files`.
+fn circles_of(root: &str, files: &[(&str, &str)]) -> Vec<String> {
+    let files: BTreeMap<&str, &str> = files.iter().copied().collect();
+    let source = |file: &str| files.get(file).map(|text| (*text).to_owned());
+    circles(&Tree::read(root, &source).uses())
+}
+
+/// The crates that are held to it. Of the others, the circles are printed.
+const HELD: [&str; 1] = ["contract"];
+
+#[test]
+fn no_module_of_a_crate_leads_back_to_itself() {
+    let mut found = Vec::new();
+    for name in ["service", "frontend", "client", "backend", "contract"] {
+        let folder = root().join(name).join("src");
+        let source = |file: &str| fs::read_to_string(folder.join(file)).ok();
+        for file in ["lib.rs", "main.rs"].into_iter().filter(|file| folder.join(file).exists()) {
+            let circles = circles(&Tree::read(file, &source).uses());
+            found.extend(circles.into_iter().map(|circle| format!("{name}: {circle}")));
+        }
+    }
+    println!("{}", found.join("\n"));
+    found.retain(|circle| HELD.iter().any(|name| circle.starts_with(&format!("{name}: "))));
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn a_circle_is_told_with_its_places_however_the_modules_name_each_other() {
+    let a = "a.rs";
+    for (there, back) in [
+        ("use crate::b::B;", "fn f() -> crate::a::A { A }"),
+        ("use super::b::{self, B as C};", "fn f() { super::a::g(); }"),
+        ("use crate::b;\nfn f() { b::g() }", "fn f() { println!(\"{}\", crate::a::A) }"),
+        ("impl crate::b::B for u8 {}", "mod inner { fn f(a: super::super::a::A) {} }"),
+    ] {
+        let found = circles_of("lib.rs", &[("lib.rs", "mod a; mod b;"), (a, there), ("b.rs", back)]);
+        let [circle] = &found[..] else { panic!("{there} {back}: {found:?}") };
+        assert!(circle.starts_with("a -> b -> a (a.rs:"), "{circle}");
+    }
+    let files = [("main.rs", "mod a;\nmod b;\nmod c;"), (a, "use crate::b::B;"), ("b.rs", "\nuse crate::c::C;")];
+    let files = [&files[..], &[("c/mod.rs", "use crate::a::A;")]].concat();
+    assert_eq!(circles_of("main.rs", &files), ["a -> b -> c -> a (a.rs:1, b.rs:2, c/mod.rs:1)"]);
+}
+
+#[test]
+fn folders_and_a_module_with_its_children_make_circles_too() {
+    let lib = ("lib.rs", "mod a; mod b;");
+    let folders = [("a/mod.rs", "mod x; mod y;"), ("b/mod.rs", "mod z; mod w;"), ("a/y.rs", ""), ("b/z.rs", "")];
+    let rooms = [("a/x.rs", "use crate::b::z::Z;"), ("b/w.rs", "use crate::a::y::Y;")];
+    let found = circles_of("lib.rs", &[&[lib][..], &folders, &rooms].concat());
+    assert_eq!(found, ["a -> b -> a (a/x.rs:1, b/w.rs:1)"]);
+
+    let (parent, child) = (("a.rs", "mod x;\nuse x::X;"), ("a/x.rs", "use super::A;"));
+    let found = circles_of("lib.rs", &[("lib.rs", "mod a;"), parent, child]);
+    assert_eq!(found, ["a/mod -> a/x -> a/mod (a.rs:2, a/x.rs:1)"]);
+    let found = circles_of("lib.rs", &[("lib.rs", "mod a;\nuse a::A;\nstruct B;"), ("a.rs", "use crate::B;")]);
+    assert_eq!(found, ["a -> the root -> a (a.rs:1, lib.rs:2)"]);
+}
+
+#[test]
+fn what_only_seems_to_lead_back_is_no_circle() {
+    for (what, b) in [
+        ("a test's use", "#[cfg(test)]\nmod tests { use crate::a::A; }\n#[cfg(test)]\nuse crate::a::A;"),
+        ("another crate's module", "use ::a::A;\nuse http::a;\nfn f() { a::g() }"),
+        ("a name of its own", "mod a { pub struct A; }\nuse a::A;"),
+        ("what is only handed on", "use crate::a::D;"),
+        ("how far something is seen", "pub(in crate::a) struct E;"),
+    ] {
+        let files = [("lib.rs", "mod a; mod b; mod d;"), ("a.rs", "use crate::b::B;\npub use crate::d::D;")];
+        let files = [&files[..], &[("b.rs", b), ("b/a.rs", ""), ("d.rs", "pub struct D;")]].concat();
+        assert_eq!(circles_of("lib.rs", &files), [""; 0], "{what}");
+    }
+}
+
+/// The names of what a file offers to others.
+#[derive(Default)]
+struct Offered(Vec<String>);
+
+impl<'a> Visit<'a> for Offered {
+    fn visit_item_fn(&mut self, item: &'a syn::ItemFn) {
+        self.offer(&item.vis, &item.sig.ident);
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'a syn::ImplItemFn) {
+        self.offer(&item.vis, &item.sig.ident);
+    }
+
+    fn visit_item_const(&mut self, item: &'a syn::ItemConst) {
+        self.offer(&item.vis, &item.ident);
+    }
+
+    fn visit_item_struct(&mut self, item: &'a syn::ItemStruct) {
+        self.offer(&item.vis, &item.ident);
+        visit::visit_item_struct(self, item);
+    }
+
+    fn visit_field(&mut self, field: &'a syn::Field) {
+        field.ident.iter().for_each(|name| self.offer(&field.vis, name));
+    }
+}
+
+impl Offered {
+    fn offer(&mut self, visibility: &Visibility, name: &syn::Ident) {
+        if matches!(visibility, Visibility::Public(_)) {
+            self.0.push(name.to_string());
+        }
+    }
+}
+
+/// Adds each name of the Rust files below `folder` to `names`.
+fn names_below(folder: &Path, names: &mut BTreeSet<String>) {
+    fn add(tokens: TokenStream, names: &mut BTreeSet<String>) {
+        for token in tokens {
+            match token {
+                TokenTree::Ident(ident) => drop(names.insert(ident.to_string())),
+                TokenTree::Group(group) => add(group.stream(), names),
+                _ => {}
+            }
+        }
+    }
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            names_below(&path, names);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            add(fs::read_to_string(&path).unwrap().parse().unwrap(), names);
+        }
+    }
+}
+
+/// The compiler finds what nobody uses only where it is not public.
+#[test]
+fn what_tests_share_is_used_by_a_test() {
+    let mut names = BTreeSet::new();
+    ["service", "backend", "frontend"].iter().for_each(|name| names_below(&root().join(name), &mut names));
+    for entry in fs::read_dir(root().join("testing/src")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut offered = Offered::default();
+        offered.visit_file(&syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap());
+        for name in offered.0 {
+            assert!(names.contains(&name), "{}: no test uses {name}", path.display());
+        }
+    }
+}
+
+#[test]
+fn what_the_pages_name_is_there() {
+    let root = root();
+    let ignored = fs::read_to_string(root.join(".gitignore")).unwrap();
+    let entries = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let top: Vec<String> = entries.filter(|entry| !ignored.contains(&format!("/{entry}/"))).collect();
+    let mut found = BTreeSet::from(["README.md".to_owned()]);
+    for entry in fs::read_dir(root.join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        found.extend(name.ends_with(".md").then(|| format!("docs/{name}")));
+    }
+    let mut missing = Vec::new();
+    for page in found {
+        let folder = page.rsplit_once('/').map_or(".", |(folder, _)| folder);
+        for (line, path) in pages::paths(&fs::read_to_string(root.join(&page)).unwrap(), folder, &top) {
+            // Of a pattern, the folder that it is about.
+            let path = path.split_once('*').map_or(&*path, |(before, _)| before.rsplit_once('/').unwrap().0);
+            if !root.join(path).exists() {
+                missing.push(format!("{page}:{line}: there is no {path}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "\n{}", missing.join("\n"));
+}
+
+#[test]
+fn a_path_is_told_from_what_looks_like_one() {
+    let page = "`service/src/old.rs`, `gone/src/lib.rs`, `/proxy/items`, `text/plain`, [page](gateway.md#routes),\n\
+                ```sh\nls `service/none`\n```\n`chart/values.yaml` [out](https://example.org/a) [here](#here) `chart/`";
+    let top = ["service".to_owned(), "chart".to_owned()];
+    let expected = [
+        (1, "service/src/old.rs"),
+        (1, "gone/src/lib.rs"),
+        (1, "docs/gateway.md"),
+        (5, "chart/values.yaml"),
+        (5, "chart/"),
+    ];
+    assert_eq!(pages::paths(page, "docs", &top), expected.map(|(line, path)| (line, path.to_owned())));
+}
