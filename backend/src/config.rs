@@ -13,7 +13,7 @@ use service::settings::environment::{Environment, Variable};
 
 use crate::items::Resource;
 use crate::jobs::queue::Bounds;
-use crate::store::target::Target;
+use crate::store::address::Address;
 use crate::{votes, worker};
 
 /// The backend's own settings.
@@ -36,7 +36,7 @@ pub struct Config {
     /// What the process does; a worker has a store.
     pub role: Role,
     /// Where votes and jobs are kept; `None` is without them.
-    pub store: Option<Stored>,
+    pub store: Option<StoreSettings>,
 }
 
 /// What a process does.
@@ -50,9 +50,9 @@ pub enum Role {
 
 /// Settings of what is kept in a store.
 #[derive(Debug, Clone)]
-pub struct Stored {
+pub struct StoreSettings {
     /// Where the store is.
-    pub target: Target,
+    pub address: Address,
     /// How long it has for each answer.
     pub patience: Duration,
     /// Bounds of the jobs.
@@ -105,7 +105,7 @@ impl Config {
             Variable { name: "ROLE", default: "api", about: "api answers requests; worker does jobs and counts votes" },
             &[("api", Role::Api), ("worker", Role::Worker)],
         );
-        let store = Stored::read(environment);
+        let store = StoreSettings::read(environment);
         if role == Role::Worker && store.is_none() {
             environment.refuse("ROLE", "worker", "api, or set STORE_URL to where the worker finds its work");
         }
@@ -123,9 +123,9 @@ impl Config {
     }
 }
 
-impl Stored {
+impl StoreSettings {
     fn read(environment: &mut Environment) -> Option<Self> {
-        let target = Target::read(environment);
+        let address = Address::read(environment);
         let patience = Variable {
             name: "STORE_TIMEOUT_MS",
             default: "1000",
@@ -141,6 +141,6 @@ impl Stored {
         let jobs = Bounds::read(environment, queued);
         let votes = votes::Settings::read(environment, queued);
         let worker = worker::Settings::read(environment);
-        target.map(|target| Self { target, patience, jobs, votes, worker })
+        address.map(|address| Self { address, patience, jobs, votes, worker })
     }
 }

@@ -11,10 +11,8 @@ mod docs;
 pub mod echo;
 pub mod items;
 pub mod jobs;
-mod knots;
 pub mod query;
 pub mod routes;
-pub mod slots;
 pub mod store;
 mod systems;
 mod upload;
@@ -43,12 +41,12 @@ use service::settings::limits::Limits;
 use service::telemetry::metrics::Metrics;
 
 use burn::Burned;
+use burn::slots::Slots;
 pub use config::Config;
 use discovery::Discovery;
 use docs::Docs;
 use items::Items;
 use routes::Handler;
-use slots::Slots;
 use systems::Systems;
 
 /// What a request takes at most besides its head and its body, in bytes: what it asks of the store, and the reply.

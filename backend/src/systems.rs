@@ -13,9 +13,9 @@ use service::process::lifecycle::Phase;
 use service::telemetry::metrics::Metrics;
 use tokio::sync::watch;
 
-use crate::config::{Role, Stored};
+use crate::config::{Role, StoreSettings};
 use crate::jobs::queue::Queue;
-use crate::routes::Stored as Endpoint;
+use crate::routes::Stored;
 use crate::store::Store;
 use crate::votes::Votes;
 use crate::worker::Worker;
@@ -31,14 +31,14 @@ pub(crate) struct Systems {
 
 impl Systems {
     /// Connects to the store, and notes the metrics.
-    pub(crate) fn start(stored: Stored, role: Role, metrics: &mut Metrics) -> Self {
+    pub(crate) fn start(settings: StoreSettings, role: Role, metrics: &mut Metrics) -> Self {
         let reachable = Gauge::default();
         metrics.registry().register("store_reachable", "1 while the store is connected and answers", reachable.clone());
-        let store = Store::start(stored.target, stored.patience, reachable);
-        let queue = Queue::new(store.clone(), stored.jobs);
-        let votes = Votes::new(store, stored.votes);
+        let store = Store::start(settings.address, settings.patience, reachable);
+        let queue = Queue::new(store.clone(), settings.jobs);
+        let votes = Votes::new(store, settings.votes);
         let worker = (role == Role::Worker)
-            .then(|| Arc::new(Worker::new(stored.worker, queue.clone(), votes.clone(), metrics.registry())));
+            .then(|| Arc::new(Worker::new(settings.worker, queue.clone(), votes.clone(), metrics.registry())));
         Self { queue, votes, worker }
     }
 
@@ -49,10 +49,10 @@ impl Systems {
         }
     }
 
-    /// Answers a request to `endpoint`, whose path holds `id`.
+    /// Answers a request to `stored`, whose path holds `id`.
     pub(crate) async fn answer(
         &self,
-        endpoint: Endpoint,
+        stored: Stored,
         id: &str,
         head: &Parts,
         body: Incoming,
@@ -60,18 +60,18 @@ impl Systems {
     ) -> Result<Response<Body>, Problem> {
         let identity = &server.identity;
         query::none(head.uri.query().unwrap_or_default())?;
-        match (endpoint, &head.method) {
-            (Endpoint::Votes, &Method::POST) => self.votes.vote(&server.room, &head.headers, body, identity).await,
-            (Endpoint::Votes, _) => self.votes.counts(&server.served_by_json).await,
-            (Endpoint::VotesPage, _) => Ok(self.votes.page(identity).await),
-            (Endpoint::VotesScript, _) => Ok(Votes::script()),
-            (Endpoint::Jobs, &Method::POST) => {
+        match (stored, &head.method) {
+            (Stored::Votes, &Method::POST) => self.votes.vote(&server.room, &head.headers, body, identity).await,
+            (Stored::Votes, _) => self.votes.counts(&server.served_by_json).await,
+            (Stored::VotesPage, _) => Ok(self.votes.page(identity).await),
+            (Stored::VotesScript, _) => Ok(Votes::script()),
+            (Stored::Jobs, &Method::POST) => {
                 jobs::submit(&self.queue, &server.room, &head.headers, body, identity).await
             }
-            (Endpoint::Jobs, _) => jobs::counts(&self.queue, identity).await,
-            (Endpoint::DeadJobs, _) => jobs::dead(&self.queue, identity).await,
-            (Endpoint::PutBack, _) => jobs::put_back(&self.queue, id, identity).await,
-            (Endpoint::Job, _) => jobs::status(&self.queue, id, identity).await,
+            (Stored::Jobs, _) => jobs::counts(&self.queue, identity).await,
+            (Stored::DeadJobs, _) => jobs::dead(&self.queue, identity).await,
+            (Stored::PutBack, _) => jobs::put_back(&self.queue, id, identity).await,
+            (Stored::Job, _) => jobs::status(&self.queue, id, identity).await,
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::jobs::kind::Kind;
 use crate::jobs::queue::{Queue, Taken};
-use crate::store::failure::Failure;
+use crate::store::unavailable::Unavailable;
 use crate::votes::Votes;
 
 /// The pause before the second try of a job; it doubles with each further one.
@@ -208,7 +208,7 @@ impl Worker {
         }
     }
 
-    async fn stumble(&self, failure: &Failure, phase: &watch::Receiver<Phase>) {
+    async fn stumble(&self, failure: &Unavailable, phase: &watch::Receiver<Phase>) {
         tracing::debug!(%failure, "worker: no work");
         self.rest(STORE_PAUSE, phase).await;
     }

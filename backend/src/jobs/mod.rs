@@ -13,7 +13,7 @@ use service::message::room::Room;
 use service::process::identity::Identity;
 use service::settings::environment::{Environment, Variable};
 
-use crate::store::failure::busy;
+use crate::store::unavailable::busy;
 use crate::upload;
 use kind::Kind;
 use queue::{Bounds, PutBack, Queue, Submitted};

@@ -17,8 +17,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::kind::Kind;
-use crate::store::failure::Failure;
 use crate::store::script::Script;
+use crate::store::unavailable::Unavailable;
 use crate::store::{Store, Value};
 
 /// What every key of the jobs begins with.
@@ -120,7 +120,7 @@ impl Queue {
     }
 
     /// Adds a job, once for each idempotency key.
-    pub(crate) async fn submit(&self, kind: &Kind, key: Option<&str>) -> Result<Submitted, Failure> {
+    pub(crate) async fn submit(&self, kind: &Kind, key: Option<&str>) -> Result<Submitted, Unavailable> {
         let input = serde_json::to_vec(kind).expect("numbers and strings serialize");
         let most = self.bounds.queued.to_string();
         let arguments = [kind.name().as_bytes(), &input, key.unwrap_or_default().as_bytes(), most.as_bytes()];
@@ -136,7 +136,7 @@ impl Queue {
     }
 
     /// Takes the oldest job for `lease`, if there is one.
-    pub(crate) async fn take(&self, lease: Duration) -> Result<Option<Taken>, Failure> {
+    pub(crate) async fn take(&self, lease: Duration) -> Result<Option<Taken>, Unavailable> {
         let (tries, dead) = (self.bounds.tries.to_string(), self.bounds.dead.to_string());
         let reply = self.run(Script::Take, &[ms(lease).as_bytes(), tries.as_bytes(), dead.as_bytes()]).await?;
         if reply == Value::Nil {
@@ -148,30 +148,30 @@ impl Queue {
     }
 
     /// Makes the lease end `length` from now. False where it is another's by now.
-    pub(crate) async fn renew(&self, job: &Taken, length: Duration) -> Result<bool, Failure> {
+    pub(crate) async fn renew(&self, job: &Taken, length: Duration) -> Result<bool, Unavailable> {
         self.holding(Script::Renew, job, &[ms(length).as_bytes()]).await
     }
 
     /// Writes the result. False where there was one already.
-    pub(crate) async fn complete(&self, id: u64, result: &[u8]) -> Result<bool, Failure> {
+    pub(crate) async fn complete(&self, id: u64, result: &[u8]) -> Result<bool, Unavailable> {
         let (id, keep) = (id.to_string(), ms(self.bounds.keep));
         self.run(Script::Complete, &[id.as_bytes(), result, keep.as_bytes()]).await.and_then(|reply| yes(&reply))
     }
 
     /// Notes that a try has failed; the next one comes after `pause`. False where the lease is another's by now.
-    pub(crate) async fn fail(&self, job: &Taken, why: &str, pause: Duration) -> Result<bool, Failure> {
+    pub(crate) async fn fail(&self, job: &Taken, why: &str, pause: Duration) -> Result<bool, Unavailable> {
         let (tries, dead) = (self.bounds.tries.to_string(), self.bounds.dead.to_string());
         let pause = ms(pause);
         self.holding(Script::Fail, job, &[why.as_bytes(), pause.as_bytes(), tries.as_bytes(), dead.as_bytes()]).await
     }
 
     /// Gives a job back. False where the lease is another's by now.
-    pub(crate) async fn release(&self, job: &Taken) -> Result<bool, Failure> {
+    pub(crate) async fn release(&self, job: &Taken) -> Result<bool, Unavailable> {
         self.holding(Script::Release, job, &[]).await
     }
 
     /// Puts a dead letter back.
-    pub(crate) async fn put_back(&self, id: u64) -> Result<PutBack, Failure> {
+    pub(crate) async fn put_back(&self, id: u64) -> Result<PutBack, Unavailable> {
         let (id, most) = (id.to_string(), self.bounds.queued.to_string());
         match text(&self.run(Script::PutBack, &[id.as_bytes(), most.as_bytes()]).await?)? {
             "queued" => Ok(PutBack::Queued),
@@ -182,7 +182,7 @@ impl Queue {
     }
 
     /// The newest dead letters, `most` of them.
-    pub(crate) async fn dead(&self, most: usize) -> Result<Vec<DeadLetter>, Failure> {
+    pub(crate) async fn dead(&self, most: usize) -> Result<Vec<DeadLetter>, Unavailable> {
         let Value::Array(found) = self.run(Script::Dead, &[most.to_string().as_bytes()]).await? else {
             return Err(strange());
         };
@@ -195,7 +195,7 @@ impl Queue {
     }
 
     /// The job with this id, unless there is none.
-    pub(crate) async fn status(&self, id: u64) -> Result<Option<Status>, Failure> {
+    pub(crate) async fn status(&self, id: u64) -> Result<Option<Status>, Unavailable> {
         let key = format!("{SYSTEM}:job:{id}");
         let command: [&[u8]; 7] = [b"HMGET", key.as_bytes(), b"kind", b"state", b"tries", b"result", b"error"];
         let [kind, state, tries, result, error] = fields(self.store.ask(&command).await?)?;
@@ -212,7 +212,7 @@ impl Queue {
     }
 
     /// How many jobs are in each state. Asked one after the other: of jobs on the move, one may be missed or seen twice.
-    pub(crate) async fn counts(&self) -> Result<Counts, Failure> {
+    pub(crate) async fn counts(&self) -> Result<Counts, Unavailable> {
         let count = async |command: &'static [u8], name: &str| {
             let reply = self.store.ask(&[command, format!("{SYSTEM}:{name}").as_bytes()]).await?;
             if reply == Value::Nil { Ok(0) } else { number(&reply) }
@@ -225,12 +225,12 @@ impl Queue {
         })
     }
 
-    async fn run(&self, script: Script, arguments: &[&[u8]]) -> Result<Value, Failure> {
+    async fn run(&self, script: Script, arguments: &[&[u8]]) -> Result<Value, Unavailable> {
         self.store.run(script, SYSTEM, arguments).await
     }
 
     /// Runs a script that changes nothing unless `job` still has its lease, and says whether it has.
-    async fn holding(&self, script: Script, job: &Taken, more: &[&[u8]]) -> Result<bool, Failure> {
+    async fn holding(&self, script: Script, job: &Taken, more: &[&[u8]]) -> Result<bool, Unavailable> {
         let (id, lease) = (job.id.to_string(), job.lease.to_string());
         let arguments = [&[id.as_bytes(), lease.as_bytes()], more].concat();
         self.run(script, &arguments).await.and_then(|reply| yes(&reply))
@@ -241,14 +241,14 @@ fn ms(duration: Duration) -> String {
     duration.as_millis().to_string()
 }
 
-fn fields<const N: usize>(reply: Value) -> Result<[Value; N], Failure> {
+fn fields<const N: usize>(reply: Value) -> Result<[Value; N], Unavailable> {
     match reply {
         Value::Array(fields) => fields.try_into().map_err(|_| strange()),
         _ => Err(strange()),
     }
 }
 
-fn text(value: &Value) -> Result<&str, Failure> {
+fn text(value: &Value) -> Result<&str, Unavailable> {
     match value {
         Value::Text(text) => std::str::from_utf8(text).map_err(|_| strange()),
         _ => Err(strange()),
@@ -256,14 +256,14 @@ fn text(value: &Value) -> Result<&str, Failure> {
 }
 
 /// A number that is no less than 0; those that Redis keeps in strings are text.
-fn number(value: &Value) -> Result<u64, Failure> {
+fn number(value: &Value) -> Result<u64, Unavailable> {
     match value {
         Value::Integer(number) => u64::try_from(*number).map_err(|_| strange()),
         value => text(value)?.parse().map_err(|_| strange()),
     }
 }
 
-fn yes(reply: &Value) -> Result<bool, Failure> {
+fn yes(reply: &Value) -> Result<bool, Unavailable> {
     match reply {
         Value::Integer(1) => Ok(true),
         Value::Integer(0) => Ok(false),
@@ -272,8 +272,8 @@ fn yes(reply: &Value) -> Result<bool, Failure> {
 }
 
 /// Somebody else writes under these keys, or another version of these scripts did.
-fn strange() -> Failure {
-    Failure::Refused("its data is not what was written by this program".to_owned())
+fn strange() -> Unavailable {
+    Unavailable::Refused("its data is not what was written by this program".to_owned())
 }
 
 #[cfg(test)]
@@ -282,7 +282,7 @@ mod tests {
     use testing::redis::Redis;
 
     use super::*;
-    use crate::store::target::{Password, Target};
+    use crate::store::address::{Address, Password};
 
     const BOUNDS: Bounds = Bounds { queued: 10, dead: 10, keep: Duration::from_secs(60), tries: 2 };
     const INSTANT: Duration = Duration::from_millis(1);
@@ -290,7 +290,7 @@ mod tests {
 
     fn queue(redis: &Redis) -> Queue {
         let (host, password) = ("127.0.0.1".to_owned(), Password::None);
-        let target = Target { host, port: redis.port, database: 0, user: None, password };
+        let target = Address { host, port: redis.port, database: 0, user: None, password };
         Queue::new(Store::start(target, Duration::from_secs(20), Gauge::default()), BOUNDS)
     }
 

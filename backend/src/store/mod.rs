@@ -23,11 +23,11 @@
 //! pods that come and go, and would have to be deleted after them. A stream would spare the polling (one script that
 //! finds nothing costs the store some 20 microseconds, and nothing is written) and bring an order that jobs do not need.
 
-pub(crate) mod connection;
-pub(crate) mod failure;
+pub mod address;
 mod resp;
 pub(crate) mod script;
-pub mod target;
+pub(crate) mod session;
+pub(crate) mod unavailable;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,11 +36,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-use connection::Connection;
-use failure::Failure;
+use address::Address;
 pub(crate) use resp::Value;
 use script::Script;
-use target::Target;
+use session::Session;
+use unavailable::Unavailable;
 
 /// The pause between two log lines about what the store refuses.
 const QUIET: Duration = Duration::from_secs(10);
@@ -65,16 +65,16 @@ pub(crate) struct Store {
 enum Link {
     /// An attempt is being made, the first one since it was there: worth waiting for.
     Connecting,
-    Up(Connection),
+    Up(Session),
     /// The last attempt has failed.
-    Down(Failure),
+    Down(Unavailable),
 }
 
 impl Store {
-    /// Starts to connect to `target`, which has `patience` for each answer. `reachable` is 1 while it is there, else 0.
-    pub(crate) fn start(target: Target, patience: Duration, reachable: Gauge) -> Self {
+    /// Starts to connect to `address`, which has `patience` for each answer. `reachable` is 1 while it is there, else 0.
+    pub(crate) fn start(address: Address, patience: Duration, reachable: Gauge) -> Self {
         let (sender, link) = watch::channel(Link::Connecting);
-        tokio::spawn(keep(target, patience, sender, reachable));
+        tokio::spawn(keep(address, patience, sender, reachable));
         Self { link, patience, quiet_until: Arc::default() }
     }
 
@@ -82,38 +82,34 @@ impl Store {
     ///
     /// # Errors
     /// Where the store is not there or refuses.
-    pub(crate) async fn ask(&self, command: &[&[u8]]) -> Result<Value, Failure> {
-        self.connection().await?.ask(command).await.inspect_err(|failure| self.log(failure))
+    pub(crate) async fn ask(&self, command: &[&[u8]]) -> Result<Value, Unavailable> {
+        self.session().await?.ask(command).await.inspect_err(|failure| self.log(failure))
     }
 
     /// Runs `script` with `arguments`; `system` is what its keys begin with.
     ///
     /// # Errors
     /// Where the store is not there or refuses.
-    pub(crate) async fn run(&self, script: Script, system: &str, arguments: &[&[u8]]) -> Result<Value, Failure> {
-        self.connection()
-            .await?
-            .run(script, system.as_bytes(), arguments)
-            .await
-            .inspect_err(|failure| self.log(failure))
+    pub(crate) async fn run(&self, script: Script, system: &str, arguments: &[&[u8]]) -> Result<Value, Unavailable> {
+        self.session().await?.run(script, system.as_bytes(), arguments).await.inspect_err(|failure| self.log(failure))
     }
 
-    async fn connection(&self) -> Result<Connection, Failure> {
+    async fn session(&self) -> Result<Session, Unavailable> {
         let mut link = self.link.clone();
         let decided = timeout(self.patience, link.wait_for(|link| !matches!(link, Link::Connecting))).await;
         match decided.as_ref().map(|link| link.as_deref()) {
-            Ok(Ok(Link::Up(connection))) => Ok(connection.clone()),
+            Ok(Ok(Link::Up(session))) => Ok(session.clone()),
             Ok(Ok(Link::Down(failure))) => Err(failure.clone()),
-            _ => Err(Failure::Unreachable("not connected yet".to_owned())),
+            _ => Err(Unavailable::Unreachable("not connected yet".to_owned())),
         }
     }
 
     /// A store that can't be reached is logged where it is connected to; what it refuses while it is there, here, and not for
     /// every request.
-    fn log(&self, failure: &Failure) {
+    fn log(&self, failure: &Unavailable) {
         let now = Instant::now();
         let mut quiet_until = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(failure, Failure::Unreachable(_)) || quiet_until.is_some_and(|until| now < until) {
+        if matches!(failure, Unavailable::Unreachable(_)) || quiet_until.is_some_and(|until| now < until) {
             return;
         }
         *quiet_until = Some(now + QUIET);
@@ -122,25 +118,25 @@ impl Store {
 }
 
 /// Connects, and connects again, for as long as there are users.
-async fn keep(target: Target, patience: Duration, link: watch::Sender<Link>, reachable: Gauge) {
+async fn keep(address: Address, patience: Duration, link: watch::Sender<Link>, reachable: Gauge) {
     let connected = async {
         let mut pause = FIRST_PAUSE;
-        let mut before: Option<Failure> = None;
+        let mut before: Option<Unavailable> = None;
         loop {
-            match Connection::open(&target, patience).await {
-                Ok(connection) => {
-                    tracing::info!(host = target.host, port = target.port, "store: connected");
+            match Session::open(&address, patience).await {
+                Ok(session) => {
+                    tracing::info!(host = address.host, port = address.port, "store: connected");
                     (pause, before) = (FIRST_PAUSE, None);
                     reachable.set(1);
-                    link.send_replace(Link::Up(connection.clone()));
-                    let failure = lost(&connection).await;
+                    link.send_replace(Link::Up(session.clone()));
+                    let failure = lost(&session).await;
                     tracing::warn!(%failure, "store: connection lost");
                     reachable.set(0);
                     link.send_replace(Link::Connecting);
                 }
                 Err(failure) => {
                     if !before.as_ref().is_some_and(|before| before.is_like(&failure)) {
-                        tracing::warn!(host = target.host, port = target.port, %failure, "store: not connected, trying on");
+                        tracing::warn!(host = address.host, port = address.port, %failure, "store: not connected, trying on");
                     }
                     before = Some(failure.clone());
                     link.send_replace(Link::Down(failure));
@@ -157,13 +153,13 @@ async fn keep(target: Target, patience: Duration, link: watch::Sender<Link>, rea
 }
 
 /// Ends when the connection is of no use any more. A peer that has gone without a word is noticed by its silence.
-async fn lost(connection: &Connection) -> Failure {
+async fn lost(session: &Session) -> Unavailable {
     loop {
         tokio::select! {
-            () = connection.ended() => return Failure::Unreachable("the store ended the connection".to_owned()),
+            () = session.ended() => return Unavailable::Unreachable("the store ended the connection".to_owned()),
             () = sleep(CHECK) => {}
         }
-        if let Err(failure) = connection.check().await {
+        if let Err(failure) = session.check().await {
             return failure;
         }
     }

@@ -18,8 +18,8 @@ use service::message::room::Room;
 use service::process::identity::Identity;
 use service::settings::environment::{Environment, Variable};
 
-use crate::store::failure::{Failure, busy};
 use crate::store::script::Script;
+use crate::store::unavailable::{Unavailable, busy};
 use crate::store::{Store, Value};
 use crate::upload;
 
@@ -147,14 +147,14 @@ impl Votes {
     }
 
     /// Counts queued votes, `most` of them. Says how many.
-    pub(crate) async fn tally(&self, most: usize) -> Result<u64, Failure> {
+    pub(crate) async fn tally(&self, most: usize) -> Result<u64, Unavailable> {
         match self.store.run(Script::Tally, SYSTEM, &[most.to_string().as_bytes()]).await? {
             Value::Integer(tallied) => Ok(tallied.unsigned_abs()),
             other => Err(strange(&other)),
         }
     }
 
-    async fn read(&self) -> Result<Tally, Failure> {
+    async fn read(&self) -> Result<Tally, Unavailable> {
         let votes = format!("{SYSTEM}:votes");
         let options = self.settings.options.iter().map(String::as_bytes);
         let command: Vec<&[u8]> = [b"HMGET", votes.as_bytes()].into_iter().chain(options).collect();
@@ -188,7 +188,7 @@ impl Vote {
     }
 }
 
-fn count(value: &Value) -> Result<u64, Failure> {
+fn count(value: &Value) -> Result<u64, Unavailable> {
     match value {
         Value::Nil => Ok(0),
         Value::Integer(count) => Ok(count.unsigned_abs()),
@@ -201,8 +201,8 @@ fn count(value: &Value) -> Result<u64, Failure> {
 }
 
 /// Somebody else writes under these keys.
-fn strange(value: &Value) -> Failure {
-    Failure::Refused(format!("of the votes it says {value:?}"))
+fn strange(value: &Value) -> Unavailable {
+    Unavailable::Refused(format!("of the votes it says {value:?}"))
 }
 
 #[cfg(test)]

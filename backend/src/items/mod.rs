@@ -3,6 +3,8 @@
 //! A backend is so the users, the products or the orders of a shop by its settings alone. The data is the deployment's, the
 //! same in every pod, and does not change while the process runs.
 
+mod knots;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -12,7 +14,7 @@ use serde_json::{Map, Value};
 use service::message::problem::Problem;
 use service::settings::environment::{Environment, Variable};
 
-use crate::knots::KNOTS;
+use knots::KNOTS;
 
 /// The longest document of items, in bytes: a quarter of what a `ConfigMap` can hold.
 pub const LONGEST: u64 = 256 * 1024;

@@ -13,7 +13,7 @@ const LONGEST_SHOWN: usize = 200;
 
 /// A failure of the store. Whether a command that failed was carried out is not known, except where it was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub(crate) enum Unavailable {
     /// It can't be reached, ended the connection, did not answer in time, or this one is not the store any more (see
     /// [`has_moved`]).
     Unreachable(String),
@@ -25,7 +25,7 @@ pub(crate) enum Failure {
     Refused(String),
 }
 
-impl Failure {
+impl Unavailable {
     /// What an error reply means, by its code.
     pub(crate) fn of(error: &str) -> Self {
         let shown: String = error.chars().take(LONGEST_SHOWN).collect();
@@ -55,7 +55,7 @@ pub(crate) fn has_moved(error: &str) -> bool {
     matches!(code, "READONLY" | "LOADING" | "MASTERDOWN" | "NOREPLICAS" | "CLUSTERDOWN")
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(why) => write!(f, "the store can't be reached: {why}"),
@@ -74,13 +74,13 @@ impl fmt::Display for Failure {
 
 /// 503, whatever it is: no request is wrong for it, and each of them ends when somebody mends the store. The store's own words
 /// are for the log.
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
+impl From<Unavailable> for Problem {
+    fn from(failure: Unavailable) -> Self {
         let detail = match failure {
-            Failure::Unreachable(_) => "the store can't be reached",
-            Failure::Password(_) => "the store refuses the password of this service",
-            Failure::Full(_) => "the store takes no writes: its memory or its volume is full",
-            Failure::Refused(_) => "the store refuses the command",
+            Unavailable::Unreachable(_) => "the store can't be reached",
+            Unavailable::Password(_) => "the store refuses the password of this service",
+            Unavailable::Full(_) => "the store takes no writes: its memory or its volume is full",
+            Unavailable::Refused(_) => "the store refuses the command",
         };
         busy(detail)
     }
@@ -114,7 +114,7 @@ mod tests {
             ("WRONGTYPE Operation against a key", "Refused"),
             ("", "Refused"),
         ] {
-            assert!(format!("{:?}", Failure::of(error)).starts_with(name), "{error}");
+            assert!(format!("{:?}", Unavailable::of(error)).starts_with(name), "{error}");
         }
     }
 }

@@ -11,10 +11,10 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use super::failure::{Failure, has_moved};
+use super::address::Address;
 use super::resp::{Value, decode, encode};
 use super::script::Script;
-use super::target::Target;
+use super::unavailable::{Unavailable, has_moved};
 
 /// Commands that wait to be written; further ones wait for room, as long as they wait for anything.
 const QUEUED: usize = 64;
@@ -29,7 +29,7 @@ const READ_BYTES: usize = 4096;
 
 /// An open connection, ready for commands. Cheap to clone; closed when the last clone is dropped.
 #[derive(Debug, Clone)]
-pub(crate) struct Connection {
+pub(crate) struct Session {
     requests: mpsc::Sender<Request>,
     patience: Duration,
     /// The digest of each script, in the order of [`Script::ALL`].
@@ -42,39 +42,39 @@ struct Request {
     reply: oneshot::Sender<Value>,
 }
 
-impl Connection {
-    /// Connects to `target`, says the password, chooses the database and hands over every script. Each step has `patience`
+impl Session {
+    /// Connects to `address`, says the password, chooses the database and hands over every script. Each step has `patience`
     /// to end, and so has each address of the name; except the lookup of the name: one that is given up would go on without an
     /// asker, on a thread of its own.
     ///
     /// # Errors
     /// Where one of them fails.
-    pub(crate) async fn open(target: &Target, patience: Duration) -> Result<Self, Failure> {
-        let unreachable = |error: std::io::Error| Failure::Unreachable(error.to_string());
-        let passwords = target.password.read().map_err(|error| Failure::Password(error.to_string()))?;
-        let addresses = lookup_host((target.host.as_str(), target.port)).await.map_err(unreachable)?;
+    pub(crate) async fn open(address: &Address, patience: Duration) -> Result<Self, Unavailable> {
+        let unreachable = |error: std::io::Error| Unavailable::Unreachable(error.to_string());
+        let passwords = address.password.read().map_err(|error| Unavailable::Password(error.to_string()))?;
+        let addresses = lookup_host((address.host.as_str(), address.port)).await.map_err(unreachable)?;
         let stream = connect(addresses.take(MOST_ADDRESSES), patience).await?;
         // Commands are written whole; a failure shows in the first of them.
         let _ = stream.set_nodelay(true);
         let (requests, receiver) = mpsc::channel(QUEUED);
         tokio::spawn(serve(stream, receiver, patience));
-        let mut connection = Self { requests, patience, digests: Arc::default() };
-        connection.authenticate(target.user.as_deref(), &passwords).await?;
-        connection.ask(&[b"SELECT", target.database.to_string().as_bytes()]).await?;
-        connection.check().await?;
+        let mut session = Self { requests, patience, digests: Arc::default() };
+        session.authenticate(address.user.as_deref(), &passwords).await?;
+        session.ask(&[b"SELECT", address.database.to_string().as_bytes()]).await?;
+        session.check().await?;
         let mut digests = Vec::new();
         for script in Script::ALL {
-            match connection.ask(&[b"SCRIPT", b"LOAD", script.source().as_bytes()]).await? {
+            match session.ask(&[b"SCRIPT", b"LOAD", script.source().as_bytes()]).await? {
                 Value::Text(digest) => digests.push(digest),
-                other => return Err(Failure::Refused(format!("SCRIPT LOAD answers {other:?}"))),
+                other => return Err(Unavailable::Refused(format!("SCRIPT LOAD answers {other:?}"))),
             }
         }
-        connection.digests = digests.into();
-        Ok(connection)
+        session.digests = digests.into();
+        Ok(session)
     }
 
     /// Says the user and the first of `passwords` that is accepted.
-    async fn authenticate(&self, user: Option<&str>, passwords: &[Vec<u8>]) -> Result<(), Failure> {
+    async fn authenticate(&self, user: Option<&str>, passwords: &[Vec<u8>]) -> Result<(), Unavailable> {
         let mut answer = Ok(());
         for (number, password) in passwords.iter().enumerate() {
             let command: Vec<&[u8]> =
@@ -85,7 +85,7 @@ impl Connection {
                     return Ok(());
                 }
                 Ok(_) => return Ok(()),
-                Err(refused @ Failure::Password(_)) => Err(refused),
+                Err(refused @ Unavailable::Password(_)) => Err(refused),
                 Err(other) => return Err(other),
             };
         }
@@ -97,9 +97,9 @@ impl Connection {
     ///
     /// # Errors
     /// Where the connection is of no use any more.
-    pub(crate) async fn check(&self) -> Result<(), Failure> {
+    pub(crate) async fn check(&self) -> Result<(), Unavailable> {
         match self.ask(&[b"DEL", NOTHING]).await {
-            Err(failure @ Failure::Unreachable(_)) => Err(failure),
+            Err(failure @ Unavailable::Unreachable(_)) => Err(failure),
             _ => Ok(()),
         }
     }
@@ -107,13 +107,13 @@ impl Connection {
     /// Runs `script` with `arguments`; `system` is what its keys begin with.
     ///
     /// # Errors
-    /// As [`Connection::ask`].
-    pub(crate) async fn run(&self, script: Script, system: &[u8], arguments: &[&[u8]]) -> Result<Value, Failure> {
+    /// As [`Session::ask`].
+    pub(crate) async fn run(&self, script: Script, system: &[u8], arguments: &[&[u8]]) -> Result<Value, Unavailable> {
         let call = |name: &'static [u8], text| [&[name, text, b"1", system], arguments].concat();
         let digest = &self.digests[script as usize];
         match self.ask(&call(b"EVALSHA", digest)).await {
             // Not run, so that it can be run now; from then on it is known again.
-            Err(Failure::Refused(error)) if error.starts_with("NOSCRIPT") => {
+            Err(Unavailable::Refused(error)) if error.starts_with("NOSCRIPT") => {
                 self.ask(&call(b"EVAL", script.source().as_bytes())).await
             }
             answer => answer,
@@ -124,7 +124,7 @@ impl Connection {
     ///
     /// # Errors
     /// Where the reply is an error, or none comes in time.
-    pub(crate) async fn ask(&self, command: &[&[u8]]) -> Result<Value, Failure> {
+    pub(crate) async fn ask(&self, command: &[&[u8]]) -> Result<Value, Unavailable> {
         let (reply, answered) = oneshot::channel();
         let mut bytes = Vec::new();
         encode(command, &mut bytes);
@@ -133,9 +133,9 @@ impl Connection {
             answered.await.ok()
         };
         match timeout(self.patience, asked).await {
-            Ok(Some(Value::Error(error))) => Err(Failure::of(&error)),
+            Ok(Some(Value::Error(error))) => Err(Unavailable::of(&error)),
             Ok(Some(value)) => Ok(value),
-            Ok(None) => Err(Failure::Unreachable("the connection has ended".to_owned())),
+            Ok(None) => Err(Unavailable::Unreachable("the connection has ended".to_owned())),
             Err(_) => Err(late(self.patience)),
         }
     }
@@ -147,20 +147,20 @@ impl Connection {
 }
 
 /// Connects to the first of `addresses` that accepts within `patience` of its own.
-async fn connect(addresses: impl Iterator<Item = SocketAddr>, patience: Duration) -> Result<TcpStream, Failure> {
-    let mut failure = Failure::Unreachable("its name has no address".to_owned());
+async fn connect(addresses: impl Iterator<Item = SocketAddr>, patience: Duration) -> Result<TcpStream, Unavailable> {
+    let mut failure = Unavailable::Unreachable("its name has no address".to_owned());
     for address in addresses {
         failure = match timeout(patience, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => Failure::Unreachable(format!("{address}: {error}")),
+            Ok(Err(error)) => Unavailable::Unreachable(format!("{address}: {error}")),
             Err(_) => late(patience),
         };
     }
     Err(failure)
 }
 
-fn late(patience: Duration) -> Failure {
-    Failure::Unreachable(format!("no answer within {} ms", patience.as_millis()))
+fn late(patience: Duration) -> Unavailable {
+    Unavailable::Unreachable(format!("no answer within {} ms", patience.as_millis()))
 }
 
 /// Writes requests and reads replies until either side has ended. Who waits then learns it by the dropped end of its channel.
@@ -215,17 +215,17 @@ mod tests {
     use testing::redis::Redis;
 
     use super::*;
-    use crate::store::target::Password;
+    use crate::store::address::Password;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    async fn open(redis: &Redis) -> Connection {
-        Connection::open(&target(redis), PATIENCE).await.unwrap()
+    async fn open(redis: &Redis) -> Session {
+        Session::open(&target(redis), PATIENCE).await.unwrap()
     }
 
-    fn target(redis: &Redis) -> Target {
+    fn target(redis: &Redis) -> Address {
         let host = "127.0.0.1".to_owned();
-        Target { host, port: redis.port, database: 3, user: None, password: Password::None }
+        Address { host, port: redis.port, database: 3, user: None, password: Password::None }
     }
 
     /// Whatever the bytes, however they are split on the wire: each asker gets its own reply.
@@ -251,7 +251,7 @@ mod tests {
     }
 
     /// Whether `bytes` come back as they are.
-    async fn echo(connection: Connection, bytes: Vec<u8>) -> bool {
+    async fn echo(connection: Session, bytes: Vec<u8>) -> bool {
         connection.ask(&[b"ECHO", &bytes]).await == Ok(Value::Text(bytes))
     }
 
@@ -273,7 +273,7 @@ mod tests {
             assert_eq!(connection.ask(&parts).await, Ok(expected), "{command}");
         }
         let refused = connection.ask(&[b"LPUSH", b"a", b"1"]).await.unwrap_err();
-        assert!(matches!(&refused, Failure::Refused(why) if why.starts_with("WRONGTYPE")), "{refused:?}");
+        assert!(matches!(&refused, Unavailable::Refused(why) if why.starts_with("WRONGTYPE")), "{refused:?}");
     }
 
     /// One that became a replica answers reads for ever, and its connections stay open.
@@ -283,16 +283,16 @@ mod tests {
         let connection = open(&redis).await;
         redis.ask("REPLICAOF 127.0.0.9 9");
         let refused = connection.run(Script::Vote, b"{v}", &[b"ada", b"cats", b"9", b"9"]).await.unwrap_err();
-        assert!(matches!(&refused, Failure::Unreachable(why) if why.starts_with("READONLY")), "{refused:?}");
+        assert!(matches!(&refused, Unavailable::Unreachable(why) if why.starts_with("READONLY")), "{refused:?}");
         connection.ended().await;
-        assert_eq!(Connection::open(&target(&redis), PATIENCE).await.unwrap_err(), refused_of(&redis));
+        assert_eq!(Session::open(&target(&redis), PATIENCE).await.unwrap_err(), refused_of(&redis));
         redis.ask("REPLICAOF NO ONE");
         open(&redis).await.check().await.unwrap();
     }
 
     /// What a replica says to a plain write.
-    fn refused_of(redis: &Redis) -> Failure {
-        Failure::of(redis.ask("DEL x").trim_end().trim_start_matches('-'))
+    fn refused_of(redis: &Redis) -> Unavailable {
+        Unavailable::of(redis.ask("DEL x").trim_end().trim_start_matches('-'))
     }
 
     #[tokio::test]
@@ -316,7 +316,7 @@ mod tests {
         let redis = Redis::start(&[]);
         let connection = open(&redis).await;
         connection.ask(&[b"SETRANGE", b"long", b"2000000", b"x"]).await.unwrap();
-        assert!(matches!(connection.ask(&[b"GET", b"long"]).await, Err(Failure::Unreachable(_))));
+        assert!(matches!(connection.ask(&[b"GET", b"long"]).await, Err(Unavailable::Unreachable(_))));
         connection.ended().await;
     }
 
@@ -324,7 +324,7 @@ mod tests {
     #[tokio::test]
     async fn a_store_that_answers_nothing_is_not_waited_for_without_an_end() {
         let redis = Redis::start(&[]);
-        let connection = Connection::open(&target(&redis), Duration::from_secs(2)).await.unwrap();
+        let connection = Session::open(&target(&redis), Duration::from_secs(2)).await.unwrap();
         redis.signal("-STOP");
         let echoes =
             (0..2 * UNANSWERED).map(|number| tokio::spawn(echo(connection.clone(), number.to_string().into())));

@@ -15,7 +15,7 @@ const LONGEST_PASSWORD: usize = 4096;
 
 /// A store to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
+pub struct Address {
     /// A name or an address, IPv6 without brackets.
     pub host: String,
     /// Its TCP port.
@@ -81,7 +81,7 @@ fn without_line_end(mut text: &[u8]) -> &[u8] {
     text
 }
 
-impl Target {
+impl Address {
     /// Reads where the store is; `None` where there is none.
     pub fn read(environment: &mut Environment) -> Option<Self> {
         let url = Variable {
@@ -89,12 +89,12 @@ impl Target {
             default: "",
             about: "redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]: switches votes and jobs on; unset is off",
         };
-        let target = environment.parse_secret(url, ACCEPTED, |text| {
+        let address = environment.parse_secret(url, ACCEPTED, |text| {
             let text = text.trim_end_matches(['\r', '\n']);
             if text.is_empty() { Some(None) } else { Some(Some(Self::parse(text))) }
         });
-        let target =
-            target.and_then(|parsed| parsed.map_err(|accepted| environment.refuse(url.name, HIDDEN, accepted)).ok());
+        let address =
+            address.and_then(|parsed| parsed.map_err(|accepted| environment.refuse(url.name, HIDDEN, accepted)).ok());
         let given = Variable { name: "STORE_PASSWORD", default: "", about: "password of the store" };
         let accepted = format!("1 to {LONGEST_PASSWORD} bytes of text, more than a line end");
         let given = environment.parse_secret(given, &accepted, |text| match text {
@@ -108,20 +108,20 @@ impl Target {
         if let (Some(path), Some(Err(error))) = (&path, file.as_ref().map(Password::read)) {
             environment.refuse("STORE_PASSWORD_FILE", path, &format!("a file with the password: {error}"));
         }
-        let mut target = target?;
-        let in_url = Some(target.password).filter(|password| *password != Password::None);
+        let mut address = address?;
+        let in_url = Some(address.password).filter(|password| *password != Password::None);
         let mut sources = [in_url, given, file].into_iter().flatten();
-        target.password = sources.next().unwrap_or(Password::None);
+        address.password = sources.next().unwrap_or(Password::None);
         if sources.next().is_some() {
             let accepted = "one password: in STORE_URL, STORE_PASSWORD or STORE_PASSWORD_FILE";
             environment.refuse("STORE_PASSWORD", HIDDEN, accepted);
         }
-        if target.user.is_some() && target.password == Password::None {
+        if address.user.is_some() && address.password == Password::None {
             let accepted = "a URL without a user, or give the user's password: behind it as USER:PASSWORD, in STORE_PASSWORD or \
                             in STORE_PASSWORD_FILE";
             environment.refuse(url.name, HIDDEN, accepted);
         }
-        Some(target)
+        Some(address)
     }
 
     /// The parts of a `redis://` URL, as the scheme is registered: user and password are percent-decoded (RFC 3986, sections
@@ -195,13 +195,13 @@ mod tests {
 
     use super::*;
 
-    fn read(pairs: &[(&str, &str)]) -> Result<Option<Target>, String> {
+    fn read(pairs: &[(&str, &str)]) -> Result<Option<Address>, String> {
         let lookup = |name: &str| {
             let (_, value) = pairs.iter().find(|(key, _)| *key == name)?;
             Some(OsString::from(value))
         };
         let mut environment = Environment::new(&lookup);
-        let target = Target::read(&mut environment);
+        let target = Address::read(&mut environment);
         environment
             .finish()
             .map(|()| target)

@@ -7,6 +7,8 @@
 //! CPU limit itself: once the threads of a pod have used up their quota (25 ms of every 100 ms at 250m), none of them runs
 //! until the next period, whatever its priority.
 
+pub mod slots;
+
 use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
