@@ -11,6 +11,7 @@ use service::message::body::Body;
 
 use crate::config::Config;
 use crate::items::Resource;
+use crate::reply;
 use crate::routes::{Handler, item_paths};
 
 /// The description; its version and the bounds that are settings are filled in at start.
@@ -61,7 +62,7 @@ impl Docs {
     }
 
     pub(crate) fn description(&self) -> Response<Body> {
-        crate::json(self.description.clone())
+        reply::json(self.description.clone())
     }
 }
 

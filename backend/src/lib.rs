@@ -12,6 +12,7 @@ pub mod echo;
 pub mod items;
 pub mod jobs;
 pub mod query;
+mod reply;
 pub mod routes;
 pub mod store;
 mod systems;
@@ -22,7 +23,7 @@ pub mod worker;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use prometheus_client::metrics::counter::Counter;
@@ -46,6 +47,7 @@ pub use config::Config;
 use discovery::Discovery;
 use docs::Docs;
 use items::Items;
+use reply::{json, json_of};
 use routes::Handler;
 use systems::Systems;
 
@@ -232,15 +234,4 @@ fn milliseconds(name: &str, text: &str, least: u64, most: Duration) -> Result<Du
 /// Rounded up: `Retry-After` has no fractions, and earlier would be too early.
 fn whole_seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
-}
-
-/// 200 with `content` as JSON.
-fn json_of(content: &impl Serialize) -> Response<Body> {
-    json(serde_json::to_vec(content).expect("numbers and strings serialize"))
-}
-
-fn json(body: impl Into<hyper::body::Bytes>) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.into()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

@@ -14,7 +14,7 @@ use service::process::identity::Identity;
 use service::settings::environment::{Environment, Variable};
 
 use crate::store::unavailable::busy;
-use crate::upload;
+use crate::{reply, upload};
 use kind::Kind;
 use queue::{Bounds, PutBack, Queue, Submitted};
 
@@ -85,7 +85,7 @@ pub(crate) async fn counts(queue: &Queue, served_by: &Identity) -> Result<Respon
         jobs: T,
         served_by: &'a Identity,
     }
-    Ok(crate::json_of(&All { jobs: queue.counts().await?, served_by }))
+    Ok(reply::json_of(&All { jobs: queue.counts().await?, served_by }))
 }
 
 /// `GET /api/jobs/{id}`.
@@ -101,7 +101,7 @@ pub(crate) async fn status(queue: &Queue, id: &str, served_by: &Identity) -> Res
             format!("no job has the id {id}; one that is done is kept for {} s", queue.bounds().keep.as_secs());
         Problem::new(StatusCode::NOT_FOUND, detail)
     })?;
-    Ok(crate::json_of(&One { job, served_by }))
+    Ok(reply::json_of(&One { job, served_by }))
 }
 
 /// `GET /api/jobs/dead`: the newest dead letters.
@@ -111,7 +111,7 @@ pub(crate) async fn dead(queue: &Queue, served_by: &Identity) -> Result<Response
         dead: T,
         served_by: &'a Identity,
     }
-    Ok(crate::json_of(&All { dead: queue.dead(LISTED).await?, served_by }))
+    Ok(reply::json_of(&All { dead: queue.dead(LISTED).await?, served_by }))
 }
 
 /// `POST /api/jobs/dead/{id}`: the dead letter is a job again, with all its tries.
@@ -130,7 +130,7 @@ pub(crate) async fn put_back(queue: &Queue, id: &str, served_by: &Identity) -> R
 }
 
 fn accepted(id: u64, content: &impl Serialize) -> Response<Body> {
-    let mut response = crate::json_of(content);
+    let mut response = reply::json_of(content);
     *response.status_mut() = StatusCode::ACCEPTED;
     let location = HeaderValue::try_from(format!("/api/jobs/{id}")).expect("a path of visible ASCII");
     response.headers_mut().insert(LOCATION, location);

@@ -21,7 +21,7 @@ use service::settings::environment::{Environment, Variable};
 use crate::store::script::Script;
 use crate::store::unavailable::{Unavailable, busy};
 use crate::store::{Store, Value};
-use crate::upload;
+use crate::{reply, upload};
 
 /// What every key of the votes begins with.
 const SYSTEM: &str = "{votes}";
@@ -109,7 +109,7 @@ impl Votes {
         let arguments = [vote.voter.as_bytes(), vote.option.as_bytes(), queued.as_bytes(), voters.as_bytes()];
         match self.store.run(Script::Vote, SYSTEM, &arguments).await? {
             Value::Text(word) if word == b"queued" => {
-                let mut response = crate::json_of(&Accepted { vote: &vote, served_by });
+                let mut response = reply::json_of(&Accepted { vote: &vote, served_by });
                 *response.status_mut() = StatusCode::ACCEPTED;
                 Ok(response)
             }
@@ -131,7 +131,7 @@ impl Votes {
             let _ = write!(body, r#"{comma}"{option}":{votes}"#);
         }
         let _ = write!(body, r#"}},"waiting":{waiting},"served_by":{served_by_json}}}"#);
-        Ok(crate::json(body))
+        Ok(reply::json(body))
     }
 
     /// `GET /votes`: the page. Without a store it shows no counts, and its script goes on asking.
