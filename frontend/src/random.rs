@@ -6,24 +6,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A source of random numbers that threads share without waiting for each other: `SplitMix64` (G. Steele, D. Lea and
 /// C. Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014), whose whole state is a counter.
 #[derive(Debug)]
-pub struct Random(AtomicU64);
+pub(crate) struct Random(AtomicU64);
 
 impl Random {
     /// A source that starts where no other does: at a key that `HashMap` draws from the operating system.
-    #[must_use]
-    pub fn seeded() -> Self {
+    pub(crate) fn seeded() -> Self {
         Self::from_seed(RandomState::new().build_hasher().finish())
     }
 
     /// A source whose numbers are the same for the same seed.
-    #[must_use]
-    pub fn from_seed(seed: u64) -> Self {
+    pub(crate) fn from_seed(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }
 
     /// The next number; every value is as likely as any other.
-    #[must_use]
-    pub fn next(&self) -> u64 {
+    pub(crate) fn next(&self) -> u64 {
         const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
         let state = self.0.fetch_add(GOLDEN, Ordering::Relaxed).wrapping_add(GOLDEN);
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -5,10 +5,9 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use frontend::auth::credentials::Credentials;
-use frontend::routes::path::Path;
-use frontend::routes::table::{Defaults, Match, Table};
-use frontend::upstream::{Resilience, Timeouts};
+use frontend::auth::Credentials;
+use frontend::routes::{Match, Path, Table};
+use frontend::upstream::{Defaults, Resilience, Timeouts};
 use http::{Method, Uri};
 use libfuzzer_sys::fuzz_target;
 

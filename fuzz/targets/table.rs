@@ -5,10 +5,9 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use frontend::auth::credentials::Credentials;
-use frontend::routes::path::Path;
-use frontend::routes::table::{Defaults, Match, Route, Table};
-use frontend::upstream::{Resilience, Timeouts};
+use frontend::auth::Credentials;
+use frontend::routes::{Match, Path, Route, Table};
+use frontend::upstream::{Defaults, Resilience, Timeouts};
 use http::Method;
 use libfuzzer_sys::fuzz_target;
 

@@ -20,7 +20,7 @@ const MOST_CLIENT: usize = 64;
 
 /// The keys of a secret. The keys themselves are not kept, and the log shows how many they are.
 #[derive(Clone)]
-pub struct ApiKeys(Vec<Entry>);
+pub(crate) struct ApiKeys(Vec<Entry>);
 
 #[derive(Clone)]
 struct Entry {
@@ -34,7 +34,7 @@ impl ApiKeys {
     ///
     /// # Errors
     /// The first mistake, with its line and its mend; nothing of what is there.
-    pub fn parse(content: &[u8]) -> Result<Self, String> {
+    pub(super) fn parse(content: &[u8]) -> Result<Self, String> {
         let mut entries: Vec<Entry> = Vec::new();
         for (number, line) in (1..).zip(content.split(|b| *b == b'\n')) {
             let line = line.trim_ascii();
@@ -54,8 +54,7 @@ impl ApiKeys {
     }
 
     /// Whose key this is. How long it takes says nothing of the keys: it is that of comparing with all of them.
-    #[must_use]
-    pub fn client(&self, key: &[u8]) -> Option<&HeaderValue> {
+    pub(super) fn client(&self, key: &[u8]) -> Option<&HeaderValue> {
         if key.len() > MOST_KEY {
             return None;
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 /// The longest secret that is read, in bytes.
-pub const MOST_BYTES: usize = 64 * 1024;
+const MOST_BYTES: usize = 64 * 1024;
 
 /// Where secrets are, if there are any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

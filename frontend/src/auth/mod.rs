@@ -1,28 +1,39 @@
 //! Who may use a route: what a request has to bring, and which client it is then.
 //!
 //! The upstream learns the client's name from `x-auth-client`, which comes from nowhere but here, and does not get what the
-//! client has proved it with.
+//! client has proved it with. Nothing in here knows of routes or upstreams.
 
-pub mod api_key;
-pub mod credentials;
-pub mod token;
+mod api_key;
+mod credentials;
+mod token;
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use serde::Deserialize;
+use serde_json::{Value, json};
 use service::message::problem::Problem;
 
-use crate::auth::api_key::ApiKeys;
-use crate::auth::token::{Key, Refusal, Rules};
+use crate::headers;
+use crate::mistakes::Place;
+use api_key::ApiKeys;
+pub(crate) use credentials::Fingerprints;
+pub use credentials::{Credentials, Reading};
+use token::{Algorithm, Key, Rules};
 
-/// Tells the upstream which client a request is of.
-pub const CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
+/// The longest name of a token's issuer or audience, in bytes.
+const MOST_NAME: usize = 1024;
+/// How far the clock of a token's issuer may be off, in seconds.
+const LEEWAYS: RangeInclusive<f64> = 0.0..=300.0;
+/// How far it may be off where the table says nothing, in seconds.
+const USUAL_LEEWAY: f64 = 30.0;
 
 /// What a route asks of requests.
 #[derive(Debug, Clone)]
-pub enum Guard {
+pub(crate) enum Guard {
     /// A key that is a client's.
     ApiKey {
         /// Name of the secret that has the keys.
@@ -65,7 +76,7 @@ impl Guard {
     ///
     /// # Errors
     /// The reply that says what is missing or wrong: 401, or 400 where there are two credentials.
-    pub fn admit(&self, headers: &HeaderMap, now: Duration) -> Result<HeaderValue, Problem> {
+    pub(crate) fn admit(&self, headers: &HeaderMap, now: Duration) -> Result<HeaderValue, Problem> {
         let mut values = headers.get_all(self.credential()).iter();
         let value = values.next();
         if values.next().is_some() {
@@ -82,17 +93,38 @@ impl Guard {
             Self::Jwt { rules, key, .. } => {
                 let token = value.and_then(|value| bearer(value.as_bytes()));
                 let token = token.ok_or_else(|| self.missing("a token, as Authorization: Bearer TOKEN"))?;
-                token::verify(token, key, rules, now).map_err(|refusal: Refusal| self.wrong(refusal.text()))
+                token::verify(token, key, rules, now).map_err(|flaw| self.wrong(flaw.text()))
             }
         }
     }
 
     /// The header with what the client proves itself with: nobody else's business.
-    #[must_use]
-    pub fn credential(&self) -> &HeaderName {
+    pub(crate) fn credential(&self) -> &HeaderName {
         match self {
             Self::ApiKey { header, .. } => header,
             Self::Jwt { .. } => &AUTHORIZATION,
+        }
+    }
+
+    /// As a table has it.
+    pub(crate) fn document(&self) -> Value {
+        match self {
+            Self::ApiKey { secret, header, keys: _ } => {
+                json!({"apiKey": {"secret": secret, "header": header.as_str()}})
+            }
+            Self::Jwt { secret, rules, key } => {
+                let mut jwt = json!({
+                    "secret": secret,
+                    "algorithm": key.algorithm().name(),
+                    "leewaySeconds": rules.leeway.as_secs_f64(),
+                });
+                for (name, value) in [("issuer", &rules.issuer), ("audience", &rules.audience)] {
+                    if let Some(value) = value {
+                        jwt[name] = value.as_str().into();
+                    }
+                }
+                json!({"jwt": jwt})
+            }
         }
     }
 
@@ -129,17 +161,84 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii_start())
 }
 
-/// Whether an upstream could take a header for [`CLIENT`]: to some, `_` is as good as `-`.
-#[must_use]
-pub fn claims_client(name: &HeaderName) -> bool {
-    let same = |(a, b): (u8, u8)| a == b || (a == b'_' && b == b'-');
-    name.as_str().len() == CLIENT.as_str().len() && name.as_str().bytes().zip(CLIENT.as_str().bytes()).all(same)
+/// A guard as a table has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Entry {
+    api_key: Option<ApiKeyEntry>,
+    jwt: Option<JwtEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct ApiKeyEntry {
+    secret: String,
+    header: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct JwtEntry {
+    secret: String,
+    algorithm: Algorithm,
+    issuer: Option<String>,
+    audience: Option<String>,
+    leeway_seconds: Option<f64>,
+}
+
+impl Entry {
+    /// Checks it, and reads its secret.
+    pub(crate) fn check(self, place: &mut Place, secrets: &mut Reading) -> Option<Guard> {
+        match (self.api_key, self.jwt) {
+            (Some(entry), None) => entry.check(place, secrets),
+            (None, Some(entry)) => entry.check(place, secrets),
+            (None, None) | (Some(_), Some(_)) => {
+                place.mistake("auth: accepted is either apiKey or jwt");
+                None
+            }
+        }
+    }
+}
+
+impl ApiKeyEntry {
+    fn check(self, place: &mut Place, secrets: &mut Reading) -> Option<Guard> {
+        let header = self.header.as_deref().unwrap_or("x-api-key");
+        let header = headers::read(place, "auth.apiKey.header", header, "").map(|(name, _)| name);
+        let keys = secret(place, "auth.apiKey.secret", &self.secret, secrets, ApiKeys::parse);
+        Some(Guard::ApiKey { secret: self.secret, header: header?, keys: keys?.into() })
+    }
+}
+
+impl JwtEntry {
+    fn check(self, place: &mut Place, secrets: &mut Reading) -> Option<Guard> {
+        for (key, name) in [("issuer", &self.issuer), ("audience", &self.audience)] {
+            if name.as_ref().is_some_and(|name| !(1..=MOST_NAME).contains(&name.len())) {
+                place.mistake(format!("auth.jwt.{key}: accepted are 1 to {MOST_NAME} bytes, or leave it out"));
+            }
+        }
+        let leeway = place.seconds("auth.jwt.leewaySeconds", self.leeway_seconds.unwrap_or(USUAL_LEEWAY), LEEWAYS);
+        let key = |content: &[u8]| Key::parse(self.algorithm, content);
+        let key = secret(place, "auth.jwt.secret", &self.secret, secrets, key);
+        let rules = Rules { issuer: self.issuer, audience: self.audience, leeway: leeway? };
+        Some(Guard::Jwt { secret: self.secret, rules, key: key?.into() })
+    }
+}
+
+/// What `parse` makes of the secret called `name`.
+fn secret<T>(
+    place: &mut Place,
+    key: &str,
+    name: &str,
+    secrets: &mut Reading,
+    parse: impl Fn(&[u8]) -> Result<T, String>,
+) -> Option<T> {
+    let parsed = secrets.secret(name).and_then(parse);
+    parsed.map_err(|mistake| place.mistake(format!("{key} {name:?}: {mistake}"))).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::token::Algorithm;
 
     fn by_key() -> Guard {
         let keys = Arc::new(ApiKeys::parse(b"shop:0123456789abcdef").unwrap());
@@ -205,20 +304,5 @@ mod tests {
         assert!(!shown.contains("0123456789abcdef") && !shown.contains("kkkk") && !shown.contains("107"), "{shown}");
         assert_eq!(by_token(&[b'k'; 32]), by_token(&[b'l'; 32]));
         assert_ne!(by_key(), by_token(&[b'k'; 32]));
-    }
-
-    #[test]
-    fn who_claims_to_be_a_client_is_seen_in_all_spellings() {
-        for (name, claims) in [
-            ("x-auth-client", true),
-            ("X-Auth-Client", true),
-            ("x_auth_client", true),
-            ("x-auth_client", true),
-            ("x-auth-clients", false),
-            ("x-auth-clien", false),
-            ("authorization", false),
-        ] {
-            assert_eq!(claims_client(&HeaderName::from_bytes(name.as_bytes()).unwrap()), claims, "{name}");
-        }
     }
 }

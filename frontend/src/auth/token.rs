@@ -18,7 +18,7 @@ use serde::Deserialize;
 use sha2::Sha256;
 
 /// The longest token that is looked at.
-pub const MOST_BYTES: usize = 8 * 1024;
+const MOST_BYTES: usize = 8 * 1024;
 /// Of a secret for HS256: as many as the hash has (RFC 7518, section 3.2).
 const LEAST_SECRET: usize = 32;
 /// Bits of a key for RS256, at least (RFC 7518, section 3.3).
@@ -30,7 +30,7 @@ const MOST_SUBJECT: usize = 256;
 
 /// How tokens are signed (RFC 7518, section 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub enum Algorithm {
+pub(super) enum Algorithm {
     /// HMAC with SHA-256: who can verify can also sign.
     #[serde(rename = "HS256")]
     Hs256,
@@ -41,7 +41,7 @@ pub enum Algorithm {
 
 /// What tokens are verified with; the log shows the algorithm.
 #[derive(Clone)]
-pub enum Key {
+pub(crate) enum Key {
     /// The shared secret: as it is, and without a line end that ends it.
     Hs256(Vec<Hmac<Sha256>>),
     /// The public keys of the issuer: one of them is enough, so that it can change its own.
@@ -50,18 +50,18 @@ pub enum Key {
 
 /// What a token must say besides being in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules {
+pub(crate) struct Rules {
     /// Its `iss`; any, or none, if none.
-    pub issuer: Option<String>,
+    pub(super) issuer: Option<String>,
     /// One of its `aud`. If none, a token must have none: it is meant for someone else (RFC 7519, section 4.1.3).
-    pub audience: Option<String>,
+    pub(super) audience: Option<String>,
     /// How far the issuer's clock may be off.
-    pub leeway: Duration,
+    pub(super) leeway: Duration,
 }
 
-/// Why a token is not accepted.
+/// What is wrong with a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub(super) enum Flaw {
     /// Longer than [`MOST_BYTES`].
     TooLong,
     /// No token in the compact form, or not of JSON.
@@ -113,52 +113,52 @@ enum Audience {
 ///
 /// # Errors
 /// The first reason against it.
-pub fn verify(token: &[u8], key: &Key, rules: &Rules, now: Duration) -> Result<HeaderValue, Refusal> {
+pub(super) fn verify(token: &[u8], key: &Key, rules: &Rules, now: Duration) -> Result<HeaderValue, Flaw> {
     if token.len() > MOST_BYTES {
-        return Err(Refusal::TooLong);
+        return Err(Flaw::TooLong);
     }
-    let token = str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
-    let (signed, signature) = token.rsplit_once('.').ok_or(Refusal::Malformed)?;
-    let (header, claims) = signed.split_once('.').ok_or(Refusal::Malformed)?;
+    let token = str::from_utf8(token).map_err(|_| Flaw::Malformed)?;
+    let (signed, signature) = token.rsplit_once('.').ok_or(Flaw::Malformed)?;
+    let (header, claims) = signed.split_once('.').ok_or(Flaw::Malformed)?;
     let [header, claims, signature] = [decode(header)?, decode(claims)?, decode(signature)?];
 
     let header: Header = object(&header)?;
     if header.alg != key.algorithm().name() {
-        return Err(Refusal::Algorithm);
+        return Err(Flaw::Algorithm);
     }
     if header.crit.is_some() {
-        return Err(Refusal::Extension);
+        return Err(Flaw::Extension);
     }
     if !key.signed(signed.as_bytes(), &signature) {
-        return Err(Refusal::Signature);
+        return Err(Flaw::Signature);
     }
     object::<Claims>(&claims)?.judge(rules, now)
 }
 
 /// Base64url without padding, in its one form: a token cannot be written in two ways.
-fn decode(part: &str) -> Result<Vec<u8>, Refusal> {
-    Base64UrlUnpadded::decode_vec(part).map_err(|_| Refusal::Malformed)
+fn decode(part: &str) -> Result<Vec<u8>, Flaw> {
+    Base64UrlUnpadded::decode_vec(part).map_err(|_| Flaw::Malformed)
 }
 
 /// A JSON object: serde would read the values of an array as the members too.
-fn object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Result<T, Refusal> {
+fn object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Result<T, Flaw> {
     if json.trim_ascii_start().starts_with(b"{") {
-        return serde_json::from_slice(json).map_err(|_| Refusal::Malformed);
+        return serde_json::from_slice(json).map_err(|_| Flaw::Malformed);
     }
-    Err(Refusal::Malformed)
+    Err(Flaw::Malformed)
 }
 
 impl Claims {
-    fn judge(self, rules: &Rules, now: Duration) -> Result<HeaderValue, Refusal> {
+    fn judge(self, rules: &Rules, now: Duration) -> Result<HeaderValue, Flaw> {
         let (now, leeway) = (now.as_secs_f64(), rules.leeway.as_secs_f64());
-        if now >= self.exp.ok_or(Refusal::Unlimited)? + leeway {
-            return Err(Refusal::Expired);
+        if now >= self.exp.ok_or(Flaw::Unlimited)? + leeway {
+            return Err(Flaw::Expired);
         }
         if self.nbf.is_some_and(|start| now + leeway < start) {
-            return Err(Refusal::NotYet);
+            return Err(Flaw::NotYet);
         }
         if rules.issuer.is_some() && self.iss != rules.issuer {
-            return Err(Refusal::Issuer);
+            return Err(Flaw::Issuer);
         }
         let meant = match (&rules.audience, &self.aud) {
             (None, aud) => aud.is_none(),
@@ -167,18 +167,17 @@ impl Claims {
             (Some(_), None) => false,
         };
         if !meant {
-            return Err(Refusal::Audience);
+            return Err(Flaw::Audience);
         }
         let visible =
             |sub: &String| (1..=MOST_SUBJECT).contains(&sub.len()) && sub.bytes().all(|b| b.is_ascii_graphic());
-        self.sub.filter(visible).and_then(|sub| HeaderValue::try_from(sub).ok()).ok_or(Refusal::Subject)
+        self.sub.filter(visible).and_then(|sub| HeaderValue::try_from(sub).ok()).ok_or(Flaw::Subject)
     }
 }
 
 impl Algorithm {
     /// Its name in tables and tokens.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Hs256 => "HS256",
             Self::Rs256 => "RS256",
@@ -193,7 +192,7 @@ impl Key {
     ///
     /// # Errors
     /// What is wrong with it, and its mend; nothing of what is there.
-    pub fn parse(algorithm: Algorithm, content: &[u8]) -> Result<Self, String> {
+    pub(super) fn parse(algorithm: Algorithm, content: &[u8]) -> Result<Self, String> {
         match algorithm {
             Algorithm::Hs256 => shared_secret(content),
             Algorithm::Rs256 => public_keys(content).map(Self::Rs256),
@@ -201,8 +200,7 @@ impl Key {
     }
 
     /// The one algorithm that it is for.
-    #[must_use]
-    pub fn algorithm(&self) -> Algorithm {
+    pub(super) fn algorithm(&self) -> Algorithm {
         match self {
             Self::Hs256(_) => Algorithm::Hs256,
             Self::Rs256(_) => Algorithm::Rs256,
@@ -265,10 +263,9 @@ fn public_keys(content: &[u8]) -> Result<Vec<VerifyingKey<Sha256>>, String> {
     }
 }
 
-impl Refusal {
+impl Flaw {
     /// What is wrong, for the client: it tells nothing that the token's owner does not know.
-    #[must_use]
-    pub fn text(self) -> &'static str {
+    pub(super) fn text(self) -> &'static str {
         match self {
             Self::TooLong => "the token is longer than 8192 bytes",
             Self::Malformed => "the token is no JSON Web Token in the compact form",
@@ -310,7 +307,7 @@ mod tests {
         format!("{text}.{}", Base64UrlUnpadded::encode_string(&tag))
     }
 
-    fn judged(claims: &Value, rules: &Rules) -> Result<String, Refusal> {
+    fn judged(claims: &Value, rules: &Rules) -> Result<String, Flaw> {
         let token = signed(r#"{"alg":"HS256","typ":"JWT"}"#, &claims.to_string());
         verify(token.as_bytes(), &key(), rules, NOW).map(|client| client.to_str().unwrap().to_owned())
     }
@@ -323,8 +320,8 @@ mod tests {
         let secret = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
         let key = Key::parse(Algorithm::Hs256, &Base64UrlUnpadded::decode_vec(secret).unwrap()).unwrap();
         let at = |seconds| verify(token.as_bytes(), &key, &RULES, Duration::from_secs(seconds));
-        assert_eq!(at(1_300_819_380 + 29), Err(Refusal::Subject));
-        assert_eq!(at(1_300_819_380 + 30), Err(Refusal::Expired));
+        assert_eq!(at(1_300_819_380 + 29), Err(Flaw::Subject));
+        assert_eq!(at(1_300_819_380 + 30), Err(Flaw::Expired));
     }
 
     #[test]
@@ -333,27 +330,27 @@ mod tests {
         for (claims, rules, expected) in [
             (json!({"sub": "ann", "exp": 1_000_001}), &RULES, Ok("ann")),
             (json!({"sub": "ann", "exp": 999_970.5}), &RULES, Ok("ann")),
-            (json!({"sub": "ann", "exp": 999_970}), &RULES, Err(Refusal::Expired)),
-            (json!({"sub": "ann", "exp": -1}), &RULES, Err(Refusal::Expired)),
-            (json!({"sub": "ann"}), &RULES, Err(Refusal::Unlimited)),
-            (json!({"sub": "ann", "exp": "1000001"}), &RULES, Err(Refusal::Malformed)),
+            (json!({"sub": "ann", "exp": 999_970}), &RULES, Err(Flaw::Expired)),
+            (json!({"sub": "ann", "exp": -1}), &RULES, Err(Flaw::Expired)),
+            (json!({"sub": "ann"}), &RULES, Err(Flaw::Unlimited)),
+            (json!({"sub": "ann", "exp": "1000001"}), &RULES, Err(Flaw::Malformed)),
             (json!({"sub": "ann", "exp": 2e6, "nbf": 1_000_030}), &RULES, Ok("ann")),
-            (json!({"sub": "ann", "exp": 2e6, "nbf": 1_000_031}), &RULES, Err(Refusal::NotYet)),
+            (json!({"sub": "ann", "exp": 2e6, "nbf": 1_000_031}), &RULES, Err(Flaw::NotYet)),
             (json!({"sub": "ann", "exp": 2e6, "iss": "anyone"}), &RULES, Ok("ann")),
-            (json!({"sub": "ann", "exp": 2e6, "aud": "shop"}), &RULES, Err(Refusal::Audience)),
+            (json!({"sub": "ann", "exp": 2e6, "aud": "shop"}), &RULES, Err(Flaw::Audience)),
             (json!({"sub": "ann", "exp": 2e6, "iss": "me", "aud": "shop"}), &strict, Ok("ann")),
             (json!({"sub": "ann", "exp": 2e6, "iss": "me", "aud": ["bank", "shop"]}), &strict, Ok("ann")),
-            (json!({"sub": "ann", "exp": 2e6, "iss": "me", "aud": ["bank"]}), &strict, Err(Refusal::Audience)),
-            (json!({"sub": "ann", "exp": 2e6, "iss": "me", "aud": []}), &strict, Err(Refusal::Audience)),
-            (json!({"sub": "ann", "exp": 2e6, "iss": "me"}), &strict, Err(Refusal::Audience)),
-            (json!({"sub": "ann", "exp": 2e6, "iss": "Me", "aud": "shop"}), &strict, Err(Refusal::Issuer)),
-            (json!({"sub": "ann", "exp": 2e6, "aud": "shop"}), &strict, Err(Refusal::Issuer)),
-            (json!({"exp": 2e6}), &RULES, Err(Refusal::Subject)),
-            (json!({"sub": "", "exp": 2e6}), &RULES, Err(Refusal::Subject)),
-            (json!({"sub": "a b", "exp": 2e6}), &RULES, Err(Refusal::Subject)),
-            (json!({"sub": "a\r\nx: y", "exp": 2e6}), &RULES, Err(Refusal::Subject)),
-            (json!({"sub": "x".repeat(257), "exp": 2e6}), &RULES, Err(Refusal::Subject)),
-            (json!(["ann", null, null, 2e6, null]), &RULES, Err(Refusal::Malformed)),
+            (json!({"sub": "ann", "exp": 2e6, "iss": "me", "aud": ["bank"]}), &strict, Err(Flaw::Audience)),
+            (json!({"sub": "ann", "exp": 2e6, "iss": "me", "aud": []}), &strict, Err(Flaw::Audience)),
+            (json!({"sub": "ann", "exp": 2e6, "iss": "me"}), &strict, Err(Flaw::Audience)),
+            (json!({"sub": "ann", "exp": 2e6, "iss": "Me", "aud": "shop"}), &strict, Err(Flaw::Issuer)),
+            (json!({"sub": "ann", "exp": 2e6, "aud": "shop"}), &strict, Err(Flaw::Issuer)),
+            (json!({"exp": 2e6}), &RULES, Err(Flaw::Subject)),
+            (json!({"sub": "", "exp": 2e6}), &RULES, Err(Flaw::Subject)),
+            (json!({"sub": "a b", "exp": 2e6}), &RULES, Err(Flaw::Subject)),
+            (json!({"sub": "a\r\nx: y", "exp": 2e6}), &RULES, Err(Flaw::Subject)),
+            (json!({"sub": "x".repeat(257), "exp": 2e6}), &RULES, Err(Flaw::Subject)),
+            (json!(["ann", null, null, 2e6, null]), &RULES, Err(Flaw::Malformed)),
         ] {
             assert_eq!(judged(&claims, rules), expected.map(str::to_owned), "{claims}");
         }
@@ -374,28 +371,28 @@ mod tests {
             good.rsplit_once('.').unwrap().1
         );
         for (token, expected) in [
-            (none.as_str(), Refusal::Algorithm),
-            (&signed(r#"{"alg":"none"}"#, claims), Refusal::Algorithm),
-            (&signed(r#"{"alg":"hs256"}"#, claims), Refusal::Algorithm),
-            (&signed(r#"{"alg":"RS256"}"#, claims), Refusal::Algorithm),
-            (&signed(r#"{"alg":"HS256","alg":"HS256"}"#, claims), Refusal::Malformed),
-            (&signed(r#"{"alg":"HS256","crit":["exp"]}"#, claims), Refusal::Extension),
-            (&signed("{}", claims), Refusal::Malformed),
-            (&signed(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","exp":2e6,"sub":"bob"}"#), Refusal::Malformed),
-            (&signed(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","exp":2e6} x"#), Refusal::Malformed),
-            (&signed(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","exp":1e999}"#), Refusal::Malformed),
-            (&other, Refusal::Signature),
-            (unsigned, Refusal::Signature),
-            (&format!("{good}x"), Refusal::Signature),
-            (&format!("{good}xx"), Refusal::Malformed),
-            (&format!("{good}="), Refusal::Malformed),
-            (&format!("{good}AAAA"), Refusal::Signature),
-            (&format!("{good}.x"), Refusal::Malformed),
-            (&format!("{good} "), Refusal::Malformed),
-            ("", Refusal::Malformed),
-            ("..", Refusal::Malformed),
-            (&"a".repeat(MOST_BYTES), Refusal::Malformed),
-            (&"a".repeat(MOST_BYTES + 1), Refusal::TooLong),
+            (none.as_str(), Flaw::Algorithm),
+            (&signed(r#"{"alg":"none"}"#, claims), Flaw::Algorithm),
+            (&signed(r#"{"alg":"hs256"}"#, claims), Flaw::Algorithm),
+            (&signed(r#"{"alg":"RS256"}"#, claims), Flaw::Algorithm),
+            (&signed(r#"{"alg":"HS256","alg":"HS256"}"#, claims), Flaw::Malformed),
+            (&signed(r#"{"alg":"HS256","crit":["exp"]}"#, claims), Flaw::Extension),
+            (&signed("{}", claims), Flaw::Malformed),
+            (&signed(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","exp":2e6,"sub":"bob"}"#), Flaw::Malformed),
+            (&signed(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","exp":2e6} x"#), Flaw::Malformed),
+            (&signed(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","exp":1e999}"#), Flaw::Malformed),
+            (&other, Flaw::Signature),
+            (unsigned, Flaw::Signature),
+            (&format!("{good}x"), Flaw::Signature),
+            (&format!("{good}xx"), Flaw::Malformed),
+            (&format!("{good}="), Flaw::Malformed),
+            (&format!("{good}AAAA"), Flaw::Signature),
+            (&format!("{good}.x"), Flaw::Malformed),
+            (&format!("{good} "), Flaw::Malformed),
+            ("", Flaw::Malformed),
+            ("..", Flaw::Malformed),
+            (&"a".repeat(MOST_BYTES), Flaw::Malformed),
+            (&"a".repeat(MOST_BYTES + 1), Flaw::TooLong),
         ] {
             assert_eq!(verdict(token), Err(expected), "{token}");
         }

@@ -14,6 +14,8 @@ use service::message::incoming::Incoming;
 use service::message::room::{Held, Room, passed_on};
 use tokio::time::Instant;
 
+use crate::body::deadline::{self, Late, Progress};
+
 /// The most that is kept of a body.
 pub const MOST_KEPT: usize = 64 * 1024;
 
@@ -21,7 +23,7 @@ pub const MOST_KEPT: usize = 64 * 1024;
 const PART: usize = 16 * 1024;
 
 /// A request's body, over all tries.
-pub struct RequestBody<B = Incoming> {
+pub(crate) struct RequestBody<B = Incoming> {
     source: Mutex<Source<B>>,
 }
 
@@ -38,34 +40,21 @@ struct Source<B> {
     too_long: bool,
     /// The try that may read; earlier ones are over.
     attempt: u32,
-    /// When the upstream last got something to work on.
-    advanced: Instant,
-    /// The next part of the body is the client's to send.
-    starved: bool,
+    progress: Progress,
 }
 
 /// The body as one try sends it.
-pub struct Upload<B = Incoming> {
+pub(crate) struct Replay<B = Incoming> {
     body: Arc<RequestBody<B>>,
     attempt: u32,
     /// How many of the kept bytes have been sent.
     sent: usize,
 }
 
-/// What ran out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Late {
-    /// The upstream's time.
-    Upstream,
-    /// The client's.
-    Client,
-}
-
 impl<B> RequestBody<B> {
     /// A body of which nothing has been sent, and of which at most `longest` bytes are accepted. What is kept of it takes
     /// `room`.
-    #[must_use]
-    pub fn new(body: B, longest: u64, room: &Room) -> Arc<Self> {
+    pub(crate) fn new(body: B, longest: u64, room: &Room) -> Arc<Self> {
         let source = Source {
             body,
             kept: Some(room.body()),
@@ -73,36 +62,31 @@ impl<B> RequestBody<B> {
             allowed: longest,
             too_long: false,
             attempt: 0,
-            advanced: Instant::now(),
-            starved: false,
+            progress: Progress { advanced: Instant::now(), starved: false },
         };
         Arc::new(Self { source: Mutex::new(source) })
     }
 
     /// The body for the next try, from its start. An earlier try can't read on.
-    #[must_use]
-    pub fn upload(self: &Arc<Self>) -> Upload<B> {
+    pub(crate) fn replay(self: &Arc<Self>) -> Replay<B> {
         let mut source = self.lock();
         source.attempt += 1;
-        Upload { body: Arc::clone(self), attempt: source.attempt, sent: 0 }
+        Replay { body: Arc::clone(self), attempt: source.attempt, sent: 0 }
     }
 
     /// Whether another try could send the whole body.
-    #[must_use]
-    pub fn can_be_sent_again(&self) -> bool {
+    pub(crate) fn can_be_sent_again(&self) -> bool {
         let source = self.lock();
         source.kept.is_some() && !source.broken
     }
 
     /// Whether it ended before its end, or was too long: the client's doing.
-    #[must_use]
-    pub fn is_broken(&self) -> bool {
+    pub(crate) fn is_broken(&self) -> bool {
         self.lock().broken
     }
 
     /// Whether more of it came than is accepted, so that no try could be completed.
-    #[must_use]
-    pub fn is_too_long(&self) -> bool {
+    pub(crate) fn is_too_long(&self) -> bool {
         self.lock().too_long
     }
 
@@ -110,22 +94,12 @@ impl<B> RequestBody<B> {
     ///
     /// # Errors
     /// Which side was waited for when the time ran out.
-    pub async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, Late> {
-        let mut work = std::pin::pin!(work);
-        let begun = Instant::now();
-        loop {
-            let from = self.lock().advanced.max(begun);
-            let late = tokio::time::sleep_until(from + limit);
-            tokio::select! {
-                biased;
-                done = work.as_mut() => return Ok(done),
-                () = late => {}
-            }
-            let source = self.lock();
-            if source.advanced <= from {
-                return Err(if source.starved { Late::Client } else { Late::Upstream });
-            }
-        }
+    pub(crate) fn within<T>(
+        &self,
+        limit: Duration,
+        work: Pin<&mut impl Future<Output = T>>,
+    ) -> impl Future<Output = Result<T, Late>> {
+        deadline::within(limit, || self.lock().progress, work)
     }
 
     fn lock(&self) -> MutexGuard<'_, Source<B>> {
@@ -147,7 +121,7 @@ impl<B> Source<B> {
     }
 }
 
-impl<B> Body for Upload<B>
+impl<B> Body for Replay<B>
 where
     B: Body<Data = Bytes> + Unpin,
     B::Error: Into<BodyError>,
@@ -159,21 +133,21 @@ where
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let upload = &mut *self;
-        let mut source = upload.body.lock();
-        if source.attempt != upload.attempt {
+        let replay = &mut *self;
+        let mut source = replay.body.lock();
+        if source.attempt != replay.attempt {
             return Poll::Ready(Some(Err("this try is over".into())));
         }
-        let again = source.again(upload.sent);
+        let again = source.again(replay.sent);
         if !again.is_empty() {
             let part = Bytes::copy_from_slice(&again[..again.len().min(PART)]);
-            upload.sent += part.len();
+            replay.sent += part.len();
             return Poll::Ready(Some(Ok(Frame::data(part))));
         }
         let frame = Pin::new(&mut source.body).poll_frame(context);
-        source.starved = frame.is_pending();
+        source.progress.starved = frame.is_pending();
         let frame = ready!(frame);
-        source.advanced = Instant::now();
+        source.progress.advanced = Instant::now();
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
@@ -184,7 +158,7 @@ where
                     };
                     source.allowed = allowed;
                     source.keep(data);
-                    upload.sent += data.len();
+                    replay.sent += data.len();
                 }
             }
             Some(Err(_)) => source.broken = true,
@@ -253,23 +227,23 @@ mod tests {
         )
     }
 
-    async fn next(upload: &mut Upload<Parts>) -> Option<Bytes> {
-        upload.frame().await.map(|frame| frame.unwrap().into_data().unwrap())
+    async fn next(replay: &mut Replay<Parts>) -> Option<Bytes> {
+        replay.frame().await.map(|frame| frame.unwrap().into_data().unwrap())
     }
 
     #[tokio::test]
     async fn a_second_try_sends_what_the_first_did_and_then_the_rest() {
         let body = body([b"one", b"two", b"three"]);
-        let mut first = body.upload();
+        let mut first = body.replay();
         assert_eq!(next(&mut first).await.unwrap(), "one");
         assert_eq!(next(&mut first).await.unwrap(), "two");
         assert!(body.can_be_sent_again());
-        let second = body.upload();
+        let second = body.replay();
         assert_eq!(second.size_hint().exact(), Some(11));
         assert!(!second.is_end_stream());
         assert!(first.frame().await.unwrap().is_err(), "two tries must not share what comes");
         assert_eq!(second.collect().await.unwrap().to_bytes(), "onetwothree");
-        let third = body.upload();
+        let third = body.replay();
         assert_eq!((third.size_hint().exact(), third.is_end_stream()), (Some(11), false));
         assert_eq!(third.collect().await.unwrap().to_bytes(), "onetwothree");
     }
@@ -278,27 +252,27 @@ mod tests {
     async fn what_is_too_long_streams_on_and_is_not_kept() {
         let half = vec![b'x'; MOST_KEPT / 2];
         let body = body([&half, &half, b"!", b"end"]);
-        let mut upload = body.upload();
-        next(&mut upload).await;
-        next(&mut upload).await;
+        let mut replay = body.replay();
+        next(&mut replay).await;
+        next(&mut replay).await;
         assert!(body.can_be_sent_again(), "as much as is kept");
-        assert_eq!(next(&mut upload).await.unwrap(), "!");
+        assert_eq!(next(&mut replay).await.unwrap(), "!");
         assert!(!body.can_be_sent_again());
-        assert_eq!(upload.size_hint().exact(), Some(3));
-        assert_eq!(next(&mut upload).await.unwrap(), "end");
-        assert!(upload.is_end_stream() && next(&mut upload).await.is_none());
+        assert_eq!(replay.size_hint().exact(), Some(3));
+        assert_eq!(next(&mut replay).await.unwrap(), "end");
+        assert!(replay.is_end_stream() && next(&mut replay).await.is_none());
     }
 
     #[tokio::test]
     async fn what_there_is_no_room_for_streams_on_and_is_not_kept() {
         let room = Room::new(1024);
         let others = body_in(&room, [&[b'x'; 1000], b"end"]);
-        let mut upload = others.upload();
-        next(&mut upload).await;
+        let mut replay = others.replay();
+        next(&mut replay).await;
         assert!(others.can_be_sent_again() && room.taken() == 1024);
         let body = body_in(&room, [b"one", b"two"]);
-        let upload = body.upload();
-        assert_eq!(upload.collect().await.unwrap().to_bytes(), "onetwo");
+        let replay = body.replay();
+        assert_eq!(replay.collect().await.unwrap().to_bytes(), "onetwo");
         assert!(!body.can_be_sent_again());
         drop((others, body));
         assert_eq!(room.taken(), 1024, "the first is still being sent");
@@ -308,8 +282,8 @@ mod tests {
     async fn what_is_sent_again_comes_in_parts() {
         let half = vec![b'x'; MOST_KEPT / 2];
         let body = body([&half, &half]);
-        assert_eq!(body.upload().collect().await.unwrap().to_bytes().len(), MOST_KEPT);
-        let mut again = body.upload();
+        assert_eq!(body.replay().collect().await.unwrap().to_bytes().len(), MOST_KEPT);
+        let mut again = body.replay();
         for left in [3, 2, 1, 0] {
             assert_eq!(next(&mut again).await.unwrap().len(), PART);
             assert_eq!((again.size_hint().exact(), again.is_end_stream()), (Some((left * PART) as u64), left == 0));
@@ -324,9 +298,9 @@ mod tests {
             u64::MAX,
             &Room::new(MOST_KEPT),
         );
-        let upload = body.upload();
+        let replay = body.replay();
         assert!(body.can_be_sent_again());
-        assert!(upload.collect().await.is_err());
+        assert!(replay.collect().await.is_err());
         assert!(body.is_broken() && !body.can_be_sent_again());
     }
 
@@ -335,7 +309,7 @@ mod tests {
         for (longest, fits) in [(5, false), (6, true)] {
             let parts = [Ok(Bytes::from("one")), Ok(Bytes::from("two"))];
             let body = RequestBody::new(Parts(VecDeque::from(parts)), longest, &Room::new(MOST_KEPT));
-            assert_eq!(body.upload().collect().await.is_ok(), fits, "{longest}");
+            assert_eq!(body.replay().collect().await.is_ok(), fits, "{longest}");
             assert_eq!((body.is_too_long(), body.can_be_sent_again()), (!fits, fits), "{longest}");
         }
     }
@@ -344,9 +318,9 @@ mod tests {
     async fn no_body_ends_at_once_in_every_try() {
         let body = body([]);
         for _ in 0..2 {
-            let upload = body.upload();
-            assert!(upload.is_end_stream());
-            assert_eq!(upload.size_hint().exact(), Some(0));
+            let replay = body.replay();
+            assert!(replay.is_end_stream());
+            assert_eq!(replay.size_hint().exact(), Some(0));
         }
     }
 }

@@ -13,13 +13,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use hyper::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
 
 use crate::client::network::Networks;
+use crate::headers::only;
 
 /// The addresses of a request's way, nearest last.
-pub const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The host that the client asked for.
-pub const HOST_ASKED: HeaderName = HeaderName::from_static("x-forwarded-host");
+const HOST_ASKED: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// The scheme that the client asked with.
-pub const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The most proxies in a row that are believed.
 const MOST_HOPS: usize = 32;
@@ -139,14 +140,10 @@ fn usual_claims(trusted: &Networks, headers: &HeaderMap) -> Claims {
             break;
         }
     }
-    let only = |name: &HeaderName| {
-        let mut values = headers.get_all(name).iter();
-        values.next().filter(|_| values.next().is_none())
-    };
     Claims {
         before,
-        scheme: only(&PROTO).and_then(|value| Scheme::parse(value.as_bytes())),
-        host: only(&HOST_ASKED).and_then(|value| host(value.as_bytes())),
+        scheme: only(headers, &PROTO).and_then(|value| Scheme::parse(value.as_bytes())),
+        host: only(headers, &HOST_ASKED).and_then(|value| host(value.as_bytes())),
     }
 }
 

@@ -1,4 +1,8 @@
-//! What is believed of the client, and of the proxies in front.
+//! Who a request is of: what is believed of the client, and of the proxies in front. Knows nothing of routes, nor of where the
+//! request goes.
 
-pub mod forwarded;
-pub mod network;
+mod forwarded;
+mod network;
+
+pub use forwarded::Client;
+pub use network::Networks;

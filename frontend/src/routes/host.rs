@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
+use crate::mistakes::Place;
+
 /// The name in `host`, without its port, which may be empty (RFC 3986, section 3.2.3), and without the dot that ends a name
 /// which is complete (RFC 9110, section 4.2.3, and RFC 3986, section 3.2.2); an IPv6 address, in its brackets, in its one
 /// spelling (RFC 5952). The case is that of `host`: it does not count.
@@ -21,8 +23,16 @@ fn address(name: &str) -> Option<Ipv6Addr> {
     name.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 
+/// A host of a table, in its one spelling.
+pub(super) fn read(place: &mut Place, host: &str) -> String {
+    if !is_name(host.strip_suffix('.').unwrap_or(host)) {
+        place.mistake(format!("host {host:?}: accepted is a name without a port, such as shop.example"));
+    }
+    name(host).to_ascii_lowercase()
+}
+
 /// Whether `name`, in the form of [`name`], is one that a route can have. A request for one with an empty label is refused.
-pub(super) fn is_name(name: &str) -> bool {
+fn is_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
     address(name).is_some() || name.split('.').all(|label| !label.is_empty() && label.bytes().all(plain))
 }

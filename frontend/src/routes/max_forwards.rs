@@ -12,7 +12,7 @@ use service::message::problem::Problem;
 ///
 /// # Errors
 /// 400 where the number is none, or there are two: the next hop could count otherwise.
-pub fn is_spent(method: &Method, headers: &mut HeaderMap) -> Result<bool, Problem> {
+pub(crate) fn is_spent(method: &Method, headers: &mut HeaderMap) -> Result<bool, Problem> {
     if method != Method::OPTIONS {
         return Ok(false);
     }

@@ -7,7 +7,8 @@
 
 use std::borrow::Cow;
 
-use hyper::StatusCode;
+use hyper::http::uri::PathAndQuery;
+use hyper::{Request, StatusCode, Uri};
 use service::message::problem::Problem;
 
 /// A path in its one spelling: unreserved characters are not encoded (RFC 3986, section 6.2.2.2), what is encoded has its
@@ -58,6 +59,28 @@ impl<'a> Path<'a> {
     pub fn others(&self) -> impl Iterator<Item = &str> {
         self.others.iter().map(String::as_str)
     }
+}
+
+/// Gives `request` the spelling of its `path` that the gateway goes by, if it is another.
+///
+/// # Errors
+/// 400 where that would be too long for a target.
+pub fn respell<B>(request: &mut Request<B>, path: &Path<'_>) -> Result<(), Problem> {
+    if request.uri().path() != path.as_str() {
+        let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+        *request.uri_mut() = origin_form([path.as_str(), &query].concat())?;
+    }
+    Ok(())
+}
+
+/// `target`, a path and perhaps a query, as the target of a request.
+///
+/// # Errors
+/// 400 where it is none that can be sent.
+pub(crate) fn origin_form(target: String) -> Result<Uri, Problem> {
+    PathAndQuery::try_from(target)
+        .map(Uri::from)
+        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the request target cannot be forwarded"))
 }
 
 /// `raw` in its one spelling.

@@ -13,19 +13,20 @@ use prometheus_client::metrics::family::Family;
 use service::telemetry::metrics::Metrics;
 use tokio::time::Instant;
 
-use crate::auth::credentials::{Credentials, Fingerprints};
+use crate::auth::{Credentials, Fingerprints};
 use crate::random::Random;
 use crate::routes::rate_limit::{RateLimit, SWEEP_EVERY, Verdict};
-use crate::routes::table::{Defaults, MOST_BYTES, Refused, Route, Table};
-use crate::upstream::{self, Upstream};
+use crate::routes::route::Route;
+use crate::routes::table::{MOST_BYTES, Refused, Table};
+use crate::upstream::{self, Defaults, Settings, Upstream};
 
 /// How often the file is looked at. A mounted `ConfigMap` follows its object with a delay of up to a minute anyway.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A table with its upstreams.
-pub struct Live {
+pub(crate) struct Live {
     /// The table.
-    pub table: Table,
+    pub(crate) table: Table,
     upstreams: BTreeMap<String, Arc<Upstream>>,
     /// The allowances of each route's clients, where it limits them; in the order of the routes.
     rate_limits: Vec<Option<Allowances>>,
@@ -35,7 +36,7 @@ pub struct Live {
 type Allowances = Arc<Mutex<RateLimit>>;
 
 /// Holds the table in force.
-pub struct Router {
+pub(crate) struct Router {
     live: RwLock<Arc<Live>>,
     metrics: upstream::Metrics,
     reloads: Family<Reload, Counter>,
@@ -65,14 +66,12 @@ pub struct Source {
 
 impl Live {
     /// The upstream of a request that `route`, of this table, takes.
-    #[must_use]
-    pub fn upstream(&self, route: &Route, headers: &HeaderMap, random: u32) -> Option<&Arc<Upstream>> {
+    pub(crate) fn upstream(&self, route: &Route, headers: &HeaderMap, random: u32) -> Option<&Arc<Upstream>> {
         self.upstreams.get(route.upstream(headers, random))
     }
 
     /// Counts a request of `client` on the route at `place`, if that limits its clients; `now` is the router's.
-    #[must_use]
-    pub fn judge(&self, place: usize, client: &[u8], now: Duration) -> Option<Verdict> {
+    pub(crate) fn judge(&self, place: usize, client: &[u8], now: Duration) -> Option<Verdict> {
         let limit = self.rate_limits.get(place)?.as_ref()?;
         Some(limit.lock().unwrap_or_else(PoisonError::into_inner).judge(client, now))
     }
@@ -84,15 +83,14 @@ impl Live {
     }
 
     /// All of them.
-    pub fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
         self.upstreams.values()
     }
 }
 
 impl Router {
     /// Puts the table of `source` in force, and follows its file. Needs a runtime.
-    #[must_use]
-    pub fn start(source: Source, metrics: &mut Metrics) -> Arc<Self> {
+    pub(crate) fn start(source: Source, metrics: &mut Metrics) -> Arc<Self> {
         let reloads = Family::default();
         let upstream_metrics = upstream::Metrics::register(metrics);
         metrics.registry().register("route_table_reloads", "Changes of the route table's file", reloads.clone());
@@ -114,39 +112,36 @@ impl Router {
     }
 
     /// The table in force now. Who keeps it finishes with it, whatever comes meanwhile.
-    #[must_use]
-    pub fn live(&self) -> Arc<Live> {
+    pub(crate) fn live(&self) -> Arc<Live> {
         Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The time that rate limits go by.
-    #[must_use]
-    pub fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.epoch.elapsed()
     }
 
     /// A number to choose an upstream with.
-    #[must_use]
-    pub fn random(&self) -> u32 {
+    pub(crate) fn random(&self) -> u32 {
         self.random.next() as u32
     }
 
     /// Replaces the table.
-    pub fn put_in_force(&self, table: Table) {
+    pub(crate) fn put_in_force(&self, table: Table) {
         let before = self.live();
-        let upstream = |(name, target): (&String, &crate::routes::table::Target)| {
-            let kept = before.upstreams.get(name).filter(|_| before.table.upstreams.get(name) == Some(target));
+        let upstream = |(name, settings): (&String, &Settings)| {
+            let kept = before.upstreams.get(name).filter(|_| before.table.upstreams.get(name) == Some(settings));
             let upstream =
-                kept.cloned().unwrap_or_else(|| Arc::new(Upstream::new(name, target.clone(), &self.metrics)));
+                kept.cloned().unwrap_or_else(|| Arc::new(Upstream::new(name, settings.clone(), &self.metrics)));
             (name.clone(), upstream)
         };
         let upstreams = table.upstreams.iter().map(upstream).collect();
         let rate_limit = |route: &Route| {
-            let terms = route.rate_limit.as_ref()?.terms;
+            let quota = route.rate_limit.as_ref()?.quota;
             // The same route goes on counting: or whoever can change another one could make all allowances whole.
             let same = before.table.routes.iter().position(|other| other == route);
             let kept = same.and_then(|place| before.rate_limits[place].clone());
-            Some(kept.unwrap_or_else(|| Arc::new(Mutex::new(RateLimit::new(terms)))))
+            Some(kept.unwrap_or_else(|| Arc::new(Mutex::new(RateLimit::new(quota)))))
         };
         let rate_limits = table.routes.iter().map(rate_limit).collect();
         let live = Arc::new(Live { table, upstreams, rate_limits });

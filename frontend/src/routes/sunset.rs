@@ -6,8 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hyper::header::{HeaderName, HeaderValue};
 
 /// What is wrong with those of `headers`, each mistake with its mend.
-#[must_use]
-pub fn mistakes(headers: &[(HeaderName, HeaderValue)]) -> Vec<String> {
+pub(super) fn mistakes(headers: &[(HeaderName, HeaderValue)]) -> Vec<String> {
     let value = |wanted: &str| headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value);
     let (deprecation, sunset) = (value("deprecation"), value("sunset"));
     let mut mistakes = Vec::new();

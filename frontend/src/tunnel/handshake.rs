@@ -8,14 +8,14 @@
 use base64ct::{Base64, Encoding as _};
 use hyper::body::Body;
 use hyper::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
 use service::message::problem::Problem;
 use sha1::{Digest as _, Sha1};
 
-use crate::routes::cors::Cors;
+use crate::headers::only;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 const UPGRADES: HeaderValue = HeaderValue::from_static("Upgrade");
@@ -28,7 +28,7 @@ const OWN: &[u8] = b"sec-websocket-";
 
 /// A handshake that a client has begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Handshake {
+pub(crate) struct Handshake {
     /// What the upstream must answer.
     accept: String,
 }
@@ -39,7 +39,7 @@ impl Handshake {
     ///
     /// # Errors
     /// 400 where it begins one and is malformed, or has a body; 426 where it asks for another version.
-    pub fn of<B: Body>(request: &Request<B>) -> Result<Option<Self>, Problem> {
+    pub(crate) fn of<B: Body>(request: &Request<B>) -> Result<Option<Self>, Problem> {
         let headers = request.headers();
         let asks = request.version() == Version::HTTP_11
             && request.method() == Method::GET
@@ -72,7 +72,7 @@ impl Handshake {
     ///
     /// # Errors
     /// What, for logs.
-    pub fn check<B>(&self, reply: &Response<B>) -> Result<(), &'static str> {
+    pub(crate) fn check<B>(&self, reply: &Response<B>) -> Result<(), &'static str> {
         if reply.version() != Version::HTTP_11 {
             return Err("it is not in HTTP/1.1");
         }
@@ -100,38 +100,9 @@ impl Handshake {
 }
 
 /// Makes `headers`, from which those of the hop have gone, those of a message that switches.
-pub fn switch(headers: &mut HeaderMap) {
+pub(crate) fn switch(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, UPGRADES);
     headers.insert(UPGRADE, WEBSOCKET);
-}
-
-/// Whether the page that a request with `headers` comes from may open a WebSocket where `cors` holds: one of the `host` that the
-/// request is for may, others if they are named. Browsers ask nobody before they open one to another origin, and send its cookies
-/// along, so it is the server that has to look (section 10.2). A client that is no browser sends no `Origin`.
-#[must_use]
-pub fn is_welcome(headers: &HeaderMap, host: Option<&HeaderValue>, cors: Option<&Cors>) -> bool {
-    if !headers.contains_key(ORIGIN) {
-        return true;
-    }
-    let Some(origin) = only(headers, &ORIGIN) else { return false };
-    cors.is_some_and(|cors| cors.lets(origin)) || host.is_some_and(|host| is_of(origin.as_bytes(), host.as_bytes()))
-}
-
-/// Whether `origin` is at `host`. Without a port it has that of its scheme, and only such a one may be left out.
-fn is_of(origin: &[u8], host: &[u8]) -> bool {
-    let (authority, port) = match (origin.strip_prefix(b"https://"), origin.strip_prefix(b"http://")) {
-        (Some(authority), _) => (authority, &b":443"[..]),
-        (_, Some(authority)) => (authority, &b":80"[..]),
-        (None, None) => return false,
-    };
-    let host = host.strip_suffix(port).unwrap_or(host);
-    !authority.is_empty() && authority.eq_ignore_ascii_case(host)
-}
-
-/// The value of a field that there is once.
-fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
-    let mut values = headers.get_all(name).iter();
-    values.next().filter(|_| values.next().is_none())
 }
 
 /// Whether `condition` holds for an entry of the list that the fields called `name` make.
@@ -293,43 +264,5 @@ mod tests {
         ] {
             assert!(handshake.check(&reply(&with(&ANSWERED, name, values))).is_err(), "{name}: {values:?}");
         }
-    }
-
-    #[test]
-    fn a_page_of_the_same_host_may_and_others_if_they_are_named() {
-        let cors = |origins: &[&str]| Cors {
-            origins: origins.iter().map(|origin| HeaderValue::from_str(origin).unwrap()).collect(),
-            methods: Vec::new(),
-            headers: Vec::new(),
-            expose: Vec::new(),
-            credentials: false,
-            max_age: std::time::Duration::ZERO,
-        };
-        for (origin, host, expected) in [
-            ("https://shop.example", "shop.example", true),
-            ("https://shop.example", "Shop.Example:443", true),
-            ("http://shop.example", "shop.example:80", true),
-            ("http://shop.example:8000", "shop.example:8000", true),
-            ("https://[2001:db8::1]:8443", "[2001:db8::1]:8443", true),
-            ("https://shop.example", "shop.example:80", false),
-            ("https://shop.example", "shop.example:8000", false),
-            ("http://shop.example:8000", "shop.example", false),
-            ("https://shop.example.evil.example", "shop.example", false),
-            ("https://evil.example", "shop.example", false),
-            ("file://shop.example", "shop.example", false),
-            ("shop.example", "shop.example", false),
-            ("https://", "", false),
-            ("null", "null", false),
-        ] {
-            let (headers, host) = (headers(&[("origin", origin)]), HeaderValue::from_str(host).unwrap());
-            assert_eq!(is_welcome(&headers, Some(&host), None), expected, "{origin} at {host:?}");
-        }
-        let evil = headers(&[("origin", "https://evil.example")]);
-        assert!(!is_welcome(&evil, None, Some(&cors(&["https://shop.example"]))));
-        assert!(is_welcome(&evil, None, Some(&cors(&["https://shop.example", "https://evil.example"]))));
-        assert!(is_welcome(&evil, None, Some(&cors(&[]))), "* takes any");
-        let twice = headers(&[("origin", "https://shop.example"), ("origin", "https://evil.example")]);
-        assert!(!is_welcome(&twice, Some(&HeaderValue::from_static("shop.example")), Some(&cors(&[]))));
-        assert!(is_welcome(&HeaderMap::new(), None, None), "no browser");
     }
 }

@@ -4,8 +4,10 @@
 //! nothing may pass, how long they last, and how much of what passes is kept, a buffer for each direction. At a drain they stay
 //! for its quiet period, in which either end may close. A tunnel that has to end is ended as TCP has it: each side is told
 //! that no more comes, what it still sends is read for a moment, and then the connections are closed.
+//!
+//! Knows nothing of routes and upstreams: it is given the two connections.
 
-pub mod handshake;
+mod handshake;
 
 use std::io;
 use std::sync::Arc;
@@ -13,8 +15,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::body::Bytes;
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -29,12 +29,12 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::random::Random;
-use crate::upstream::stream::Stream;
+pub(crate) use handshake::{Handshake, switch};
 
 /// What is read at once in one direction.
 const BUFFER_BYTES: usize = 8 * 1024;
 /// What one tunnel takes at most, in bytes: what it keeps of what passes, in both directions, and the connection to the upstream.
-pub const BYTES_OF_A_TUNNEL: usize = 2 * BUFFER_BYTES + 8 * 1024;
+pub(crate) const BYTES_OF_A_TUNNEL: usize = 2 * BUFFER_BYTES + 8 * 1024;
 /// How long the ends have to close once they were told that the tunnel ends.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long nothing may pass once one end has closed its direction. Who closes a WebSocket closes both.
@@ -42,7 +42,7 @@ const HALF_CLOSED: Duration = Duration::from_secs(10);
 
 /// What tunnels may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
+pub struct Bounds {
     /// How many may be open.
     pub most: usize,
     /// How long nothing may pass in either direction.
@@ -51,9 +51,9 @@ pub struct Terms {
     pub longest: Duration,
 }
 
-impl Terms {
+impl Bounds {
     /// Reads them.
-    pub fn read(environment: &mut Environment) -> Self {
+    pub(crate) fn read(environment: &mut Environment) -> Self {
         let most = Variable {
             name: "MAX_TUNNELS",
             default: "1000",
@@ -78,7 +78,7 @@ impl Terms {
     }
 }
 
-impl Default for Terms {
+impl Default for Bounds {
     /// Those of a gateway without settings.
     fn default() -> Self {
         Self::read(&mut Environment::new(&|_| None))
@@ -86,8 +86,8 @@ impl Default for Terms {
 }
 
 /// All tunnels of a gateway.
-pub struct Tunnels {
-    terms: Terms,
+pub(crate) struct Tunnels {
+    bounds: Bounds,
     places: Arc<Semaphore>,
     random: Random,
     open: Gauge,
@@ -96,7 +96,7 @@ pub struct Tunnels {
 }
 
 /// A place for one tunnel.
-pub struct Place {
+pub(crate) struct Place {
     _held: OwnedSemaphorePermit,
 }
 
@@ -108,7 +108,7 @@ struct Ended {
 
 /// Why a tunnel has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// Both ends have closed.
     Closed,
     /// One of the connections broke.
@@ -123,8 +123,7 @@ pub enum Reason {
 
 impl Reason {
     /// The reason as a label of metrics and logs.
-    #[must_use]
-    pub fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Broken => "broken",
@@ -136,29 +135,28 @@ impl Reason {
 }
 
 /// One of the two connections.
-pub struct End<S> {
+pub(crate) struct End<S> {
     /// The connection.
-    pub socket: S,
+    pub(crate) socket: S,
     /// What has been read from it already.
-    pub read: Bytes,
+    pub(crate) read: Bytes,
 }
 
 /// What has passed through a tunnel, in bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Passed {
+pub(crate) struct Passed {
     /// From the client to the upstream.
-    pub up: u64,
+    pub(crate) up: u64,
     /// From the upstream to the client.
-    pub down: u64,
+    pub(crate) down: u64,
 }
 
 impl Tunnels {
-    /// No tunnels yet, within `terms`.
-    #[must_use]
-    pub fn new(terms: Terms, metrics: &mut Metrics) -> Arc<Self> {
+    /// No tunnels yet, within `bounds`.
+    pub(crate) fn new(bounds: Bounds, metrics: &mut Metrics) -> Arc<Self> {
         let tunnels = Self {
-            terms,
-            places: Arc::new(Semaphore::new(terms.most)),
+            bounds,
+            places: Arc::new(Semaphore::new(bounds.most)),
             random: Random::seeded(),
             open: Gauge::default(),
             opened: Counter::default(),
@@ -176,23 +174,20 @@ impl Tunnels {
     }
 
     /// How many are open.
-    #[must_use]
-    pub fn open(&self) -> i64 {
+    pub(crate) fn open(&self) -> i64 {
         self.open.get()
     }
 
     /// A place for one more, if there is one.
-    #[must_use]
-    pub fn place(&self) -> Option<Place> {
+    pub(crate) fn place(&self) -> Option<Place> {
         Arc::clone(&self.places).try_acquire_owned().ok().map(|held| Place { _held: held })
     }
 
     /// The tunnel from a client's connection to that on which the upstream has switched. `held` is kept as long as it lasts;
     /// `done` is told how it ended.
-    #[must_use]
-    pub fn to(
+    pub(crate) fn to(
         self: &Arc<Self>,
-        upstream: OnUpgrade,
+        upstream: impl Future<Output = Option<End<TcpStream>>> + Send + 'static,
         place: Place,
         held: impl Send + 'static,
         done: impl FnOnce(Reason, Passed) + Send + 'static,
@@ -210,14 +205,18 @@ impl Tunnels {
         })
     }
 
-    async fn carry(&self, client: Switched, upstream: OnUpgrade) -> (Reason, Passed) {
+    async fn carry(
+        &self,
+        client: Switched,
+        upstream: impl Future<Output = Option<End<TcpStream>>>,
+    ) -> (Reason, Passed) {
         // It has answered, so this is a matter of its task's next turn.
-        let Ok(Some(upstream)) = tokio::time::timeout(GRACE, switched(upstream)).await else {
+        let Ok(Some(upstream)) = tokio::time::timeout(GRACE, upstream).await else {
             return (Reason::Broken, Passed::default());
         };
-        let terms = Terms { longest: spread(self.terms.longest, self.random.next()), ..self.terms };
+        let bounds = Bounds { longest: spread(self.bounds.longest, self.random.next()), ..self.bounds };
         let Switched { socket, read, phase } = client;
-        join(End { socket, read }, upstream, terms, drained(phase)).await
+        join(End { socket, read }, upstream, bounds, drained(phase)).await
     }
 }
 
@@ -242,12 +241,6 @@ fn spread(longest: Duration, random: u64) -> Duration {
     longest.mul_f64(1.0 - (random % 1001) as f64 / 10_000.0)
 }
 
-/// The upstream's connection, taken from hyper.
-async fn switched(upstream: OnUpgrade) -> Option<End<TcpStream>> {
-    let parts = upstream.await.ok()?.downcast::<Stream<TokioIo<TcpStream>>>().ok()?;
-    Some(End { socket: parts.io.into_inner().into_inner(), read: parts.read_buf })
-}
-
 /// Comes when tunnels have to end because the server does, with the time that is left to them: at most half of what is left to
 /// the server, so that they are gone before it cuts what is there.
 async fn drained(mut phase: watch::Receiver<Phase>) -> Duration {
@@ -257,12 +250,12 @@ async fn drained(mut phase: watch::Receiver<Phase>) -> Duration {
     }
 }
 
-/// Copies both ways between `client` and `upstream` until both have closed, or the tunnel has to end: by `terms`, or because
+/// Copies both ways between `client` and `upstream` until both have closed, or the tunnel has to end: by `bounds`, or because
 /// `ends` comes, with the time that the two then have.
-pub async fn join<C, U>(
+async fn join<C, U>(
     client: End<C>,
     upstream: End<U>,
-    terms: Terms,
+    bounds: Bounds,
     ends: impl Future<Output = Duration>,
 ) -> (Reason, Passed)
 where
@@ -283,7 +276,7 @@ where
     });
     let reason = tokio::select! {
         copied = both.as_mut() => if copied.is_ok() { Reason::Closed } else { Reason::Broken },
-        (reason, grace) = until_it_ends(&pulse, terms, ends) => {
+        (reason, grace) = until_it_ends(&pulse, bounds, ends) => {
             stop.send_replace(true);
             // Whoever has not closed by then is closed.
             let _ = tokio::time::timeout(grace, both.as_mut()).await;
@@ -295,10 +288,10 @@ where
 }
 
 /// Comes when a tunnel has to end, with the reason and the time that its ends have.
-async fn until_it_ends(pulse: &Pulse, terms: Terms, ends: impl Future<Output = Duration>) -> (Reason, Duration) {
+async fn until_it_ends(pulse: &Pulse, bounds: Bounds, ends: impl Future<Output = Duration>) -> (Reason, Duration) {
     tokio::select! {
-        () = pulse.is_silent(terms.idle) => (Reason::Idle, GRACE),
-        () = tokio::time::sleep(terms.longest) => (Reason::Expired, GRACE),
+        () = pulse.is_silent(bounds.idle) => (Reason::Idle, GRACE),
+        () = tokio::time::sleep(bounds.longest) => (Reason::Expired, GRACE),
         grace = ends => (Reason::Drained, grace),
     }
 }
@@ -411,17 +404,17 @@ mod tests {
     use tokio::io::{DuplexStream, duplex};
     use tokio::task::JoinHandle;
 
-    const TERMS: Terms = Terms { most: 1, idle: Duration::from_secs(60), longest: Duration::from_secs(3600) };
+    const BOUNDS: Bounds = Bounds { most: 1, idle: Duration::from_secs(60), longest: Duration::from_secs(3600) };
 
     /// A tunnel, and the far ends of its two connections: the client's and the upstream's.
     fn tunnel(
-        terms: Terms,
+        bounds: Bounds,
         ends: impl Future<Output = Duration> + Send + 'static,
     ) -> (DuplexStream, DuplexStream, JoinHandle<(Reason, Passed)>) {
         let (client, near_client) = duplex(64);
         let (upstream, near_upstream) = duplex(64);
         let end = |socket, read: &'static [u8]| End { socket, read: Bytes::from_static(read) };
-        let tunnel = tokio::spawn(join(end(near_client, b"early "), end(near_upstream, b""), terms, ends));
+        let tunnel = tokio::spawn(join(end(near_client, b"early "), end(near_upstream, b""), bounds, ends));
         (client, upstream, tunnel)
     }
 
@@ -433,7 +426,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_copies_both_ways_and_ends_with_both_ends() {
-        let (mut client, mut upstream, tunnel) = tunnel(TERMS, pending());
+        let (mut client, mut upstream, tunnel) = tunnel(BOUNDS, pending());
         client.write_all(b"hello").await.unwrap();
         assert_eq!(read(&mut upstream, 11).await, "early hello");
         // More than all buffers between them take.
@@ -457,7 +450,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_passes_in_either_direction_keeps_it() {
         let begun = Instant::now();
-        let (mut client, mut upstream, tunnel) = tunnel(TERMS, pending());
+        let (mut client, mut upstream, tunnel) = tunnel(BOUNDS, pending());
         for _ in 0..3 {
             tokio::time::sleep(Duration::from_secs(59)).await;
             client.write_all(b"x").await.unwrap();
@@ -478,18 +471,18 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_that_has_to_end_waits_for_nobody_longer_than_its_grace() {
         let hour = Duration::from_secs(3600);
-        for (terms, ends, expected, after) in [
-            (TERMS, hour, Reason::Idle, Duration::from_secs(60) + GRACE),
+        for (bounds, ends, expected, after) in [
+            (BOUNDS, hour, Reason::Idle, Duration::from_secs(60) + GRACE),
             (
-                Terms { idle: hour, longest: Duration::from_secs(90), ..TERMS },
+                Bounds { idle: hour, longest: Duration::from_secs(90), ..BOUNDS },
                 hour,
                 Reason::Expired,
                 Duration::from_secs(90) + GRACE,
             ),
-            (TERMS, Duration::from_secs(5), Reason::Drained, Duration::from_millis(5200)),
+            (BOUNDS, Duration::from_secs(5), Reason::Drained, Duration::from_millis(5200)),
         ] {
             let begun = Instant::now();
-            let (client, upstream, tunnel) = tunnel(terms, async move {
+            let (client, upstream, tunnel) = tunnel(bounds, async move {
                 tokio::time::sleep(ends).await;
                 Duration::from_millis(200)
             });
@@ -503,8 +496,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_end_that_takes_nothing_holds_it_no_longer_than_it_may_last() {
         let begun = Instant::now();
-        let terms = Terms { longest: Duration::from_secs(90), ..TERMS };
-        let (client, upstream, tunnel) = tunnel(terms, pending());
+        let bounds = Bounds { longest: Duration::from_secs(90), ..BOUNDS };
+        let (client, upstream, tunnel) = tunnel(bounds, pending());
         let (mut from_client, mut to_tunnel) = tokio::io::split(client);
         let taken_up = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&taken_up);
@@ -523,7 +516,7 @@ mod tests {
         let taken =
             tokio::spawn(async move { while from_client.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {} });
         assert_eq!(tunnel.await.unwrap().0, Reason::Expired);
-        assert_eq!(begun.elapsed(), terms.longest + GRACE);
+        assert_eq!(begun.elapsed(), bounds.longest + GRACE);
         // The pipes of this test take 64 bytes each.
         let taken_up = taken_up.load(Ordering::Relaxed);
         assert!(taken_up <= (BUFFER_BYTES + 2 * 64) as u64, "{taken_up} bytes were taken for one that takes nothing");
@@ -541,7 +534,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_half_closed_one_is_not_kept_for_long() {
         let begun = Instant::now();
-        let (mut client, mut upstream, tunnel) = tunnel(TERMS, pending());
+        let (mut client, mut upstream, tunnel) = tunnel(BOUNDS, pending());
         tokio::time::sleep(Duration::from_secs(5)).await;
         client.shutdown().await.unwrap();
         assert_eq!(read(&mut upstream, 6).await, "early ");
@@ -555,7 +548,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_end_that_breaks_ends_it() {
-        let (client, mut upstream, tunnel) = tunnel(TERMS, pending());
+        let (client, mut upstream, tunnel) = tunnel(BOUNDS, pending());
         drop(client);
         assert_eq!(read(&mut upstream, 6).await, "early ");
         assert_eq!(upstream.read(&mut [0; 9]).await.unwrap(), 0);

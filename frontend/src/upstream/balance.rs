@@ -6,8 +6,7 @@
 
 /// The endpoint to ask among those in rotation: an index into `in_flight`, which has the requests in flight of each; none
 /// if there are none. Every value of `random` is as likely as any other.
-#[must_use]
-pub fn choose(in_flight: &[u32], random: u64) -> Option<usize> {
+pub(super) fn choose(in_flight: &[u32], random: u64) -> Option<usize> {
     let count = in_flight.len();
     if count <= 1 {
         return (count == 1).then_some(0);
@@ -23,8 +22,7 @@ pub fn choose(in_flight: &[u32], random: u64) -> Option<usize> {
 ///
 /// At most half leave, those that have been failing longest: when more fail, it is not them, and the ones that stay would
 /// not bear the load of all.
-#[must_use]
-pub fn in_rotation<T: Ord + Copy>(failing_since: &[Option<T>]) -> Vec<usize> {
+pub(super) fn in_rotation<T: Ord + Copy>(failing_since: &[Option<T>]) -> Vec<usize> {
     let mut failing: Vec<(T, usize)> =
         failing_since.iter().enumerate().filter_map(|(index, since)| since.map(|since| (since, index))).collect();
     failing.sort_unstable();

@@ -19,21 +19,21 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::upstream::failure::Failure;
+use crate::upstream::failure::{Failure, Source};
 
 /// The most failures in a row that can be asked for.
-pub const MOST_FAILURES: u32 = 1_000_000;
+pub(super) const MOST_FAILURES: u32 = 1_000_000;
 
 /// When to open, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
+pub struct Threshold {
     /// Failures in a row, of requests or tries, that open it; 1 to [`MOST_FAILURES`].
     pub failures: u32,
     /// How long it stays open before it lets a trial through.
     pub open: Duration,
 }
 
-impl Default for Terms {
+impl Default for Threshold {
     fn default() -> Self {
         Self { failures: 5, open: Duration::from_secs(30) }
     }
@@ -41,23 +41,23 @@ impl Default for Terms {
 
 /// A breaker that counts outcomes of the type `O`. Time is what its caller says: that since any fixed moment, never going back.
 #[derive(Debug, Clone)]
-pub struct Breaker<O> {
-    terms: Terms,
+pub(super) struct Breaker<O> {
+    threshold: Threshold,
     state: State,
     counts: PhantomData<fn(O)>,
 }
 
 /// The outcome of a request, after all its retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OfRequest(Outcome);
+pub(super) struct OfRequest(Outcome);
 
 /// The outcome of one try at one endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OfTry(Outcome);
+pub(super) struct OfTry(Outcome);
 
 /// What a breaker does with requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub(super) enum State {
     /// Lets all through; so many have failed since one succeeded.
     Closed {
         /// Failures in a row.
@@ -75,7 +75,7 @@ pub enum State {
 /// Whether a request may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub enum Admission {
+pub(super) enum Admission {
     /// It may. Its outcome is to be told with this pass.
     Admitted(Pass),
     /// It may not, and asking again makes no sense before this has passed.
@@ -84,7 +84,7 @@ pub enum Admission {
 
 /// What an admitted request was: its outcome means something else in each case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pass {
+pub(super) enum Pass {
     /// One of many.
     Usual,
     /// The one that decides whether the breaker closes.
@@ -93,7 +93,7 @@ pub enum Pass {
 
 /// How something that was admitted ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub(super) enum Outcome {
     /// A reply came.
     Success,
     /// The upstream failed.
@@ -104,43 +104,28 @@ pub enum Outcome {
 
 impl Outcome {
     fn of(failure: &Failure) -> Self {
-        match failure {
-            Failure::Connect(_)
-            | Failure::ConnectTimeout
-            | Failure::Unsent(_)
-            | Failure::Broken(_)
-            | Failure::Malformed(_)
-            | Failure::Switched(_)
-            | Failure::Timeout => Self::Failure,
-            Failure::Resolve(_)
-            | Failure::ResolveTimeout
-            | Failure::ClientStalled
-            | Failure::ClientBroke
-            | Failure::Open(_) => Self::Unknown,
-        }
+        if failure.source() == Source::Upstream { Self::Failure } else { Self::Unknown }
     }
 }
 
 impl OfRequest {
     /// That of a request of which nobody has heard the end.
-    pub const UNKNOWN: Self = Self(Outcome::Unknown);
+    pub(super) const UNKNOWN: Self = Self(Outcome::Unknown);
 
     /// That of a request which ended with `result`.
-    #[must_use]
-    pub fn of<T>(result: &Result<T, Failure>) -> Self {
+    pub(super) fn of<T>(result: &Result<T, Failure>) -> Self {
         Self(result.as_ref().map_or_else(Outcome::of, |_| Outcome::Success))
     }
 }
 
 impl OfTry {
     /// That of a try of which nobody has heard the end.
-    pub const UNKNOWN: Self = Self(Outcome::Unknown);
+    pub(super) const UNKNOWN: Self = Self(Outcome::Unknown);
     /// That of a try which brought a reply.
-    pub const SUCCESS: Self = Self(Outcome::Success);
+    pub(super) const SUCCESS: Self = Self(Outcome::Success);
 
     /// That of a try which ended with `failure`.
-    #[must_use]
-    pub fn of(failure: &Failure) -> Self {
+    pub(super) fn of(failure: &Failure) -> Self {
         Self(Outcome::of(failure))
     }
 }
@@ -159,20 +144,17 @@ impl From<OfTry> for Outcome {
 
 impl<O: Into<Outcome>> Breaker<O> {
     /// A closed breaker.
-    #[must_use]
-    pub fn new(terms: Terms) -> Self {
-        Self { terms, state: State::Closed { failures: 0 }, counts: PhantomData }
+    pub(super) fn new(threshold: Threshold) -> Self {
+        Self { threshold, state: State::Closed { failures: 0 }, counts: PhantomData }
     }
 
     /// What it does now.
-    #[must_use]
-    pub fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         self.state
     }
 
     /// Whether a request would be admitted, without asking for it.
-    #[must_use]
-    pub fn would_admit(&self, now: Duration) -> bool {
+    pub(super) fn would_admit(&self, now: Duration) -> bool {
         match self.state {
             State::Closed { .. } => true,
             State::Open { until } => now >= until,
@@ -181,7 +163,7 @@ impl<O: Into<Outcome>> Breaker<O> {
     }
 
     /// Asks for a request to go. Each that is admitted must be followed by one [`Breaker::record`].
-    pub fn admit(&mut self, now: Duration) -> Admission {
+    pub(super) fn admit(&mut self, now: Duration) -> Admission {
         match self.state {
             State::Closed { .. } => Admission::Admitted(Pass::Usual),
             State::Open { until } if now < until => Admission::Refused(until.saturating_sub(now)),
@@ -195,15 +177,15 @@ impl<O: Into<Outcome>> Breaker<O> {
     }
 
     /// Tells how an admitted request ended.
-    pub fn record(&mut self, pass: Pass, outcome: O, now: Duration) {
+    pub(super) fn record(&mut self, pass: Pass, outcome: O, now: Duration) {
         self.state = match (self.state, pass, outcome.into()) {
             (State::Closed { .. }, Pass::Usual, Outcome::Success)
             | (State::HalfOpen, Pass::Trial, Outcome::Success) => State::Closed { failures: 0 },
-            (State::Closed { failures }, Pass::Usual, Outcome::Failure) if failures + 1 < self.terms.failures => {
+            (State::Closed { failures }, Pass::Usual, Outcome::Failure) if failures + 1 < self.threshold.failures => {
                 State::Closed { failures: failures + 1 }
             }
             (State::Closed { .. }, Pass::Usual, Outcome::Failure)
-            | (State::HalfOpen, Pass::Trial, Outcome::Failure) => State::Open { until: now + self.terms.open },
+            | (State::HalfOpen, Pass::Trial, Outcome::Failure) => State::Open { until: now + self.threshold.open },
             // The next request is the trial.
             (State::HalfOpen, Pass::Trial, Outcome::Unknown) => State::Open { until: now },
             // What was sent before it opened says nothing about now. A trial cannot end in another state than its own.
@@ -217,6 +199,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::upstream::failure::Kind;
 
     const OPEN: Duration = Duration::from_secs(30);
 
@@ -225,7 +208,7 @@ mod tests {
     }
 
     fn tripped() -> Breaker<Outcome> {
-        let mut breaker = Breaker::new(Terms::default());
+        let mut breaker = Breaker::new(Threshold::default());
         for _ in 0..5 {
             assert_eq!(breaker.admit(second(0)), Admission::Admitted(Pass::Usual));
             breaker.record(Pass::Usual, Outcome::Failure, second(0));
@@ -235,7 +218,7 @@ mod tests {
 
     #[test]
     fn five_failures_in_a_row_open_it_and_a_success_in_between_starts_over() {
-        let mut breaker = Breaker::new(Terms::default());
+        let mut breaker = Breaker::new(Threshold::default());
         for outcome in [Outcome::Failure; 4].into_iter().chain([Outcome::Success]).chain([Outcome::Failure; 4]) {
             breaker.record(Pass::Usual, outcome, second(0));
         }
@@ -269,17 +252,16 @@ mod tests {
 
     #[test]
     fn what_counts_and_what_does_not() {
-        let error = || std::io::Error::other("any");
         for (failure, outcome) in [
-            (Failure::Connect(error()), Outcome::Failure),
-            (Failure::ConnectTimeout, Outcome::Failure),
-            (Failure::Malformed(String::new()), Outcome::Failure),
-            (Failure::Switched("any"), Outcome::Failure),
-            (Failure::Timeout, Outcome::Failure),
-            (Failure::Resolve(error()), Outcome::Unknown),
-            (Failure::ResolveTimeout, Outcome::Unknown),
-            (Failure::ClientStalled, Outcome::Unknown),
-            (Failure::ClientBroke, Outcome::Unknown),
+            (Kind::Connect.by("any"), Outcome::Failure),
+            (Kind::ConnectTimeout.into(), Outcome::Failure),
+            (Kind::Malformed.by("any"), Outcome::Failure),
+            (Kind::Switched.by("any"), Outcome::Failure),
+            (Kind::Timeout.into(), Outcome::Failure),
+            (Kind::Resolve.by("any"), Outcome::Unknown),
+            (Kind::ResolveTimeout.into(), Outcome::Unknown),
+            (Kind::ClientStalled.into(), Outcome::Unknown),
+            (Kind::ClientBroke.into(), Outcome::Unknown),
         ] {
             assert_eq!(Outcome::from(OfTry::of(&failure)), outcome, "{failure:?}");
             assert_eq!(Outcome::from(OfRequest::of(&Err::<(), _>(failure))), outcome);
@@ -294,7 +276,7 @@ mod tests {
         fn never_two_trials_and_never_shut_for_good(
             steps in proptest::collection::vec((0_u64..20, 0_usize..4, 0_u8..3), 1..200),
         ) {
-            let mut breaker = Breaker::new(Terms { failures: 3, open: OPEN });
+            let mut breaker = Breaker::new(Threshold { failures: 3, open: OPEN });
             let mut now = Duration::ZERO;
             let mut on_their_way = Vec::new();
             for (wait, which, outcome) in steps {

@@ -8,23 +8,23 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How far back "lately" reaches.
-pub const WINDOW: Duration = Duration::from_secs(10);
+pub(super) const WINDOW: Duration = Duration::from_secs(10);
 /// The parts in which the window moves on.
 const SLOT: Duration = Duration::from_secs(1);
 
 /// The largest share of retries that can be asked for.
-pub const MOST_PERCENT: u32 = 100;
+pub(super) const MOST_PERCENT: u32 = 100;
 
 /// What may be spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Terms {
+pub struct Allowance {
     /// Retries for each hundred requests of the window, 0 to [`MOST_PERCENT`].
     pub percent: u32,
     /// Retries besides, for each second of the window.
     pub reserve_per_second: u32,
 }
 
-impl Default for Terms {
+impl Default for Allowance {
     fn default() -> Self {
         Self { percent: 20, reserve_per_second: 10 }
     }
@@ -32,8 +32,8 @@ impl Default for Terms {
 
 /// The account of requests and retries. Time is what its caller says: that since any fixed moment, never going back.
 #[derive(Debug, Clone)]
-pub struct Budget {
-    terms: Terms,
+pub(super) struct Budget {
+    allowance: Allowance,
     /// The slots of the window in which anything was, the oldest first.
     slots: VecDeque<Slot>,
     requests: u64,
@@ -49,22 +49,21 @@ struct Slot {
 
 impl Budget {
     /// An account without entries.
-    #[must_use]
-    pub fn new(terms: Terms) -> Self {
-        Self { terms, slots: VecDeque::new(), requests: 0, retries: 0 }
+    pub(super) fn new(allowance: Allowance) -> Self {
+        Self { allowance, slots: VecDeque::new(), requests: 0, retries: 0 }
     }
 
     /// Enters a request, at its first try.
-    pub fn request(&mut self, now: Duration) {
+    pub(super) fn request(&mut self, now: Duration) {
         self.slot(now).requests += 1;
         self.requests += 1;
     }
 
     /// Enters a retry, and tells whether it may be made; one that may not is no entry.
-    pub fn retry(&mut self, now: Duration) -> bool {
+    pub(super) fn retry(&mut self, now: Duration) -> bool {
         self.forget(now);
-        let reserve = u64::from(self.terms.reserve_per_second) * WINDOW.as_secs();
-        let allowed = self.requests * u64::from(self.terms.percent) / 100 + reserve;
+        let reserve = u64::from(self.allowance.reserve_per_second) * WINDOW.as_secs();
+        let allowed = self.requests * u64::from(self.allowance.percent) / 100 + reserve;
         if self.retries >= allowed {
             return false;
         }
@@ -110,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_reserve_is_there_without_requests_and_comes_back_after_the_window() {
-        let mut budget = Budget::new(Terms::default());
+        let mut budget = Budget::new(Allowance::default());
         assert_eq!(granted(&mut budget, 1000, Duration::ZERO), 100);
         assert_eq!(granted(&mut budget, 1000, WINDOW.saturating_sub(Duration::from_millis(1))), 0);
         assert_eq!(granted(&mut budget, 1000, WINDOW), 100);
@@ -118,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_fifth_of_the_requests_comes_on_top_until_they_are_forgotten() {
-        let mut budget = Budget::new(Terms { percent: 20, reserve_per_second: 0 });
+        let mut budget = Budget::new(Allowance { percent: 20, reserve_per_second: 0 });
         for _ in 0..1000 {
             budget.request(Duration::ZERO);
         }
@@ -133,8 +132,8 @@ mod tests {
         fn no_window_has_more_retries_than_it_pays_for(
             steps in proptest::collection::vec((0_u64..3000, 0_u32..200, 0_u32..200), 1..60),
         ) {
-            let terms = Terms { percent: 20, reserve_per_second: 2 };
-            let mut budget = Budget::new(terms);
+            let allowance = Allowance { percent: 20, reserve_per_second: 2 };
+            let mut budget = Budget::new(allowance);
             let mut now = Duration::ZERO;
             let mut history = Vec::new();
             for (wait, requests, retries) in steps {
@@ -150,7 +149,7 @@ mod tests {
                 let requests: u32 = window(end.saturating_sub(WINDOW * 2)).map(|(_, requests, _)| requests).sum();
                 // Requests at the very start are in the window too, as `from` is open.
                 let first: u32 = history.iter().filter(|(at, _, _)| at.is_zero()).map(|(_, requests, _)| requests).sum();
-                let paid = (requests + first) * terms.percent / 100 + 20;
+                let paid = (requests + first) * allowance.percent / 100 + 20;
                 prop_assert!(retries <= paid, "{retries} retries until {end:?}, {paid} paid for");
             }
         }

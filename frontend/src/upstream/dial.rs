@@ -14,37 +14,36 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::upstream::endpoint::Try;
-use crate::upstream::failure::Failure;
-use crate::upstream::pool::Connection;
+use crate::upstream::failure::{Failure, Kind};
+use crate::upstream::link::Link;
 
 /// How long one endpoint is waited for before the next is asked as well: the delay that RFC 8305, section 8, recommends.
-pub const MOMENT: Duration = Duration::from_millis(250);
+pub(super) const MOMENT: Duration = Duration::from_millis(250);
 
 /// Connections that are being made.
 #[derive(Default)]
-pub struct Dials {
+pub(super) struct Dials {
     under_way: Vec<oneshot::Receiver<Dialled>>,
 }
 
 /// A connection for a try, or why there is none.
-type Dialled = Result<(Try, Connection), Failure>;
+type Dialled = Result<(Try, Link), Failure>;
 
 impl Dials {
     /// Starts to connect for `this`, for as long as `limit`.
-    pub fn start(&mut self, this: Try, limit: Duration) {
+    pub(super) fn start(&mut self, this: Try, limit: Duration) {
         let (sender, receiver) = oneshot::channel();
         self.under_way.push(receiver);
         // In a task of its own, because it goes on when another was faster; not longer than `limit`.
         tokio::spawn(async move {
-            if let Err(Ok((this, connection))) = sender.send(this.connect(limit).await) {
-                this.give_back(connection);
+            if let Err(Ok((this, link))) = sender.send(this.connect(limit).await) {
+                this.give_back(link);
             }
         });
     }
 
     /// None is under way.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }
 
@@ -52,13 +51,13 @@ impl Dials {
     ///
     /// # Errors
     /// Why there is no connection.
-    pub async fn next(&mut self) -> Dialled {
+    pub(super) async fn next(&mut self) -> Dialled {
         poll_fn(|context| {
             for index in 0..self.under_way.len() {
                 if let Poll::Ready(dialled) = Pin::new(&mut self.under_way[index]).poll(context) {
                     self.under_way.swap_remove(index);
                     // Its task ends without a word only with the runtime.
-                    return Poll::Ready(dialled.unwrap_or(Err(Failure::ConnectTimeout)));
+                    return Poll::Ready(dialled.unwrap_or(Err(Kind::ConnectTimeout.into())));
                 }
             }
             Poll::Pending

@@ -6,38 +6,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
-use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
 use prometheus_client::metrics::counter::Counter;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::body::replay::{RequestBody, Upload};
-use crate::tunnel::handshake::Handshake;
 use crate::upstream::balance;
-use crate::upstream::breaker::{self, Admission, Breaker, OfTry, Pass, State};
-use crate::upstream::failure::{BodyFailure, Failure, Failures};
-use crate::upstream::pool::{Connection, Driver, Pool};
-use crate::upstream::reply::Download;
-use crate::upstream::stream::Stream;
-
-/// What hyper buffers of an upstream's connection, in each direction, in bytes. A reply's head that needs more than twice as
-/// much is refused.
-const BUFFER_BYTES: usize = 16 * 1024;
-/// What a connection to an upstream takes at most, in bytes: its buffers, the parts of bodies that wait there, its task, and
-/// what an allocator wastes on all of them.
-pub const CONNECTION_BYTES: u64 = 2 * BUFFER_BYTES as u64 + 64 * 1024;
-/// The most header fields of a reply.
-const HEADERS: usize = 100;
+use crate::upstream::breaker::{Admission, Breaker, OfTry, Pass, State, Threshold};
+use crate::upstream::failure::{Failure, Kind};
+use crate::upstream::link::Link;
+use crate::upstream::metrics::Tally;
+use crate::upstream::pool::Pool;
 
 /// One address of an upstream, and the connections to it.
-pub struct Endpoint {
+pub(super) struct Endpoint {
     /// Where it is.
-    pub address: SocketAddr,
+    pub(super) address: SocketAddr,
     connecting: Arc<Connecting>,
     pool: Arc<Pool>,
     /// Tries whose reply has not ended.
@@ -47,29 +30,29 @@ pub struct Endpoint {
 
 /// How endpoints are connected to.
 #[derive(Debug, Clone)]
-pub struct Connecting {
+pub(super) struct Connecting {
     /// How long an idle connection is kept.
-    pub idle: Duration,
+    pub(super) idle: Duration,
     /// Age after which a connection is not used again.
-    pub max_age: Option<Duration>,
+    pub(super) max_age: Option<Duration>,
     /// Places for idle connections, those of all endpoints of all upstreams.
-    pub places: Arc<Semaphore>,
+    pub(super) places: Arc<Semaphore>,
     /// When an endpoint leaves the rotation.
-    pub breaker: Option<breaker::Terms>,
+    pub(super) breaker: Option<Threshold>,
     /// Counts the connections.
-    pub connections: Counter,
+    pub(super) connections: Counter,
     /// Counts the replies that break off.
-    pub failures: Failures,
+    pub(super) failures: Tally,
 }
 
 /// The endpoints of one upstream as its name had them last.
-pub struct Endpoints {
+pub(super) struct Endpoints {
     connecting: Arc<Connecting>,
     current: Mutex<Arc<[Arc<Endpoint>]>>,
 }
 
 /// A try at an endpoint, from its choice to the end of the reply's body. Tells the endpoint how it ended.
-pub struct Try {
+pub(super) struct Try {
     endpoint: Arc<Endpoint>,
     pass: Pass,
     /// Whether the endpoint knows how it ended.
@@ -78,33 +61,15 @@ pub struct Try {
     epoch: Instant,
 }
 
-/// What became of a request that was to be sent over a kept connection.
-pub enum Kept {
-    /// A reply came.
-    Answered(Response<Download>),
-    /// There is no such connection: here are the try and the request, for a new one.
-    None(Try, Request<Upload>),
-}
-
-/// Why a try has no reply.
-pub enum Refusal {
-    /// No connection took the request: here it is, for another endpoint.
-    Unsent(Failure, Box<Request<Upload>>),
-    /// Some of the request may have got there.
-    Sent(Failure),
-}
-
 impl Endpoints {
     /// No endpoints yet.
-    #[must_use]
-    pub fn new(connecting: Connecting) -> Self {
+    pub(super) fn new(connecting: Connecting) -> Self {
         Self { connecting: Arc::new(connecting), current: Mutex::new(Arc::new([])) }
     }
 
     /// The endpoints of `addresses`. Those that were there before are the same, with their connections; those that are no
     /// longer are forgotten, and their idle connections closed.
-    #[must_use]
-    pub fn at(&self, addresses: &[SocketAddr]) -> Arc<[Arc<Endpoint>]> {
+    pub(super) fn at(&self, addresses: &[SocketAddr]) -> Arc<[Arc<Endpoint>]> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         // Name services change the order from answer to answer.
         let same = current.len() == addresses.len() && current.iter().all(|known| addresses.contains(&known.address));
@@ -120,8 +85,7 @@ impl Endpoints {
 }
 
 /// Chooses one of `endpoints` for a try, but none of those `tried`; `None` if there is no other.
-#[must_use]
-pub fn choose(endpoints: &[Arc<Endpoint>], tried: &[SocketAddr], random: u64, epoch: Instant) -> Option<Try> {
+pub(super) fn choose(endpoints: &[Arc<Endpoint>], tried: &[SocketAddr], random: u64, epoch: Instant) -> Option<Try> {
     // A Service with a cluster IP: nothing to choose from.
     if let [only] = endpoints {
         return (!tried.contains(&only.address)).then(|| Try::at(only, epoch));
@@ -143,7 +107,7 @@ impl Endpoint {
             connecting: Arc::clone(connecting),
             pool: Pool::new(connecting.idle, Arc::clone(&connecting.places)),
             in_flight: AtomicU32::new(0),
-            breaker: connecting.breaker.map(|terms| Mutex::new(Breaker::new(terms))),
+            breaker: connecting.breaker.map(|threshold| Mutex::new(Breaker::new(threshold))),
         }
     }
 
@@ -168,67 +132,11 @@ impl Endpoint {
         self.breaker.as_ref().map(|breaker| breaker.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    async fn connect(&self) -> Result<Connection, Failure> {
-        let stream = TcpStream::connect(self.address).await.map_err(Failure::Connect)?;
-        // A head and a small body are two writes; Nagle's algorithm would hold the second back.
-        stream.set_nodelay(true).map_err(Failure::Connect)?;
+    async fn connect(&self) -> Result<Link, Failure> {
+        let link = Link::open(self.address, self.connecting.max_age).await?;
         self.connecting.connections.inc();
-        let (sender, driver) = http1::Builder::new()
-            .max_buf_size(BUFFER_BYTES)
-            .max_headers(HEADERS)
-            .handshake(Stream::new(TokioIo::new(stream)))
-            .await
-            .map_err(Failure::Unsent)?;
-        // Whoever waits for a reply gets the error; between exchanges nobody needs it.
-        let driver = Driver::start(async move { drop(driver.with_upgrades().await) });
-        Ok(Connection { sender, driver, expires: self.connecting.max_age.map(|age| Instant::now() + age) })
+        Ok(link)
     }
-}
-
-/// Sends `request` over `connection`.
-async fn exchange(
-    mut connection: Connection,
-    request: Request<Upload>,
-) -> Result<(Response<Incoming>, Connection), Refusal> {
-    let handshake = request.extensions().get::<Handshake>().cloned();
-    let response = match connection.sender.try_send_request(request).await {
-        Ok(response) => response,
-        Err(mut error) => {
-            let unsent = error.take_message();
-            let error = error.into_error();
-            return Err(match unsent {
-                Some(request) => Refusal::Unsent(Failure::Unsent(error), Box::new(request)),
-                None => Refusal::Sent(Failure::after_sending(error)),
-            });
-        }
-    };
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        let asked = handshake.as_ref().ok_or("nobody asked for it");
-        let checked = asked.and_then(|handshake| handshake.check(&response));
-        checked.map_err(|how| Refusal::Sent(Failure::Switched(how)))?;
-    }
-    check_framing(response.headers()).map_err(Refusal::Sent)?;
-    Ok((response, connection))
-}
-
-/// What hyper lets pass: a coding that nobody asked for would reach the client without its name, and of several ways to tell
-/// the body's end the client could go by another than hyper did. RFC 9112, section 6.3, takes that for an attack.
-fn check_framing(headers: &HeaderMap) -> Result<(), Failure> {
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let problem = match (codings.next(), lengths.next()) {
-        (None, None) => return Ok(()),
-        (None, Some(length)) if length.as_bytes().iter().all(u8::is_ascii_digit) && lengths.next().is_none() => {
-            return Ok(());
-        }
-        (None, Some(_)) => "a Content-Length that is not one number",
-        (Some(_), Some(_)) => "both Transfer-Encoding and Content-Length",
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none() => {
-            return Ok(());
-        }
-        (Some(_), None) => "a Transfer-Encoding other than chunked",
-    };
-    Err(Failure::Malformed(problem.to_owned()))
 }
 
 impl Try {
@@ -244,100 +152,48 @@ impl Try {
     }
 
     /// Where it goes.
-    #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.endpoint.address
     }
 
     /// Counts that the body of its reply broke off.
-    pub fn count(&self, failure: &BodyFailure) {
-        self.endpoint.connecting.failures.count(failure.label());
+    pub(super) fn count(&self, failure: &Failure) {
+        self.endpoint.connecting.failures.count(failure);
+    }
+
+    /// A connection that was kept, if there is one.
+    pub(super) fn kept(&self) -> Option<Link> {
+        self.endpoint.pool.take(Instant::now())
     }
 
     /// Gives a connection back, for the next request to this endpoint.
-    pub fn give_back(&self, connection: Connection) {
-        self.endpoint.pool.put(connection, Instant::now());
-    }
-
-    /// Sends `request`, whose body is `body`, over a connection that was kept. The endpoint may be silent for as long as
-    /// `patience`: before its reply's head, and between parts of the body.
-    ///
-    /// A connection that turns out closed before anything was written costs no try: the request comes back whole and goes to the
-    /// next one. That is what happens while an endpoint drains.
-    ///
-    /// # Errors
-    /// Why it has failed, after some of the request may have got there.
-    pub async fn send_over_kept(
-        mut self,
-        mut request: Request<Upload>,
-        body: &Arc<RequestBody>,
-        patience: Duration,
-    ) -> Result<Kept, Failure> {
-        while let Some(connection) = self.endpoint.pool.take(Instant::now()) {
-            match body.within(patience, exchange(connection, request)).await {
-                Ok(Err(Refusal::Unsent(_, unsent))) => request = *unsent,
-                Ok(Err(Refusal::Sent(failure))) => return Err(self.failed(failure, body)),
-                Ok(Ok(received)) => return Ok(Kept::Answered(self.received(received, body, patience))),
-                Err(late) => return Err(self.failed(late.into(), body)),
-            }
-        }
-        Ok(Kept::None(self, request))
-    }
-
-    /// Sends `request` over the new `connection`, as [`Try::send_over_kept`] does.
-    ///
-    /// # Errors
-    /// [`Refusal`].
-    pub async fn send_over(
-        mut self,
-        connection: Connection,
-        request: Request<Upload>,
-        body: &Arc<RequestBody>,
-        patience: Duration,
-    ) -> Result<Response<Download>, Refusal> {
-        match body.within(patience, exchange(connection, request)).await {
-            Ok(Ok(received)) => Ok(self.received(received, body, patience)),
-            Ok(Err(Refusal::Sent(failure))) => Err(Refusal::Sent(self.failed(failure, body))),
-            // Another connection could not send it either.
-            Ok(Err(Refusal::Unsent(failure, _))) if body.is_broken() => Err(Refusal::Sent(self.failed(failure, body))),
-            Ok(Err(Refusal::Unsent(failure, unsent))) => Err(Refusal::Unsent(self.failed(failure, body), unsent)),
-            Err(late) => Err(Refusal::Sent(self.failed(late.into(), body))),
-        }
+    pub(super) fn give_back(&self, link: Link) {
+        self.endpoint.pool.put(link, Instant::now());
     }
 
     /// Connects until `limit` has passed.
     ///
     /// # Errors
     /// Why there is no connection.
-    pub async fn connect(mut self, limit: Duration) -> Result<(Self, Connection), Failure> {
+    pub(super) async fn connect(mut self, limit: Duration) -> Result<(Self, Link), Failure> {
         let connected = tokio::time::timeout(limit, self.endpoint.connect()).await;
-        match connected.unwrap_or(Err(Failure::ConnectTimeout)) {
-            Ok(connection) => Ok((self, connection)),
+        match connected.unwrap_or(Err(Kind::ConnectTimeout.into())) {
+            Ok(link) => Ok((self, link)),
             Err(failure) => {
-                self.tell(OfTry::of(&failure));
+                self.failed(&failure);
                 Err(failure)
             }
         }
     }
 
-    fn received(
-        mut self,
-        (response, connection): (Response<Incoming>, Connection),
-        body: &Arc<RequestBody>,
-        patience: Duration,
-    ) -> Response<Download> {
+    /// It has brought a reply.
+    pub(super) fn succeeded(&mut self) {
         self.tell(OfTry::SUCCESS);
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return response.map(|reply| Download::switched(reply, connection, self, patience));
-        }
-        response.map(|reply| Download::new(reply, connection, self, body, patience))
     }
 
-    fn failed(&mut self, failure: Failure, body: &RequestBody) -> Failure {
-        // The upstream could not have answered: any client could take it out of service otherwise.
-        let failure = if body.is_broken() { Failure::ClientBroke } else { failure };
-        self.tell(OfTry::of(&failure));
-        failure
+    /// It has ended with `failure`.
+    pub(super) fn failed(&mut self, failure: &Failure) {
+        self.tell(OfTry::of(failure));
     }
 
     fn tell(&mut self, outcome: OfTry) {
@@ -360,21 +216,19 @@ impl Drop for Try {
 
 #[cfg(test)]
 mod tests {
-    use prometheus_client::metrics::family::Family;
-
     use super::*;
     use crate::random::Random;
 
-    const TERMS: breaker::Terms = breaker::Terms { failures: 2, open: Duration::from_secs(30) };
+    const THRESHOLD: Threshold = Threshold { failures: 2, open: Duration::from_secs(30) };
 
     fn endpoints() -> Endpoints {
         Endpoints::new(Connecting {
             idle: Duration::from_secs(30),
             max_age: None,
             places: Arc::new(Semaphore::new(1)),
-            breaker: Some(TERMS),
+            breaker: Some(THRESHOLD),
             connections: Counter::default(),
-            failures: Failures::of("test", &Family::default()),
+            failures: Tally::default(),
         })
     }
 
@@ -395,7 +249,7 @@ mod tests {
 
     fn fail(endpoint: &Arc<Endpoint>, times: u32, epoch: Instant) {
         for _ in 0..times {
-            Try::at(endpoint, epoch).tell(OfTry::of(&Failure::ConnectTimeout));
+            Try::at(endpoint, epoch).tell(OfTry::of(&Kind::ConnectTimeout.into()));
         }
     }
 
@@ -441,7 +295,7 @@ mod tests {
         fail(&endpoints[1], 2, epoch);
         assert!(shares(&endpoints, epoch)[1] > 300, "two of three are more than half");
 
-        tokio::time::advance(TERMS.open).await;
+        tokio::time::advance(THRESHOLD.open).await;
         let trial = choose(&endpoints, &[address(2), address(3)], 0, epoch).unwrap();
         assert_eq!(trial.pass, Pass::Trial);
         let shares_meanwhile = shares(&endpoints, epoch);

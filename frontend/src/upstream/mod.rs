@@ -1,123 +1,68 @@
-//! One upstream: where it is, its connections, and the tries to have a request answered.
+//! Upstreams: where requests go, and the tries to have one answered.
+//!
+//! A request comes in at `Upstream::send`, which asks the breaker and the budget, and makes the tries. A try chooses one of the
+//! endpoints (`endpoint`, `balance`), takes a connection that was kept or makes a new one (`pool`, `dial`, `link`), and
+//! sends the request over it (`exchange`); the reply's body gives the connection back (`reply`). Why there is none is a
+//! `failure`, which knows whether another try is safe. Nothing in here knows of routes or of clients.
 
-pub mod backoff;
-pub mod balance;
-pub mod breaker;
-pub mod budget;
-pub mod dial;
-pub mod endpoint;
-pub mod failure;
-pub mod pool;
-pub mod reply;
-pub mod resolve;
-pub mod stream;
+mod backoff;
+mod balance;
+mod breaker;
+mod budget;
+mod dial;
+mod endpoint;
+mod exchange;
+mod failure;
+mod link;
+mod metrics;
+mod origin;
+mod pool;
+mod reply;
+mod resolver;
+mod settings;
+mod stream;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::header::HeaderValue;
+use hyper::header::{HOST, HeaderValue};
 use hyper::http::request::Parts;
-use hyper::{Request, Response, Uri};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
+use hyper::{Request, Response, StatusCode, Uri};
 use service::message::correlation::Correlation;
-use service::settings::environment;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::body::replay::{Late, RequestBody, Upload};
+use crate::body::{Replay, RequestBody};
 use crate::random::Random;
-use crate::routes::table::Target;
-use crate::tunnel::handshake::Handshake;
-use crate::upstream::backoff::MOST_RETRIES;
-use crate::upstream::breaker::{Admission, Breaker, OfRequest, Pass, State};
-use crate::upstream::budget::Budget;
-use crate::upstream::dial::{Dials, MOMENT};
-use crate::upstream::endpoint::{Connecting, Endpoint, Endpoints, Kept, Refusal, Try};
-use crate::upstream::failure::{Counts, Failure, Failures};
-use crate::upstream::pool::MOST_IDLE;
-use crate::upstream::reply::Download;
-use crate::upstream::resolve::Resolver;
+use crate::tunnel::Handshake;
+use breaker::{Admission, Breaker, OfRequest, Pass, State};
+use budget::Budget;
+use dial::{Dials, MOMENT};
+use endpoint::{Connecting, Endpoint, Endpoints, Try};
+use exchange::{Kept, Unanswered};
+use metrics::Tally;
+use resolver::Resolver;
+
+pub use breaker::Threshold;
+pub use budget::Allowance;
+pub(crate) use failure::{Failure, Kind, Source};
+pub(crate) use link::{LINK_BYTES, switched};
+pub(crate) use metrics::Metrics;
+pub use origin::Origin;
+pub(crate) use pool::MOST_IDLE;
+pub(crate) use reply::ReplyBody;
+pub use settings::{Defaults, Persistence, Resilience, Settings, Timeouts};
+pub(crate) use settings::{Entry, Overrides};
 
 /// Endpoints that one try may find to take no connection before it has failed.
 const MOST_ENDPOINTS_OF_A_TRY: usize = 3;
 
-/// The shortest time that an upstream can be given: less would fail what is merely far away.
-pub const SHORTEST: Duration = Duration::from_millis(10);
-/// The longest.
-pub const LONGEST: Duration = environment::LONGEST;
-
-/// Where an upstream is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    /// Name or IP address, an IPv6 address without its brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-    /// `host:port` as configured: the Host of requests, and the upstream's name in replies and logs.
-    pub authority: String,
-}
-
-/// How long to wait for an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// To resolve the name; and to connect to one of its addresses.
-    pub connect: Duration,
-    /// For one try, until the reply's head; also between parts of its body.
-    pub attempt: Duration,
-    /// For all tries.
-    pub overall: Duration,
-    /// How long an idle connection is kept.
-    pub idle: Duration,
-    /// Age after which a connection is not used again.
-    pub max_age: Option<Duration>,
-}
-
-/// What is done about failures of an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resilience {
-    /// Retries of one request, at most [`MOST_RETRIES`].
-    pub retries: u32,
-    /// Retries of all requests together.
-    pub budget: budget::Terms,
-    /// When it is no longer asked; without terms it always is.
-    pub breaker: Option<breaker::Terms>,
-}
-
-impl Default for Resilience {
-    fn default() -> Self {
-        Self { retries: MOST_RETRIES, budget: budget::Terms::default(), breaker: Some(breaker::Terms::default()) }
-    }
-}
-
-/// How long and how often one request is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Persistence {
-    /// For one try, until the reply's head; also between parts of its body.
-    pub attempt: Duration,
-    /// For all tries.
-    pub overall: Duration,
-    /// Tries after the first, at most [`MOST_RETRIES`].
-    pub retries: u32,
-}
-
-impl Persistence {
-    /// That of an upstream with these settings.
-    #[must_use]
-    pub fn of(timeouts: &Timeouts, resilience: &Resilience) -> Self {
-        Self { attempt: timeouts.attempt, overall: timeouts.overall, retries: resilience.retries }
-    }
-}
-
 /// An upstream.
-pub struct Upstream {
-    origin: Origin,
+pub(crate) struct Upstream {
+    settings: Settings,
     authority: HeaderValue,
-    timeouts: Timeouts,
-    resilience: Resilience,
     resolver: Arc<Resolver>,
     endpoints: Endpoints,
     /// What the clock of the budget and the breaker counts from.
@@ -129,56 +74,8 @@ pub struct Upstream {
     random: Random,
     /// Its name in metrics.
     label: String,
-    failures: Failures,
+    failures: Tally,
     metrics: Metrics,
-}
-
-/// What is counted of all upstreams, and bounded.
-#[derive(Debug, Clone)]
-pub struct Metrics {
-    connections: Family<UpstreamLabel, Counter>,
-    failures: Counts,
-    retries: Family<Decision, Counter>,
-    /// Places for idle connections.
-    places: Arc<Semaphore>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct UpstreamLabel {
-    upstream: String,
-}
-
-/// Labels of retries: what was decided about one that would have been safe.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Decision {
-    upstream: String,
-    decision: &'static str,
-}
-
-impl Metrics {
-    /// Registers them.
-    #[must_use]
-    pub fn register(metrics: &mut service::telemetry::metrics::Metrics) -> Self {
-        let own = Self {
-            connections: Family::default(),
-            failures: Family::default(),
-            retries: Family::default(),
-            places: Arc::new(Semaphore::new(MOST_IDLE)),
-        };
-        let registry = metrics.registry();
-        registry.register("upstream_connections", "Connections opened to upstreams", own.connections.clone());
-        registry.register(
-            "upstream_failures",
-            "Requests that an upstream gave no reply to, or a reply that broke off (body_...), by reason",
-            own.failures.clone(),
-        );
-        registry.register(
-            "upstream_retries",
-            "Retries that would have been safe: made, or not within the budget",
-            own.retries.clone(),
-        );
-        own
-    }
 }
 
 /// A request that the breaker let through, until its outcome is told.
@@ -202,39 +99,14 @@ impl Drop for Admitted<'_> {
     }
 }
 
-impl Origin {
-    /// Reads `http://host[:port]`, with at most a slash behind it.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let uri: Uri = text.parse().ok()?;
-        let authority = uri.authority()?;
-        let bare = uri.scheme_str() == Some("http")
-            && uri.path_and_query().is_none_or(|path| path == "/")
-            && !authority.as_str().contains('@')
-            && !text.contains('#');
-        let port = match authority.as_str().strip_prefix(authority.host())?.strip_prefix(':') {
-            Some(_) => authority.port_u16().filter(|port| *port > 0)?,
-            None => 80,
-        };
-        let host = authority.host().trim_matches(['[', ']']);
-        (bare && !host.is_empty()).then(|| Self {
-            host: host.to_owned(),
-            port,
-            authority: authority.as_str().to_owned(),
-        })
-    }
-}
-
 impl Upstream {
     /// An upstream without connections, called `name` in metrics. Needs a runtime.
     ///
     /// # Panics
     /// Never: an authority that was parsed from a URI is visible ASCII.
-    #[must_use]
-    pub fn new(name: &str, target: Target, metrics: &Metrics) -> Self {
-        let Target { origin, timeouts, resilience } = target;
-        let upstream = UpstreamLabel { upstream: name.to_owned() };
-        let failures = Failures::of(name, &metrics.failures);
+    pub(crate) fn new(name: &str, settings: Settings, metrics: &Metrics) -> Self {
+        let Settings { origin, timeouts, resilience } = &settings;
+        let failures = metrics.failures(name);
         let resolver = Arc::new(Resolver::new(origin.host.clone(), origin.port));
         // Before the first request needs it: a new pod gets its share of the traffic at once.
         resolver.look_up();
@@ -246,39 +118,43 @@ impl Upstream {
                 max_age: timeouts.max_age,
                 places: Arc::clone(&metrics.places),
                 breaker: resilience.breaker,
-                connections: metrics.connections.get_or_create(&upstream).clone(),
+                connections: metrics.connections(name),
                 failures: failures.clone(),
             }),
             failures,
-            label: upstream.upstream,
-            origin,
-            timeouts,
+            label: name.to_owned(),
             epoch: Instant::now(),
             budget: Mutex::new(Budget::new(resilience.budget)),
-            breaker: resilience.breaker.map(|terms| Mutex::new(Breaker::new(terms))),
+            breaker: resilience.breaker.map(|threshold| Mutex::new(Breaker::new(threshold))),
             refused: AtomicU64::new(0),
-            resilience,
             random: Random::seeded(),
             metrics: metrics.clone(),
+            settings,
         }
     }
 
     /// The upstream's name: its authority as configured.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.origin.authority
+    pub(crate) fn name(&self) -> &str {
+        &self.settings.origin.authority
     }
 
     /// The Host of requests to it.
-    #[must_use]
-    pub fn authority(&self) -> &HeaderValue {
+    pub(crate) fn authority(&self) -> &HeaderValue {
         &self.authority
     }
 
     /// How long and how often a request is tried where its route says nothing else.
-    #[must_use]
-    pub fn persistence(&self) -> Persistence {
-        Persistence::of(&self.timeouts, &self.resilience)
+    pub(crate) fn persistence(&self) -> Persistence {
+        self.settings.persistence()
+    }
+
+    /// Whether it answers `/ready` with 200; `body` is that of the request that asks.
+    pub(crate) async fn is_ready(&self, body: &Arc<RequestBody>) -> bool {
+        let (mut head, ()) = Request::new(()).into_parts();
+        head.uri = Uri::from_static("/ready");
+        head.headers.insert(HOST, self.authority().clone());
+        let reply = self.send(head, body, self.persistence()).await;
+        reply.is_ok_and(|reply| reply.status() == StatusCode::OK)
     }
 
     /// Has the request of `head`, whose target is in origin form, answered within the times of `persistence`; tries again
@@ -286,23 +162,23 @@ impl Upstream {
     ///
     /// # Errors
     /// Why there is no reply: of several tries, what became of the last.
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         head: Parts,
         body: &Arc<RequestBody>,
         persistence: Persistence,
-    ) -> Result<Response<Download>, Failure> {
+    ) -> Result<Response<ReplyBody>, Failure> {
         let outcome = match self.admit() {
             Err(failure) => Err(failure),
             Ok(mut admitted) => {
-                let overall = body.within(persistence.overall, self.tries(head, body, persistence)).await;
-                let outcome = overall.unwrap_or_else(|late| Err(late.into()));
+                let tries = pin!(self.tries(head, body, persistence));
+                let outcome = body.within(persistence.overall, tries).await.unwrap_or_else(|late| Err(late.into()));
                 admitted.outcome = OfRequest::of(&outcome);
                 outcome
             }
         };
         if let Err(failure) = &outcome {
-            self.failures.count(failure.label());
+            self.failures.count(failure);
         }
         outcome
     }
@@ -314,7 +190,7 @@ impl Upstream {
             Admission::Admitted(pass) => Ok(Admitted { upstream: self, pass, outcome: OfRequest::UNKNOWN }),
             Admission::Refused(retry_after) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
-                Err(Failure::Open(retry_after))
+                Err(Kind::Open(retry_after).into())
             }
         }
     }
@@ -324,17 +200,20 @@ impl Upstream {
         head: Parts,
         body: &Arc<RequestBody>,
         persistence: Persistence,
-    ) -> Result<Response<Download>, Failure> {
+    ) -> Result<Response<ReplyBody>, Failure> {
         self.budget().request(self.epoch.elapsed());
+        // Nobody but the two ends knows what a handshake may have begun.
+        let repeatable = || head.method.is_idempotent() && head.extensions.get::<Handshake>().is_none();
         let mut tried = Vec::new();
         let mut retry = 0;
         loop {
-            let request = Request::from_parts(head.clone(), body.upload());
+            let request = Request::from_parts(head.clone(), body.replay());
             let failure = match self.attempt(request, body, &mut tried, persistence.attempt).await {
                 Ok(response) => return Ok(response),
                 Err(failure) => failure,
             };
-            if retry == persistence.retries || !is_safe(&failure, &head, body) || !self.may_retry() {
+            let is_safe = failure.may_be_tried_again(repeatable) && body.can_be_sent_again();
+            if retry == persistence.retries || !is_safe || !self.may_retry() {
                 return Err(failure);
             }
             self.log_retry(&failure, &head);
@@ -345,8 +224,7 @@ impl Upstream {
 
     fn may_retry(&self) -> bool {
         let granted = self.budget().retry(self.epoch.elapsed());
-        let decision = if granted { "made" } else { "over_budget" };
-        self.metrics.retries.get_or_create(&Decision { upstream: self.label.clone(), decision }).inc();
+        self.metrics.retry(&self.label, granted);
         granted
     }
 
@@ -358,7 +236,7 @@ impl Upstream {
             trace_id = correlation.trace_id(),
             upstream = self.name(),
             reason = failure.label(),
-            error = failure.source_text(),
+            error = failure.cause(),
             "trying again"
         );
     }
@@ -366,13 +244,13 @@ impl Upstream {
     /// One line when the breaker opens, or a trial has failed, and one when it closes. What it refuses is counted, and the number
     /// is in the next of these lines: a line for each would be a flood.
     fn log_breaker(&self, before: State, now: State) {
-        let (upstream, terms) = (self.name(), self.resilience.breaker.unwrap_or_default());
+        let (upstream, threshold) = (self.name(), self.settings.resilience.breaker.unwrap_or_default());
         let refused = || self.refused.swap(0, Ordering::Relaxed);
         match (before, now) {
             (State::Closed { .. }, State::Open { .. }) => tracing::warn!(
                 upstream,
-                failures = terms.failures,
-                seconds = terms.open.as_secs_f64(),
+                failures = threshold.failures,
+                seconds = threshold.open.as_secs_f64(),
                 "the breaker opens: the upstream is not asked for so long"
             ),
             (State::HalfOpen, State::Open { .. }) => {
@@ -397,34 +275,34 @@ impl Upstream {
     /// connection got nothing of the request, so the next one is asked at once; one that takes long, after a [`MOMENT`].
     async fn attempt(
         &self,
-        mut request: Request<Upload>,
+        mut request: Request<Replay>,
         body: &Arc<RequestBody>,
         tried: &mut Vec<SocketAddr>,
         patience: Duration,
-    ) -> Result<Response<Download>, Failure> {
-        let resolved = tokio::time::timeout(self.timeouts.connect, self.resolver.addresses()).await;
-        let addresses = resolved.map_err(|_| Failure::ResolveTimeout)?.map_err(Failure::Resolve)?;
+    ) -> Result<Response<ReplyBody>, Failure> {
+        let resolved = tokio::time::timeout(self.settings.timeouts.connect, self.resolver.addresses()).await;
+        let addresses = resolved.map_err(|_| Kind::ResolveTimeout)?.map_err(|error| Kind::Resolve.by(error))?;
         let endpoints = self.endpoints.at(&addresses);
         let mut before = tried.len();
         let mut left = endpoints.len().min(MOST_ENDPOINTS_OF_A_TRY);
         let mut dials = Dials::default();
-        let mut failure = Failure::ConnectTimeout;
+        let mut failure = Failure::from(Kind::ConnectTimeout);
         loop {
             let next = if left > 0 { self.another(&endpoints, tried, &mut before) } else { None };
             left = if next.is_some() { left - 1 } else { 0 };
             if let Some(this) = next {
-                match this.send_over_kept(request, body, patience).await? {
+                match exchange::over_kept(this, request, body, patience).await? {
                     Kept::Answered(response) => return Ok(response),
                     Kept::None(this, unsent) => {
                         request = unsent;
-                        dials.start(this, self.timeouts.connect);
+                        dials.start(this, self.settings.timeouts.connect);
                     }
                 }
             }
             if dials.is_empty() {
                 return Err(failure);
             }
-            let (this, connection) = tokio::select! {
+            let (this, link) = tokio::select! {
                 dialled = dials.next() => match dialled {
                     Ok(connected) => connected,
                     Err(why) => {
@@ -434,10 +312,10 @@ impl Upstream {
                 },
                 () = tokio::time::sleep(MOMENT), if left > 0 => continue,
             };
-            match this.send_over(connection, request, body, patience).await {
+            match exchange::over(this, link, request, body, patience).await {
                 Ok(response) => return Ok(response),
-                Err(Refusal::Sent(failure)) => return Err(failure),
-                Err(Refusal::Unsent(why, unsent)) => {
+                Err(Unanswered::Sent(failure)) => return Err(failure),
+                Err(Unanswered::Unsent(why, unsent)) => {
                     failure = why;
                     request = *unsent;
                 }
@@ -454,32 +332,6 @@ impl Upstream {
         })?;
         tried.push(chosen.address());
         Some(chosen)
-    }
-}
-
-/// Whether another try can do no harm: nothing of the first reached the upstream, or doing it twice is as good as once; and
-/// its body is still there.
-fn is_safe(failure: &Failure, head: &Parts, body: &RequestBody) -> bool {
-    // Nobody but the two ends knows what a handshake may have begun.
-    let repeatable = head.method.is_idempotent() && head.extensions.get::<Handshake>().is_none();
-    let harmless = match failure {
-        Failure::Resolve(_)
-        | Failure::ResolveTimeout
-        | Failure::Connect(_)
-        | Failure::ConnectTimeout
-        | Failure::Unsent(_) => true,
-        Failure::Broken(_) | Failure::Malformed(_) | Failure::Timeout => repeatable,
-        Failure::Switched(_) | Failure::ClientStalled | Failure::ClientBroke | Failure::Open(_) => false,
-    };
-    harmless && body.can_be_sent_again()
-}
-
-impl From<Late> for Failure {
-    fn from(late: Late) -> Self {
-        match late {
-            Late::Upstream => Self::Timeout,
-            Late::Client => Self::ClientStalled,
-        }
     }
 }
 
@@ -517,7 +369,7 @@ mod tests {
             address: String::new(),
         };
         let mut metrics = service::telemetry::metrics::Metrics::new(&identity);
-        Upstream::new("pods", Target { origin, timeouts, resilience }, &Metrics::register(&mut metrics))
+        Upstream::new("pods", Settings { origin, timeouts, resilience }, &Metrics::register(&mut metrics))
     }
 
     /// The status of a reply to GET, or why there is none.
@@ -614,39 +466,5 @@ mod tests {
         let _served = pod(address).await;
         upstream.resolver.know(&[address]);
         assert_eq!(get(&upstream).await, Ok(200));
-    }
-
-    #[test]
-    fn origins_by_the_table() {
-        let parsed = |text| Origin::parse(text).map(|o| format!("{} {} {}", o.host, o.port, o.authority));
-        let good = [
-            ("http://backend:8000", "backend 8000 backend:8000"),
-            ("http://backend:8000/", "backend 8000 backend:8000"),
-            ("http://backend", "backend 80 backend"),
-            ("http://10.0.0.1:1", "10.0.0.1 1 10.0.0.1:1"),
-            ("http://[::1]:8000", "::1 8000 [::1]:8000"),
-        ];
-        for (text, expected) in good {
-            assert_eq!(parsed(text).as_deref(), Some(expected), "{text}");
-        }
-        for text in [
-            "",
-            "backend",
-            "backend:8000",
-            "https://backend",
-            "http://",
-            "http://a/path",
-            "http://a?x",
-            "http://u@a",
-            "http://a:99999",
-            "http://a:0",
-            "http://a:x",
-            "http://a b",
-            "http://a#f",
-            "/x",
-            "*",
-        ] {
-            assert_eq!(parsed(text), None, "{text}");
-        }
     }
 }

@@ -8,18 +8,16 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hyper::client::conn::http1::SendRequest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::body::replay::Upload;
+use crate::upstream::link::Link;
 
 /// The most idle connections that are kept, to all endpoints together. A burst that needed more is over when that many are idle.
-pub const MOST_IDLE: usize = 128;
+pub(crate) const MOST_IDLE: usize = 128;
 
 /// The pool.
-pub struct Pool {
+pub(super) struct Pool {
     idle: Mutex<VecDeque<Idle>>,
     /// How long a connection may be idle. Below the upstream's own idle timeout, so that it is this side that closes.
     longest_idle: Duration,
@@ -28,43 +26,14 @@ pub struct Pool {
 }
 
 struct Idle {
-    connection: Connection,
+    link: Link,
     since: Instant,
     _place: OwnedSemaphorePermit,
 }
 
-/// A connection that carries no request.
-pub struct Connection {
-    /// Sends a request; the connection itself is driven by its own task.
-    pub sender: SendRequest<Upload>,
-    /// That task.
-    pub driver: Driver,
-    /// Age after which it is not used again. Closing between requests, from the client's side, loses nothing.
-    pub expires: Option<Instant>,
-}
-
-/// The task that drives a connection. It ends with its connection, whatever it waits for: an upstream that takes nothing more
-/// could keep it, and the client's connection with it, for ever.
-#[derive(Debug)]
-pub struct Driver(JoinHandle<()>);
-
-impl Driver {
-    /// Starts it.
-    pub fn start(driver: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(tokio::spawn(driver))
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 impl Pool {
     /// An empty pool, which takes `places` for what it keeps, and is swept until it is dropped. Needs a runtime.
-    #[must_use]
-    pub fn new(longest_idle: Duration, places: Arc<Semaphore>) -> Arc<Self> {
+    pub(super) fn new(longest_idle: Duration, places: Arc<Semaphore>) -> Arc<Self> {
         let pool = Arc::new(Self { idle: Mutex::new(VecDeque::new()), longest_idle, places });
         let swept = Arc::downgrade(&pool);
         tokio::spawn(async move {
@@ -78,35 +47,23 @@ impl Pool {
     }
 
     /// The usable connection that has been idle longest.
-    pub fn take(&self, now: Instant) -> Option<Connection> {
+    pub(super) fn take(&self, now: Instant) -> Option<Link> {
         let mut idle = self.lock();
         while let Some(next) = idle.pop_front() {
             if self.is_usable(&next, now) {
-                return Some(next.connection);
+                return Some(next.link);
             }
         }
         None
     }
 
-    /// Keeps a connection whose exchange has ended, unless it is too old, the upstream has closed it, or there is no place.
-    pub fn put(&self, connection: Connection, now: Instant) {
+    /// Keeps one whose exchange has ended, unless it is too old, the upstream has closed it, or there is no place.
+    pub(super) fn put(&self, link: Link, now: Instant) {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return };
-        let idle = Idle { connection, since: now, _place: place };
+        let idle = Idle { link, since: now, _place: place };
         if self.is_usable(&idle, now) {
             self.lock().push_back(idle);
         }
-    }
-
-    /// Connections kept.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.lock().len()
-    }
-
-    /// No connection is kept.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     fn sweep(&self, now: Instant) {
@@ -114,8 +71,8 @@ impl Pool {
     }
 
     fn is_usable(&self, idle: &Idle, now: Instant) -> bool {
-        !idle.connection.sender.is_closed()
-            && idle.connection.expires.is_none_or(|end| now < end)
+        !idle.link.sender.is_closed()
+            && idle.link.expires.is_none_or(|end| now < end)
             && now < idle.since + self.longest_idle
     }
 

@@ -1,6 +1,6 @@
 //! A reply's body on its way through the gateway, frame by frame: nothing is collected, and the upstream is held to a pace.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,77 +10,67 @@ use service::message::body::BodyError;
 use service::message::room::passed_on;
 use tokio::time::Sleep;
 
-use crate::body::replay::RequestBody;
+use crate::body::RequestBody;
 use crate::upstream::endpoint::Try;
-use crate::upstream::failure::BodyFailure;
-use crate::upstream::pool::Connection;
+use crate::upstream::failure::{Failure, Kind};
+use crate::upstream::link::Link;
 
 /// A reply's body on its way from the upstream to the client. Gives the connection back to its endpoint when it has ended; a
 /// body that is given up takes its connection with it.
-pub struct Download {
+pub(crate) struct ReplyBody {
     body: Incoming,
     /// The connection it comes over, and the try that it ends.
-    connection: Option<(Connection, Try)>,
+    link: Option<(Link, Try)>,
     /// The request's body, of which some may still be on its way.
-    upload: Weak<RequestBody>,
+    request: Weak<RequestBody>,
     /// How long the upstream may send nothing.
     patience: Duration,
     /// Runs only while the upstream is waited for: a client that reads slowly does not count against it.
     silence: Option<Pin<Box<Sleep>>>,
 }
 
-impl Download {
-    /// Wraps the body of a reply that came over `connection`, to a request with the body `upload`.
-    #[must_use]
-    pub fn new(
-        body: Incoming,
-        connection: Connection,
-        this: Try,
-        upload: &Arc<RequestBody>,
-        patience: Duration,
-    ) -> Self {
-        let upload = Arc::downgrade(upload);
-        let mut download = Self { body, connection: Some((connection, this)), upload, patience, silence: None };
-        if download.body.is_end_stream() {
-            download.give_back();
+impl ReplyBody {
+    /// Wraps the body of a reply that came over `link`, to a request with the body `request`.
+    pub(super) fn new(body: Incoming, link: Link, this: Try, request: &Arc<RequestBody>, patience: Duration) -> Self {
+        let request = Arc::downgrade(request);
+        let mut reply = Self { body, link: Some((link, this)), request, patience, silence: None };
+        if reply.body.is_end_stream() {
+            reply.give_back();
         }
-        download
+        reply
     }
 
     /// That of a reply 101: nothing, which keeps the try from its end, and never gives the connection back.
-    #[must_use]
-    pub fn switched(body: Incoming, connection: Connection, this: Try, patience: Duration) -> Self {
-        Self { body, connection: Some((connection, this)), upload: Weak::new(), patience, silence: None }
+    pub(super) fn switched(body: Incoming, link: Link, this: Try, patience: Duration) -> Self {
+        Self { body, link: Some((link, this)), request: Weak::new(), patience, silence: None }
     }
 
     fn give_back(&mut self) {
-        let Some((mut connection, this)) = self.connection.take() else {
+        let Some((mut link, this)) = self.link.take() else {
             return;
         };
-        if connection.sender.is_ready() {
-            this.give_back(connection);
+        if link.sender.is_ready() {
+            this.give_back(link);
             return;
         }
         // The connection's task has yet to see the end of the exchange: the request's body may still be on its way, or the
         // upstream has said that it closes. Only then is it known whether there will be a next request. An upstream that takes
         // no more of the body is not waited for longer than one that sends nothing.
-        let (upload, patience) = (self.upload.clone(), self.patience);
+        let (request, patience) = (self.request.clone(), self.patience);
         tokio::spawn(async move {
-            let ready = match upload.upgrade() {
-                Some(body) => body.within(patience, connection.sender.ready()).await.is_ok_and(|ready| ready.is_ok()),
-                None => {
-                    tokio::time::timeout(patience, connection.sender.ready()).await.is_ok_and(|ready| ready.is_ok())
-                }
+            let ready = match request.upgrade() {
+                Some(body) => body.within(patience, pin!(link.sender.ready())).await.ok(),
+                None => tokio::time::timeout(patience, link.sender.ready()).await.ok(),
             };
-            if ready {
-                this.give_back(connection);
+            if ready.is_some_and(|ready| ready.is_ok()) {
+                this.give_back(link);
             }
         });
     }
 
     /// The end of a reply that is not whole. Its connection ends with it.
-    fn broken_off(&mut self, failure: BodyFailure) -> BodyError {
-        if let Some((_, this)) = self.connection.take() {
+    fn broken_off(&mut self, failure: Failure) -> BodyError {
+        if let Some((_, this)) = self.link.take() {
             this.count(&failure);
         }
         failure.into()
@@ -93,7 +83,7 @@ impl Download {
     }
 }
 
-impl Body for Download {
+impl Body for ReplyBody {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -103,13 +93,13 @@ impl Body for Download {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
             return if self.is_silent(context) {
-                Poll::Ready(Some(Err(self.broken_off(BodyFailure::Timeout))))
+                Poll::Ready(Some(Err(self.broken_off(Kind::BodyTimeout.into()))))
             } else {
                 Poll::Pending
             };
         };
         self.silence = None;
-        let mut frame = frame.map(|frame| frame.map_err(|error| self.broken_off(BodyFailure::Broken(error))));
+        let mut frame = frame.map(|frame| frame.map_err(|error| self.broken_off(Kind::BodyBroken.by(error))));
         if self.body.is_end_stream() {
             self.give_back();
         } else {

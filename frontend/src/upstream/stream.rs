@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 /// The connection `T`.
-pub struct Stream<T> {
+pub(super) struct Stream<T> {
     inner: T,
     /// A write has failed: the other side takes nothing any more.
     refused: bool,
@@ -19,12 +19,12 @@ pub struct Stream<T> {
 
 impl<T> Stream<T> {
     /// A connection that is open in both directions.
-    pub fn new(inner: T) -> Self {
+    pub(super) fn new(inner: T) -> Self {
         Self { inner, refused: false }
     }
 
     /// The connection as it is.
-    pub fn into_inner(self) -> T {
+    pub(super) fn into_inner(self) -> T {
         self.inner
     }
 

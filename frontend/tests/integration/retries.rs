@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use frontend::upstream::{Resilience, Timeouts, breaker, budget};
+use frontend::upstream::{Allowance, Resilience, Threshold, Timeouts};
 use testing::running::Running;
 use testing::wire::{Wire, get, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -15,7 +15,7 @@ use crate::scripted::{HASTY, OK, PATIENT, PLAIN, Scripted, Upstream, gateway_wit
 const RETRYING: Resilience = Resilience { retries: 3, ..PLAIN };
 /// Opens at the second failure.
 const BREAKING: Resilience =
-    Resilience { breaker: Some(breaker::Terms { failures: 2, open: Duration::from_secs(1) }), ..PLAIN };
+    Resilience { breaker: Some(Threshold { failures: 2, open: Duration::from_secs(1) }), ..PLAIN };
 
 /// What a failing try does to its connection, after the request's head.
 #[derive(Debug, Clone, Copy)]
@@ -136,7 +136,7 @@ async fn a_post_that_found_nobody_is_tried_again() {
 
 #[tokio::test]
 async fn a_body_that_was_not_kept_is_not_sent_again() {
-    let bytes = frontend::body::replay::MOST_KEPT + 1;
+    let bytes = frontend::body::MOST_KEPT + 1;
     let (upstream, got) = failing(Failing::Closes, usize::MAX, bytes).await;
     let gateway = gateway_with(upstream.address, PATIENT, RETRYING);
     let mut client = Wire::connect(gateway.address).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_body_that_was_not_kept_is_not_sent_again() {
 #[tokio::test]
 async fn retries_end_with_their_budget() {
     let (upstream, got) = failing(Failing::Closes, usize::MAX, 0).await;
-    let budget = budget::Terms { percent: 50, reserve_per_second: 0 };
+    let budget = Allowance { percent: 50, reserve_per_second: 0 };
     let gateway = gateway_with(upstream.address, PATIENT, Resilience { budget, ..RETRYING });
     for _ in 0..4 {
         assert_eq!(get(gateway.address, "/proxy/items").await.status, 502);
@@ -227,8 +227,8 @@ async fn a_client_whose_body_breaks_does_not_open_the_breaker() {
         }
     })
     .await;
-    let terms = breaker::Terms { failures: 2, open: Duration::from_secs(60) };
-    let gateway = gateway_with(upstream.address, PATIENT, Resilience { breaker: Some(terms), ..PLAIN });
+    let threshold = Threshold { failures: 2, open: Duration::from_secs(60) };
+    let gateway = gateway_with(upstream.address, PATIENT, Resilience { breaker: Some(threshold), ..PLAIN });
     let chunked = "POST /proxy/items HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello";
     for _ in 0..5 {
         let mut client = Wire::connect(gateway.address).await.unwrap();

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use frontend::auth::credentials::Credentials;
-use frontend::client::network::Networks;
-use frontend::routes::router::{self, Source};
-use frontend::routes::table::Defaults;
-use frontend::tunnel::Terms;
+use frontend::auth::Credentials;
+use frontend::client::Networks;
+use frontend::routes::{self, Source};
+use frontend::tunnel::Bounds;
+use frontend::upstream::Defaults;
 use frontend::{Config, Frontend};
 use serde_json::{Value, json};
 use service::process::lifecycle::Timing;
@@ -36,7 +36,7 @@ impl Routed {
     }
 
     /// With tunnels that cost as much as `tunnels` lets them, and a drain as `timing` has it.
-    pub(crate) fn with_tunnels(table: &Value, secrets: &[(&str, &str)], tunnels: Terms, timing: Timing) -> Self {
+    pub(crate) fn with_tunnels(table: &Value, secrets: &[(&str, &str)], tunnels: Bounds, timing: Timing) -> Self {
         Self::configured(table, secrets, timing, |config| config.tunnels = tunnels)
     }
 
@@ -55,9 +55,9 @@ impl Routed {
             std::fs::write(directory.join(name), content).unwrap();
         }
         let credentials = Credentials::in_directory(directory.clone());
-        let table = router::read(&file, &credentials, DEFAULTS).unwrap();
+        let table = routes::read(&file, &credentials, DEFAULTS).unwrap();
         let routes = Source { file: Some(file), credentials, defaults: DEFAULTS, table };
-        let (trusted_proxies, tunnels) = (Networks::default(), Terms::default());
+        let (trusted_proxies, tunnels) = (Networks::default(), Bounds::default());
         let mut config = Config { routes, ready_needs_upstream: false, trusted_proxies, tunnels };
         change(&mut config);
         Self { gateway: start::<Frontend>(config, timing, WIDE), directory }

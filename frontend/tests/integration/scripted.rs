@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use frontend::auth::credentials::Credentials;
-use frontend::client::network::Networks;
-use frontend::routes::router::Source;
-use frontend::routes::table::{Defaults, Table, Target};
-use frontend::tunnel::Terms;
-use frontend::upstream::{Origin, Resilience, Timeouts, budget};
+use frontend::auth::Credentials;
+use frontend::client::Networks;
+use frontend::routes::{Source, Table};
+use frontend::tunnel::Bounds;
+use frontend::upstream::{Allowance, Defaults, Origin, Resilience, Settings, Timeouts};
 use frontend::{Config, Frontend};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -103,7 +102,7 @@ impl Upstream {
 
 /// Shows each failure as it is: no retry, no breaker.
 pub(crate) const PLAIN: Resilience =
-    Resilience { retries: 0, budget: budget::Terms { percent: 100, reserve_per_second: 1000 }, breaker: None };
+    Resilience { retries: 0, budget: Allowance { percent: 100, reserve_per_second: 1000 }, breaker: None };
 
 pub(crate) fn gateway_to(upstream: SocketAddr, timeouts: Timeouts) -> Running {
     gateway_with(upstream, timeouts, PLAIN)
@@ -116,8 +115,8 @@ pub(crate) fn gateway_with(upstream: SocketAddr, timeouts: Timeouts, resilience:
 /// `/proxy/...` leads to `/api/...` of `upstream`.
 pub(crate) fn config_of(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Config {
     let origin = Origin::parse(&format!("http://{upstream}")).unwrap();
-    let table = Table::of_one(Target { origin, timeouts, resilience });
+    let table = Table::of_one(Settings { origin, timeouts, resilience });
     let defaults = Defaults { timeouts, resilience };
     let routes = Source { file: None, credentials: Credentials::default(), defaults, table };
-    Config { routes, ready_needs_upstream: false, trusted_proxies: Networks::default(), tunnels: Terms::default() }
+    Config { routes, ready_needs_upstream: false, trusted_proxies: Networks::default(), tunnels: Bounds::default() }
 }

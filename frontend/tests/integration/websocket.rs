@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use frontend::tunnel::Terms;
+use frontend::tunnel::Bounds;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use service::process::lifecycle::Timing;
@@ -89,18 +89,18 @@ async fn echo(stream: TcpStream, asked: Asked) {
 }
 
 /// A gateway on which `/ws` leads to `upstream` with `WebSockets`, and all else without.
-fn gateway(upstream: SocketAddr, route: &Value, terms: Terms) -> Routed {
-    timed_gateway(upstream, route, terms, BRIEF)
+fn gateway(upstream: SocketAddr, route: &Value, bounds: Bounds) -> Routed {
+    timed_gateway(upstream, route, bounds, BRIEF)
 }
 
-fn timed_gateway(upstream: SocketAddr, route: &Value, terms: Terms, timing: Timing) -> Routed {
+fn timed_gateway(upstream: SocketAddr, route: &Value, bounds: Bounds, timing: Timing) -> Routed {
     let mut socket = json!({"path": "/ws", "upstream": "one", "upgrades": ["websocket"]});
     socket.as_object_mut().unwrap().extend(route.as_object().unwrap().clone());
     let table = json!({
         "upstreams": {"one": {"url": format!("http://{upstream}")}},
         "routes": [socket, {"path": "/", "upstream": "one"}],
     });
-    Routed::with_tunnels(&table, &[("keys", "shop:0123456789abcdef")], terms, timing)
+    Routed::with_tunnels(&table, &[("keys", "shop:0123456789abcdef")], bounds, timing)
 }
 
 async fn open(gateway: &Routed, headers: &[(&'static str, &str)]) -> Result<(Socket, Response), Error> {
@@ -141,7 +141,7 @@ async fn counted(gateway: &Routed, line: &str) {
 #[tokio::test]
 async fn messages_pings_and_the_closing_handshake_pass_both_ways() {
     let upstream = Echo::start().await;
-    let gateway = gateway(upstream.address, &json!({}), Terms::default());
+    let gateway = gateway(upstream.address, &json!({}), Bounds::default());
     let (mut socket, response) = open(&gateway, &[("sec-websocket-protocol", "chat")]).await.unwrap();
     assert_eq!(response.headers()["sec-websocket-protocol"], "chat");
     assert!(response.headers()["x-served-by"].to_str().unwrap().starts_with("frontend/"));
@@ -178,7 +178,7 @@ async fn messages_pings_and_the_closing_handshake_pass_both_ways() {
 #[tokio::test]
 async fn the_upstream_is_asked_for_a_websocket_and_nothing_else() {
     let upstream = Echo::start().await;
-    let gateway = gateway(upstream.address, &json!({"rewrite": "/api"}), Terms::default());
+    let gateway = gateway(upstream.address, &json!({"rewrite": "/api"}), Bounds::default());
     let more = [
         ("connection", "keep-alive, Upgrade, X-Secret, HTTP2-Settings"),
         ("upgrade", "h2c, WebSocket"),
@@ -250,7 +250,7 @@ async fn handshake_and_a_request(gateway: &Routed, more: &str) -> Wire {
 #[tokio::test]
 async fn behind_a_refused_handshake_the_connection_stays_in_http() {
     let (upstream, heads) = noting(|number| saying(["403 Forbidden", "200 OK"][number % 2])).await;
-    let gateway = gateway(upstream.address, &json!({}), Terms::default());
+    let gateway = gateway(upstream.address, &json!({}), Bounds::default());
     let mut client = handshake_and_a_request(&gateway, "").await;
     for status in [403, 200] {
         let reply = client.reply("GET").await.unwrap();
@@ -277,7 +277,7 @@ async fn a_reply_101_that_is_not_the_answer_to_the_handshake_is_none() {
     ];
     for (name, reply) in wrong {
         let (upstream, heads) = noting(reply).await;
-        let gateway = gateway(upstream.address, &json!({"retries": 3}), Terms::default());
+        let gateway = gateway(upstream.address, &json!({"retries": 3}), Bounds::default());
         let mut client = handshake_and_a_request(&gateway, "").await;
         for _ in 0..2 {
             assert_eq!(client.reply("GET").await.unwrap().status, 502, "{name}");
@@ -299,7 +299,7 @@ fn switching(protocol: &str, connection: &str, accept: &str, more: &str) -> Stri
 #[tokio::test]
 async fn nobody_who_did_not_ask_for_it_gets_a_tunnel() {
     let (upstream, _) = noting(|_| switching("websocket", "Upgrade", ACCEPT, "")).await;
-    let gateway = gateway(upstream.address, &json!({}), Terms::default());
+    let gateway = gateway(upstream.address, &json!({}), Bounds::default());
     // A request as any other, where WebSockets are passed; a handshake where they are not.
     for (path, headers) in [("/ws", ""), ("/other", HANDSHAKE), ("/wsx", HANDSHAKE)] {
         assert_eq!(gateway.ask("GET", path, headers).await.status, 502, "{path}");
@@ -323,7 +323,7 @@ async fn what_the_reply_switches_behind_is_passed_on_and_what_came_early_too() {
         upstream.send("last").await;
     })
     .await;
-    let gateway = gateway(upstream.address, &json!({}), Terms::default());
+    let gateway = gateway(upstream.address, &json!({}), Bounds::default());
     let mut client = Wire::connect(gateway.gateway.address).await.unwrap();
     client.send(format!("GET /ws HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\nearly")).await.unwrap();
     let (status, headers) = client.head().await.unwrap();
@@ -341,14 +341,14 @@ async fn what_the_reply_switches_behind_is_passed_on_and_what_came_early_too() {
 #[tokio::test]
 async fn a_handshake_is_sent_again_only_if_nobody_can_have_got_it() {
     let upstream = Scripted::start(|_, mut upstream| async move { drop(upstream.head().await) }).await;
-    let gateway = gateway(upstream.address, &json!({"retries": 3}), Terms::default());
+    let gateway = gateway(upstream.address, &json!({"retries": 3}), Bounds::default());
     assert_eq!(gateway.ask("GET", "/ws", HANDSHAKE).await.status, 502);
     assert_eq!(upstream.connections(), 1);
     assert_eq!(gateway.ask("GET", "/ws", "").await.status, 502);
     assert_eq!(upstream.connections(), 1 + 4, "a request without a handshake is");
 
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let gateway = self::gateway(nobody, &json!({"retries": 2}), Terms::default());
+    let gateway = self::gateway(nobody, &json!({"retries": 2}), Bounds::default());
     assert_eq!(gateway.ask("GET", "/ws", HANDSHAKE).await.status, 502);
     assert!(gateway.counts("upstream_retries_total{upstream=\"one\",decision=\"made\"} 2"));
 }
@@ -356,7 +356,7 @@ async fn a_handshake_is_sent_again_only_if_nobody_can_have_got_it() {
 #[tokio::test]
 async fn a_handshake_that_is_none_is_refused_before_the_upstream_hears_of_it() {
     let (upstream, heads) = noting(|_| saying("200 OK")).await;
-    let gateway = gateway(upstream.address, &json!({}), Terms::default());
+    let gateway = gateway(upstream.address, &json!({}), Bounds::default());
     let body = "Content-Length: 5\r\n\r\nhello";
     let mut client = Wire::connect(gateway.gateway.address).await.unwrap();
     client.send(format!("GET /ws HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}{body}")).await.unwrap();
@@ -386,7 +386,7 @@ async fn who_may_not_ask_may_not_open_one() {
         "rateLimit": {"requests": 2, "periodSeconds": 3600, "byClient": true},
         "cors": {"origins": ["https://shop.example"]},
     });
-    let gateway = gateway(upstream.address, &route, Terms::default());
+    let gateway = gateway(upstream.address, &route, Bounds::default());
     assert_eq!(refused(&gateway, &[]).await, 401);
     let key = ("x-api-key", "0123456789abcdef");
     let from = |origin| [key, ("origin", origin)];
@@ -398,7 +398,7 @@ async fn who_may_not_ask_may_not_open_one() {
     assert!(!asked.iter().any(|(name, _)| name == "x-api-key"));
 
     // Without `cors`, pages of the same host only.
-    let gateway = self::gateway(upstream.address, &json!({}), Terms::default());
+    let gateway = self::gateway(upstream.address, &json!({}), Bounds::default());
     let own = format!("http://{}", gateway.gateway.address);
     assert!(open(&gateway, &[("origin", &own)]).await.is_ok());
     assert_eq!(refused(&gateway, &[("origin", "https://shop.example")]).await, 403);
@@ -407,7 +407,7 @@ async fn who_may_not_ask_may_not_open_one() {
 #[tokio::test]
 async fn one_too_many_gets_503_and_a_place_is_free_when_one_has_ended() {
     let upstream = Echo::start().await;
-    let gateway = gateway(upstream.address, &json!({}), Terms { most: 1, ..Terms::default() });
+    let gateway = gateway(upstream.address, &json!({}), Bounds { most: 1, ..Bounds::default() });
     let mut first = opened(&gateway).await;
     let Err(Error::Http(response)) = open(&gateway, &[]).await else { panic!("there was a place") };
     assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &"1".parse().unwrap()));
@@ -421,7 +421,7 @@ async fn one_too_many_gets_503_and_a_place_is_free_when_one_has_ended() {
 
     // Nor does a refused handshake keep its place.
     let (upstream, _) = noting(|_| saying("403 Forbidden")).await;
-    let gateway = self::gateway(upstream.address, &json!({}), Terms { most: 1, ..Terms::default() });
+    let gateway = self::gateway(upstream.address, &json!({}), Bounds { most: 1, ..Bounds::default() });
     for _ in 0..3 {
         assert_eq!(refused(&gateway, &[]).await, 403);
     }
@@ -431,10 +431,11 @@ async fn one_too_many_gets_503_and_a_place_is_free_when_one_has_ended() {
 async fn an_idle_one_ends_and_so_does_one_that_has_lasted_too_long() {
     let upstream = Echo::start().await;
     let short = Duration::from_millis(300);
-    for (name, terms) in
-        [("idle", Terms { idle: short, ..Terms::default() }), ("expired", Terms { longest: short, ..Terms::default() })]
-    {
-        let gateway = gateway(upstream.address, &json!({}), terms);
+    for (name, bounds) in [
+        ("idle", Bounds { idle: short, ..Bounds::default() }),
+        ("expired", Bounds { longest: short, ..Bounds::default() }),
+    ] {
+        let gateway = gateway(upstream.address, &json!({}), bounds);
         let mut socket = opened(&gateway).await;
         assert!(!matches!(next(&mut socket).await, Some(Ok(_))), "{name}: the connection ends");
         counted(&gateway, &format!("tunnels_ended_total{{reason=\"{name}\"}} 1")).await;
@@ -446,7 +447,7 @@ async fn an_idle_one_ends_and_so_does_one_that_has_lasted_too_long() {
 async fn at_a_drain_tunnels_have_the_quiet_period_and_are_gone_before_the_deadline() {
     let upstream = Echo::start().await;
     let timing = Timing { quiet: Duration::from_secs(600), longest_request: Duration::from_secs(60) };
-    let gateway = timed_gateway(upstream.address, &json!({}), Terms::default(), timing);
+    let gateway = timed_gateway(upstream.address, &json!({}), Bounds::default(), timing);
     let mut leaving = opened(&gateway).await;
     let mut staying = opened(&gateway).await;
     gateway.gateway.stop.ask();
@@ -481,7 +482,7 @@ async fn ends_that_do_not_close_hold_no_drain_up() {
     })
     .await;
     let timing = Timing { quiet: Duration::from_millis(50), longest_request: Duration::from_secs(60) };
-    let gateway = timed_gateway(upstream.address, &json!({}), Terms::default(), timing);
+    let gateway = timed_gateway(upstream.address, &json!({}), Bounds::default(), timing);
     let mut client = Wire::connect(gateway.gateway.address).await.unwrap();
     client.send(format!("GET /ws HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\n")).await.unwrap();
     assert_eq!(client.head().await.unwrap().0, 101);
@@ -495,7 +496,7 @@ async fn ends_that_do_not_close_hold_no_drain_up() {
 #[tokio::test]
 async fn an_open_one_is_a_connection_and_no_request_in_flight() {
     let upstream = Echo::start().await;
-    let gateway = gateway(upstream.address, &json!({}), Terms::default());
+    let gateway = gateway(upstream.address, &json!({}), Bounds::default());
     let mut socket = opened(&gateway).await;
     assert!(echoes(&mut socket, "hello").await);
     counted(&gateway, "http_requests_in_flight 0").await;

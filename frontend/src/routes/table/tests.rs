@@ -1,10 +1,13 @@
 //! What tables say of requests, and what is refused as one.
 
+use std::time::Duration;
+
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
-use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::auth::credentials::Credentials;
+use crate::auth::Credentials;
+use crate::upstream::{Origin, Persistence, Resilience, Timeouts};
 
 fn defaults() -> Defaults {
     Defaults {
@@ -475,7 +478,7 @@ fn its_document_names_the_secrets_and_shows_nothing_of_them() {
 fn the_table_of_one_upstream() {
     let origin = Origin::parse("http://backend:8000").unwrap();
     let Defaults { timeouts, resilience } = defaults();
-    let table = Table::of_one(Target { origin, timeouts, resilience });
+    let table = Table::of_one(Settings { origin, timeouts, resilience });
     assert_eq!(found(&table, "GET", "x", "/proxy/items"), "backend /api/items");
     assert_eq!(found(&table, "GET", "x", "/proxyitems"), "none");
 }

@@ -30,7 +30,7 @@ const STALE: Duration = Duration::from_secs(30);
 
 /// The addresses of one name.
 #[derive(Debug)]
-pub struct Resolver {
+pub(super) struct Resolver {
     host: String,
     port: u16,
     /// A host that is an address needs no lookup.
@@ -51,8 +51,7 @@ struct Answer {
 
 impl Resolver {
     /// Resolves `host`, a name or an IP address (IPv6 without brackets).
-    #[must_use]
-    pub fn new(host: String, port: u16) -> Self {
+    pub(super) fn new(host: String, port: u16) -> Self {
         let literal = host.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, port));
         Self {
             host,
@@ -69,7 +68,7 @@ impl Resolver {
     ///
     /// # Errors
     /// Where the name has no address or the name service fails, and no answer is recent enough to stand in.
-    pub async fn addresses(self: &Arc<Self>) -> io::Result<Arc<[SocketAddr]>> {
+    pub(super) async fn addresses(self: &Arc<Self>) -> io::Result<Arc<[SocketAddr]>> {
         if let Some(address) = self.literal {
             return Ok(Arc::new([address]));
         }
@@ -97,7 +96,7 @@ impl Resolver {
 
     /// Looks the name up in the background, unless somebody does: of a name service that does not answer, lookups must not
     /// pile up.
-    pub fn look_up(self: &Arc<Self>) {
+    pub(super) fn look_up(self: &Arc<Self>) {
         let Ok(alone) = Arc::clone(&self.lookup).try_lock_owned() else { return };
         if self.literal.is_some() || self.recent(FRESH).is_some() || self.has_failed_just_now() {
             return;

@@ -1,13 +1,17 @@
-//! What a gateway changes in a message's headers. RFC 9110, section 7.6.
+//! Headers: which of them concern one hop only, and which are the gateway's own to set (RFC 9110, section 7.6). Knows nothing of
+//! what the others mean.
+
+use std::time::Duration;
 
 use hyper::header::{
     CONNECTION, CONTENT_LENGTH, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
-use service::app::Context;
 
-use crate::auth::CLIENT;
-use crate::client::forwarded::Client;
+use crate::mistakes::Place;
+
+/// Tells the upstream which client a request is of; it comes from nowhere but here.
+pub(crate) const CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -51,29 +55,6 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes the headers of a request those of the request to the upstream.
-///
-/// `X-Forwarded-*` are written anew, and say of `client` what is believed: what it claims about itself is not. Nor is who it
-/// claims to be.
-pub(crate) fn to_upstream(
-    headers: &mut HeaderMap,
-    authority: &HeaderValue,
-    via: &HeaderValue,
-    context: &Context,
-    client: Client,
-) {
-    strip_hop_by_hop(headers);
-    let host = headers.insert(HOST, authority.clone());
-    let claimed: Vec<HeaderName> =
-        headers.keys().filter(|name| is_claim(name.as_str()) || is_disguised(name.as_str())).cloned().collect();
-    for name in &claimed {
-        headers.remove(name);
-    }
-    client.tell(headers, host);
-    headers.append(VIA, via.clone());
-    context.correlation.pass_on(headers);
-}
-
 /// What a client says about itself, in a header that is the gateway's to set.
 fn is_claim(name: &str) -> bool {
     name.starts_with("x-forwarded-") || name == FORWARDED || name == REAL_IP || name == CLIENT
@@ -89,11 +70,46 @@ fn is_disguised(name: &str) -> bool {
     is_claim(&name) || HOP_BY_HOP.iter().chain(&[HOST, CONTENT_LENGTH, VIA]).any(|other| *other == name.as_str())
 }
 
+/// Whether the request's header called `name` is one that the upstream believes of the gateway only, in whatever spelling.
+pub(crate) fn is_own(name: &HeaderName) -> bool {
+    is_claim(name.as_str()) || is_disguised(name.as_str())
+}
+
+/// Whether an upstream could take a header for [`CLIENT`]: to some, `_` is as good as `-`.
+pub(crate) fn claims_client(name: &HeaderName) -> bool {
+    name == CLIENT || name.as_str().replace('_', "-") == CLIENT.as_str()
+}
+
+/// The value of a header that there is once.
+pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// Names, of methods or headers, as one value.
+pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> HeaderValue {
+    let text = names.collect::<Vec<_>>().join(", ");
+    // They are visible ASCII.
+    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Whole seconds, rounded up: who comes back a moment too early is refused again.
+pub(crate) fn seconds(time: Duration) -> HeaderValue {
+    HeaderValue::from(time.as_millis().div_ceil(1000) as u64)
+}
+
+/// A header that a table sets or looks at, under `key`: none that is the gateway's own.
+pub(crate) fn read(place: &mut Place, key: &str, name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
+    let framing = ["connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"];
+    let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value).ok());
+    let header = place.need(parsed, || format!("{key}: {name:?} with {value:?} is no header"))?;
+    let free = !framing.contains(&header.0.as_str()) && !claims_client(&header.0);
+    place.need(free.then_some(header), || format!("{key}: {name} is the gateway's own"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::network::Networks;
-    use service::message::correlation::Correlation;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
@@ -133,48 +149,17 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_headers_and_the_clients_name_are_the_gateways_own() {
-        let mut map = headers(&[
-            ("host", "shop.example"),
-            ("x-forwarded-for", "6.6.6.6"),
-            ("x-forwarded-for", "7.7.7.7"),
-            ("x-forwarded-port", "1"),
-            ("x-real-ip", "6.6.6.6"),
-            ("forwarded", "for=6.6.6.6"),
-            ("x-auth-client", "admin"),
-            ("x_auth_client", "admin"),
-            ("x_forwarded_for", "6.6.6.6"),
-            ("x-real_ip", "6.6.6.6"),
-            ("content_length", "5"),
-            ("transfer_encoding", "chunked"),
-            ("kept_name", "1"),
-            ("via", "1.1 other"),
-        ]);
-        let context = Context {
-            correlation: Correlation::of(&HeaderMap::new()),
-            peer: "[::ffff:10.0.0.9]:5000".parse().unwrap(),
-        };
-        let authority = HeaderValue::from_static("backend:8000");
-        let client = Client::of(&Networks::default(), context.peer.ip(), &map);
-        to_upstream(&mut map, &authority, &HeaderValue::from_static("1.1 frontend"), &context, client);
-        assert_eq!(map["host"], "backend:8000");
-        assert_eq!(map["x-forwarded-for"], "10.0.0.9");
-        assert_eq!(map.get_all("x-forwarded-for").iter().count(), 1);
-        assert_eq!(map["x-forwarded-host"], "shop.example");
-        assert_eq!(map["x-forwarded-proto"], "http");
-        assert_eq!(map.get_all("via").iter().count(), 2);
-        assert_eq!(
-            names(&map),
-            [
-                "host",
-                "kept_name",
-                "traceparent",
-                "via",
-                "x-forwarded-for",
-                "x-forwarded-host",
-                "x-forwarded-proto",
-                "x-request-id"
-            ]
-        );
+    fn who_claims_to_be_a_client_is_seen_in_all_spellings() {
+        for (name, claims) in [
+            ("x-auth-client", true),
+            ("X-Auth-Client", true),
+            ("x_auth_client", true),
+            ("x-auth_client", true),
+            ("x-auth-clients", false),
+            ("x-auth-clien", false),
+            ("authorization", false),
+        ] {
+            assert_eq!(claims_client(&HeaderName::from_bytes(name.as_bytes()).unwrap()), claims, "{name}");
+        }
     }
 }

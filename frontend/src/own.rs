@@ -1,0 +1,76 @@
+//! The paths of the program itself: its probes, and the page.
+
+use hyper::Request;
+use service::app::probe::Probe;
+use service::app::route::{self, Methods, Route};
+use service::app::{Reply, Server};
+use service::message::incoming::Incoming;
+use service::message::room::Room;
+
+use crate::body::RequestBody;
+use crate::page::Page;
+use crate::routes::Live;
+
+/// What answers one of them.
+#[derive(Debug, Clone, Copy)]
+enum Own {
+    Probe(Probe),
+    Index,
+    Asset,
+}
+
+/// Answers the requests that go no further.
+pub(crate) struct OwnPaths {
+    page: Page,
+    ready_needs_upstream: bool,
+}
+
+/// Those of the page are the table's where it has a route for them.
+const TABLE: &[Route<Own>] = &[
+    get("/health", Own::Probe(Probe::Health)),
+    // A dead backend must not take the gateway out of its Service, so readiness is the gateway's own.
+    get("/ready", Own::Probe(Probe::Ready)),
+    get("/started", Own::Probe(Probe::Started)),
+    get("/", Own::Index),
+    get("/ui/{file}", Own::Asset),
+];
+
+const fn get(path: &'static str, handler: Own) -> Route<Own> {
+    Route { path, methods: Methods::Get, handler }
+}
+
+impl OwnPaths {
+    /// With the fault that `/ready` asks the upstreams, if it `needs` them.
+    pub(crate) fn new(ready_needs_upstream: bool) -> Self {
+        Self { page: Page::new(), ready_needs_upstream }
+    }
+
+    /// Answers `request`, which no route of the table `live` takes.
+    pub(crate) async fn answer(&self, server: &Server, request: Request<Incoming>, live: &Live) -> Reply {
+        let (route, rest) = match route::find(TABLE, request.method(), request.uri().path()) {
+            Ok(found) => found,
+            Err(unrouted) => return unrouted.reply(),
+        };
+        let result = match route.handler {
+            Own::Probe(Probe::Ready) if self.ready_needs_upstream => {
+                let upstreams = upstreams_are_ready(live, request.into_body()).await;
+                Ok(Probe::Ready.answer_if(upstreams, server))
+            }
+            Own::Probe(probe) => Ok(probe.answer(server)),
+            Own::Index => self.page.answer("index.html", request.headers()),
+            Own::Asset => self.page.answer(rest, request.headers()),
+        };
+        Reply { route: route.path.into(), result }
+    }
+}
+
+/// Whether all upstreams answer `/ready` with 200. `body` is that of the request that asks.
+async fn upstreams_are_ready(live: &Live, body: Incoming) -> bool {
+    let body = RequestBody::new(body, u64::MAX, &Room::new(0));
+    for upstream in live.upstreams() {
+        if !upstream.is_ready(&body).await {
+            return false;
+        }
+    }
+    true
+}

@@ -1,0 +1,57 @@
+//! What a client gets when the upstream gives no reply.
+
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use service::message::body::Body;
+
+use crate::mistakes::Place;
+
+/// A reply that stands in for the upstream's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fallback {
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: Bytes,
+}
+
+impl Fallback {
+    /// The reply; `x-degraded` says that it is none of the upstream's.
+    pub(crate) fn reply(&self) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.body.clone()));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(CONTENT_TYPE, self.content_type.clone());
+        response.headers_mut().insert(HeaderName::from_static("x-degraded"), HeaderValue::from_static("fallback"));
+        response
+    }
+
+    /// As a table has it.
+    pub(super) fn document(&self) -> Value {
+        json!({
+            "status": self.status.as_u16(),
+            "contentType": String::from_utf8_lossy(self.content_type.as_bytes()),
+            "body": String::from_utf8_lossy(&self.body),
+        })
+    }
+}
+
+/// As a table has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct Entry {
+    status: u16,
+    content_type: String,
+    body: String,
+}
+
+impl Entry {
+    pub(super) fn check(self, place: &mut Place) -> Option<Fallback> {
+        let status = place.within("fallback.status", self.status, 200..=599);
+        let content_type = HeaderValue::from_str(&self.content_type).ok();
+        let text = &self.content_type;
+        let content_type = place.need(content_type, || format!("fallback.contentType: {text:?} is no content type"))?;
+        Some(Fallback { status: StatusCode::from_u16(status?).ok()?, content_type, body: self.body.into() })
+    }
+}

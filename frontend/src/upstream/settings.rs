@@ -1,0 +1,291 @@
+//! What can be set of an upstream: by the environment for all of them, by a table for each. Both are read here, within the same
+//! bounds.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use service::settings::environment::{self, Environment, Variable};
+
+use crate::mistakes::Place;
+use crate::upstream::backoff::MOST_RETRIES;
+use crate::upstream::breaker::{MOST_FAILURES, Threshold};
+use crate::upstream::budget::{Allowance, MOST_PERCENT};
+use crate::upstream::origin::Origin;
+
+/// The shortest time that an upstream can be given: less would fail what is merely far away.
+const SHORTEST: Duration = Duration::from_millis(10);
+/// The longest, in seconds.
+const LONGEST: f64 = environment::LONGEST.as_secs_f64();
+/// The times that an upstream can be given, in seconds.
+const SECONDS: RangeInclusive<f64> = SHORTEST.as_secs_f64()..=LONGEST;
+
+/// An upstream as a table describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Where it is.
+    pub origin: Origin,
+    /// How long to wait for it.
+    pub timeouts: Timeouts,
+    /// What is done about its failures.
+    pub resilience: Resilience,
+}
+
+/// What an upstream has where the table says nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Defaults {
+    /// How long to wait.
+    pub timeouts: Timeouts,
+    /// What is done about failures.
+    pub resilience: Resilience,
+}
+
+impl Defaults {
+    /// Reads them.
+    pub(crate) fn read(environment: &mut Environment) -> Self {
+        Self { timeouts: Timeouts::read(environment), resilience: Resilience::read(environment) }
+    }
+}
+
+/// How long to wait for an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// To resolve the name; and to connect to one of its addresses.
+    pub connect: Duration,
+    /// For one try, until the reply's head; also between parts of its body.
+    pub attempt: Duration,
+    /// For all tries.
+    pub overall: Duration,
+    /// How long an idle connection is kept.
+    pub idle: Duration,
+    /// Age after which a connection is not used again.
+    pub max_age: Option<Duration>,
+}
+
+/// What is done about failures of an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resilience {
+    /// Retries of one request, at most [`MOST_RETRIES`].
+    pub retries: u32,
+    /// Retries of all requests together.
+    pub budget: Allowance,
+    /// When it is no longer asked; without terms it always is.
+    pub breaker: Option<Threshold>,
+}
+
+impl Timeouts {
+    fn read(environment: &mut Environment) -> Self {
+        let max_age = Variable {
+            name: "UPSTREAM_MAX_AGE_SECONDS",
+            default: "30",
+            about: "age at which a connection is not used again, so that new pods get their share; 0 is never",
+        };
+        let max_age = Some(environment.seconds(max_age, Duration::ZERO)).filter(|age| !age.is_zero());
+        let mut seconds = |name, default, about| {
+            let variable = Variable { name, default, about };
+            environment.seconds(variable, SHORTEST)
+        };
+        let timeouts = Self {
+            connect: seconds("UPSTREAM_CONNECT_TIMEOUT_SECONDS", "1", "to resolve the name and connect"),
+            attempt: seconds(
+                "UPSTREAM_TRY_TIMEOUT_SECONDS",
+                "4",
+                "silence of the upstream: before its reply's head, and between parts of the body",
+            ),
+            overall: seconds(
+                "UPSTREAM_TIMEOUT_SECONDS",
+                "5",
+                "until the reply's head, over all tries; time spent waiting for the client's body does not count",
+            ),
+            idle: seconds(
+                "UPSTREAM_IDLE_SECONDS",
+                "30",
+                "how long an unused connection is kept; must be below the upstream's IDLE_TIMEOUT_SECONDS",
+            ),
+            max_age,
+        };
+        if timeouts.attempt > timeouts.overall {
+            let accepted = format!("at most UPSTREAM_TIMEOUT_SECONDS, which is {}", timeouts.overall.as_secs_f64());
+            let value = timeouts.attempt.as_secs_f64().to_string();
+            environment.refuse("UPSTREAM_TRY_TIMEOUT_SECONDS", &value, &accepted);
+        }
+        timeouts
+    }
+}
+
+impl Resilience {
+    fn read(environment: &mut Environment) -> Self {
+        let mut number =
+            |name, default, most, about| environment.number(Variable { name, default, about }, 0, most) as u32;
+        let retries = number(
+            "UPSTREAM_RETRIES",
+            "3",
+            u64::from(MOST_RETRIES),
+            "tries after the first, where they are safe: nothing was sent, or the method is idempotent and the body was kept",
+        );
+        let percent = number(
+            "UPSTREAM_RETRY_BUDGET_PERCENT",
+            "20",
+            u64::from(MOST_PERCENT),
+            "retries of all requests together, in percent of those of the last 10 s; 10 a second besides are always free",
+        );
+        let failures = number(
+            "UPSTREAM_BREAKER_FAILURES",
+            "5",
+            u64::from(MOST_FAILURES),
+            "requests in a row without a reply, retries included, after which the upstream is not asked for a while; 0 is never",
+        );
+        let open = Variable {
+            name: "UPSTREAM_BREAKER_OPEN_SECONDS",
+            default: "30",
+            about: "how long it is not asked, until one request finds out whether it is back",
+        };
+        let open = environment.seconds(open, SHORTEST);
+        Self {
+            retries,
+            budget: Allowance { percent, ..Allowance::default() },
+            breaker: (failures > 0).then_some(Threshold { failures, open }),
+        }
+    }
+}
+
+impl Default for Resilience {
+    fn default() -> Self {
+        Self { retries: MOST_RETRIES, budget: Allowance::default(), breaker: Some(Threshold::default()) }
+    }
+}
+
+/// How long and how often one request is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Persistence {
+    /// For one try, until the reply's head; also between parts of its body.
+    pub attempt: Duration,
+    /// For all tries.
+    pub overall: Duration,
+    /// Tries after the first, at most [`MOST_RETRIES`].
+    pub retries: u32,
+}
+
+impl Persistence {
+    /// That of an upstream with these settings.
+    #[must_use]
+    pub fn of(timeouts: &Timeouts, resilience: &Resilience) -> Self {
+        Self { attempt: timeouts.attempt, overall: timeouts.overall, retries: resilience.retries }
+    }
+
+    /// One try has to fit into all of them.
+    pub(crate) fn check(self, place: &mut Place) {
+        let (attempt, overall) = (self.attempt.as_secs_f64(), self.overall.as_secs_f64());
+        if attempt > overall {
+            let text = format!("tryTimeoutSeconds {attempt} is above timeoutSeconds {overall}");
+            place.mistake(format!("{text}: lower the one or raise the other"));
+        }
+    }
+}
+
+/// What of an upstream's [`Persistence`] is different for the requests of a route.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Overrides {
+    pub(crate) attempt: Option<Duration>,
+    pub(crate) overall: Option<Duration>,
+    pub(crate) retries: Option<u32>,
+}
+
+impl Overrides {
+    /// Those of a table.
+    pub(crate) fn read(place: &mut Place, attempt: Option<f64>, overall: Option<f64>, retries: Option<u32>) -> Self {
+        Self {
+            attempt: place.seconds("tryTimeoutSeconds", attempt, SECONDS),
+            overall: place.seconds("timeoutSeconds", overall, SECONDS),
+            retries: place.within("retries", retries, 0..=MOST_RETRIES),
+        }
+    }
+
+    /// These over the `usual` ones.
+    pub(crate) fn over(self, usual: Persistence) -> Persistence {
+        Persistence {
+            attempt: self.attempt.unwrap_or(usual.attempt),
+            overall: self.overall.unwrap_or(usual.overall),
+            retries: self.retries.unwrap_or(usual.retries),
+        }
+    }
+}
+
+/// An upstream as a table has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct Entry {
+    url: String,
+    connect_timeout_seconds: Option<f64>,
+    try_timeout_seconds: Option<f64>,
+    timeout_seconds: Option<f64>,
+    idle_seconds: Option<f64>,
+    max_age_seconds: Option<f64>,
+    retries: Option<u32>,
+    retry_budget_percent: Option<u32>,
+    breaker_failures: Option<u32>,
+    breaker_open_seconds: Option<f64>,
+}
+
+impl Entry {
+    /// Checks it; what it does not say is as the `defaults` have it.
+    pub(crate) fn check(self, place: &mut Place, defaults: Defaults) -> Option<Settings> {
+        let Defaults { timeouts, resilience } = defaults;
+        let Overrides { attempt, overall, retries } =
+            Overrides::read(place, self.try_timeout_seconds, self.timeout_seconds, self.retries);
+        let mut seconds = |key, given| place.seconds(key, given, SECONDS);
+        let connect = seconds("connectTimeoutSeconds", self.connect_timeout_seconds);
+        let idle = seconds("idleSeconds", self.idle_seconds);
+        let open = seconds("breakerOpenSeconds", self.breaker_open_seconds);
+        let max_age = place.seconds("maxAgeSeconds", self.max_age_seconds, 0.0..=LONGEST);
+        let percent = place.within("retryBudgetPercent", self.retry_budget_percent, 0..=MOST_PERCENT);
+        let failures = place.within("breakerFailures", self.breaker_failures, 0..=MOST_FAILURES);
+        let failures = failures.unwrap_or(resilience.breaker.map_or(0, |threshold| threshold.failures));
+        let open = open.unwrap_or(resilience.breaker.unwrap_or_default().open);
+        let accepted = "accepted is http://HOST or http://HOST:PORT without a path";
+        let origin = place.need(Origin::parse(&self.url), || format!("url {:?}: {accepted}", self.url));
+        let settings = Settings {
+            origin: origin?,
+            timeouts: Timeouts {
+                connect: connect.unwrap_or(timeouts.connect),
+                attempt: attempt.unwrap_or(timeouts.attempt),
+                overall: overall.unwrap_or(timeouts.overall),
+                idle: idle.unwrap_or(timeouts.idle),
+                max_age: max_age.or(timeouts.max_age).filter(|age| !age.is_zero()),
+            },
+            resilience: Resilience {
+                retries: retries.unwrap_or(resilience.retries),
+                budget: Allowance { percent: percent.unwrap_or(resilience.budget.percent), ..resilience.budget },
+                breaker: (failures > 0).then_some(Threshold { failures, open }),
+            },
+        };
+        settings.persistence().check(place);
+        Some(settings)
+    }
+}
+
+impl Settings {
+    /// How long and how often a request is tried where its route says nothing else.
+    pub(crate) fn persistence(&self) -> Persistence {
+        Persistence::of(&self.timeouts, &self.resilience)
+    }
+
+    /// As a table has it, with nothing left to defaults.
+    pub(crate) fn document(&self) -> Value {
+        let Timeouts { connect, attempt, overall, idle, max_age } = self.timeouts;
+        let Resilience { retries, budget, breaker } = self.resilience;
+        json!({
+            "url": format!("http://{}", self.origin.authority),
+            "connectTimeoutSeconds": connect.as_secs_f64(),
+            "tryTimeoutSeconds": attempt.as_secs_f64(),
+            "timeoutSeconds": overall.as_secs_f64(),
+            "idleSeconds": idle.as_secs_f64(),
+            "maxAgeSeconds": max_age.unwrap_or_default().as_secs_f64(),
+            "retries": retries,
+            "retryBudgetPercent": budget.percent,
+            "breakerFailures": breaker.map_or(0, |threshold| threshold.failures),
+            "breakerOpenSeconds": breaker.unwrap_or_default().open.as_secs_f64(),
+        })
+    }
+}
