@@ -2,13 +2,25 @@
 A certificate that the chart signs itself, kept over upgrades.
 */}}
 
-{{/* Takes the top-level scope: all hosts of the Ingress, each once. */}}
+{{/* Takes the top-level scope: all hosts of the Ingress, each once, with commas between them. */}}
 {{- define "practice.ingressHosts" -}}
 {{- $hosts := .Values.ingress.hosts -}}
-{{- range .Values.ingress.paths -}}
-{{- with .host }}{{ $hosts = append $hosts . }}{{ end -}}
+{{- range .Values.ingress.paths }}{{ $hosts = append $hosts .host }}{{ end -}}
+{{- compact $hosts | uniq | join "," -}}
 {{- end -}}
-{{- toYaml (uniq $hosts) -}}
+
+{{/* Takes the top-level scope. */}}
+{{- define "practice.brokenCertificate" -}}
+{{- with .Values.ingress -}}
+{{- if and .enabled .selfSigned.enabled (not (include "practice.ingressHosts" $)) }}
+ingress.selfSigned: a certificate is for names, and there are none. Name one in ingress.hosts.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Name of the Secret. */}}
+{{- define "practice.certificateName" -}}
+{{- include "practice.ingressName" . }}-tls
 {{- end -}}
 
 {{/*

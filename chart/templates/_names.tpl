@@ -1,6 +1,6 @@
 {{/*
-Names and labels. Templates that are about one service take a dict: root (the top-level scope), name (its key in
-.Values.services) and service (its resolved knobs, see _services.tpl).
+Names and labels. Templates that take root (the top-level scope) and name take a service, which has both (values/_services.tpl), or a
+dict with the name of something else.
 */}}
 
 {{/* What is put before every object's name, dash included. */}}
@@ -16,10 +16,10 @@ called (RFC 1035): Helm takes a release called 5g or v1.2, and the cluster only 
 {{- define "practice.name" -}}
 {{- $name := print (include "practice.prefix" .root) .name -}}
 {{- if gt (len $name) 63 -}}
-{{- fail (printf "the name %q has %d characters; Kubernetes takes 63. Set a shorter names.prefix." $name (len $name)) -}}
+{{- include "practice.refuse" (printf "names.prefix: the name %q has %d characters; Kubernetes takes 63. Set a shorter names.prefix." $name (len $name)) -}}
 {{- end -}}
 {{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" $name) -}}
-{{- fail (printf "the name %q is none that a Service can have: a-z, 0-9 and -, with a letter at the start. Set names.prefix, or call the release otherwise." $name) -}}
+{{- include "practice.refuse" (printf "names.prefix: the name %q is none that a Service can have: a-z, 0-9 and -, with a letter at the start. Set names.prefix, or call the release otherwise." $name) -}}
 {{- end -}}
 {{- $name -}}
 {{- end -}}
@@ -34,15 +34,9 @@ called (RFC 1035): Helm takes a release called 5g or v1.2, and the cluster only 
 {{- .Values.names.ingress | default (include "practice.prefix" . | trimSuffix "-") | default .Release.Name -}}
 {{- end -}}
 
-{{/* Takes root, name and service. */}}
+{{/* Takes a service. */}}
 {{- define "practice.serviceAccountName" -}}
-{{- if .service.serviceAccount.name -}}
-{{- .service.serviceAccount.name -}}
-{{- else if .service.serviceAccount.create -}}
-{{- include "practice.name" . -}}
-{{- else -}}
-default
-{{- end -}}
+{{- .serviceAccount.name | default (.serviceAccount.create | ternary (include "practice.name" .) "default") -}}
 {{- end -}}
 
 {{/* Takes root and name. These never change: a Deployment's selector is immutable. */}}
@@ -52,7 +46,10 @@ app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .name }}
 {{- end -}}
 
-{{/* Takes root; name where the object is about one service; tag where it runs an image. */}}
+{{/*
+Takes root; name where the object is about one service; tag where it runs an image; pod (its own labels) where it is one: no chart version then, because
+a new chart alone must not roll the pods; first where some win over these.
+*/}}
 {{- define "practice.labels" -}}
 {{- $labels := dict
   "app.kubernetes.io/name" .root.Chart.Name
@@ -62,13 +59,9 @@ app.kubernetes.io/component: {{ .name }}
   "helm.sh/chart" (printf "%s-%s" .root.Chart.Name (replace "+" "_" .root.Chart.Version)) -}}
 {{- with .name }}{{ $_ := set $labels "app.kubernetes.io/component" . }}{{ end -}}
 {{- with .tag }}{{ $_ := set $labels "app.kubernetes.io/version" (include "practice.versionLabel" .) }}{{ end -}}
-{{- toYaml (merge $labels .root.Values.commonLabels) -}}
-{{- end -}}
-
-{{/* Takes root, name, tag and extra. No chart version here: a new chart alone must not roll the pods. */}}
-{{- define "practice.podLabels" -}}
-{{- $labels := include "practice.labels" . | fromYaml -}}
-{{- toYaml (merge (omit $labels "helm.sh/chart" "app.kubernetes.io/managed-by") (.extra | default dict)) -}}
+{{- $labels = merge (deepCopy (.first | default dict)) $labels .root.Values.commonLabels -}}
+{{- if hasKey . "pod" }}{{ $labels = merge (omit $labels "helm.sh/chart" "app.kubernetes.io/managed-by") .pod }}{{ end -}}
+{{- toYaml $labels -}}
 {{- end -}}
 
 {{/* Takes a tag. A label has 63 characters and no @: of v1@sha256:... it is v1. */}}
@@ -76,9 +69,9 @@ app.kubernetes.io/component: {{ .name }}
 {{- regexReplaceAll "@.*$" . "" | trunc 63 | trimAll "-_." -}}
 {{- end -}}
 
-{{/* Takes root and service. */}}
+{{/* Takes a service. */}}
 {{- define "practice.tag" -}}
-{{- .service.image.tag | default .root.Values.image.tag | default .root.Chart.AppVersion -}}
+{{- .image.tag | default .root.Values.image.tag | default .root.Chart.AppVersion -}}
 {{- end -}}
 
 {{/* Takes root, repository and tag. */}}
@@ -87,10 +80,9 @@ app.kubernetes.io/component: {{ .name }}
 {{- .repository }}:{{ .tag -}}
 {{- end -}}
 
-{{/* Takes root and service. */}}
+{{/* Takes a service. */}}
 {{- define "practice.image" -}}
-{{- $repository := .service.image.repository | default .service.kind -}}
-{{- include "practice.imageReference" (dict "root" .root "repository" $repository "tag" (include "practice.tag" .)) -}}
+{{- include "practice.imageReference" (dict "root" .root "repository" (.image.repository | default .kind) "tag" (include "practice.tag" .)) -}}
 {{- end -}}
 
 {{/* Takes the top-level scope. */}}
@@ -101,32 +93,6 @@ app.kubernetes.io/component: {{ .name }}
 {{/* Takes root and name: the name that has the addresses of a service's pods. */}}
 {{- define "practice.headlessName" -}}
 {{- include "practice.name" (dict "root" .root "name" (print .name .root.Values.names.serviceSuffix "-headless")) -}}
-{{- end -}}
-
-{{/* Takes root and name: the ConfigMap with a gateway's route table. */}}
-{{- define "practice.routesName" -}}
-{{- include "practice.name" (dict "root" .root "name" (print .name "-routes")) -}}
-{{- end -}}
-
-{{/* Takes root and name: the ConfigMap with a service's own data. */}}
-{{- define "practice.dataName" -}}
-{{- include "practice.name" (dict "root" .root "name" (print .name "-data")) -}}
-{{- end -}}
-
-{{/* Takes a service: whether it answers requests. A worker does not: it asks the store for its work. */}}
-{{- define "practice.answers" -}}
-{{- if not (and (eq .kind "backend") (eq .role "worker")) }}yes{{ end -}}
-{{- end -}}
-
-{{/* Name of the Secret with the certificate that the chart makes. */}}
-{{- define "practice.certificateName" -}}
-{{- include "practice.ingressName" . }}-tls
-{{- end -}}
-
-{{/* Takes root and name: the address at which pods of the same namespace reach a service. */}}
-{{- define "practice.url" -}}
-{{- $service := index (include "practice.services" .root | fromYaml) .name -}}
-http://{{ include "practice.serviceName" . }}:{{ int $service.service.port }}
 {{- end -}}
 
 {{- define "practice.pullSecrets" -}}
@@ -154,4 +120,29 @@ containers:
       {{- toYaml .root.Values.client.resources | nindent 6 }}
     securityContext:
       {{- toYaml .root.Values.defaults.securityContext | nindent 6 }}
+{{- end -}}
+
+{{/* Takes the top-level scope: two objects of one kind and name, of which Helm would apply the one over the other. */}}
+{{- define "practice.brokenNames" -}}
+{{- $suffix := .Values.names.serviceSuffix -}}
+{{- $made := dict -}}
+{{- with .Values.store }}{{ if .enabled }}{{ $_ := set $made (print "Service " .name $suffix "-headless") "store" }}{{ end }}{{ end -}}
+{{- range $name, $service := .services -}}
+{{- range list
+  (list (or .answers .service.exposeMetrics) "" "Service " $name $suffix)
+  (list .service.headless ".service.headless" "Service " $name $suffix "-headless")
+  (list .service.nodePortBeside.enabled ".service.nodePortBeside" "Service " $name "-nodeport" $suffix)
+  (list .configMap.enabled ".configMap" "ConfigMap " $name)
+  (list (and (eq .kind "backend") .data.items) ".data" "ConfigMap " $name "-data")
+  (list (and (eq .kind "frontend") .routeTable.routes) ".routeTable" "ConfigMap " $name "-routes") -}}
+{{- if first . -}}
+{{- $by := print "services." $name (index . 1) -}}
+{{- $object := slice . 2 | join "" -}}
+{{- with index $made $object }}
+{{ $by }}: it makes the {{ $object }}, as {{ . }} does, and one would replace the other. Rename a service.
+{{- end -}}
+{{- $_ := set $made $object $by -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}

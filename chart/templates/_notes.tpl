@@ -2,22 +2,21 @@
 What NOTES.txt says, computed from the values.
 */}}
 
-{{/* Takes root, name and service. */}}
+{{/* Takes a service. */}}
 {{- define "practice.notes" -}}
-{{- $service := .service -}}
-{{- $pods := include "practice.pods" $service | int -}}
-{{- $scaling := $service.autoscaling -}}
+{{- $pods := include "practice.pods" . | int -}}
+{{- $scaling := .autoscaling -}}
 {{- $rows := list -}}
 
 {{- if $scaling.enabled -}}
 {{- $rows = append $rows (list "pods" (printf "%d to %d, the autoscaler decides" $pods (int $scaling.maxReplicas))) -}}
 {{- range $resource, $target := dict "cpu" $scaling.targetCPUUtilizationPercentage "memory" $scaling.targetMemoryUtilizationPercentage -}}
 {{- if not (kindIs "invalid" $target) -}}
-{{- $request := dig "requests" $resource (dig "limits" $resource "" $service.resources) $service.resources -}}
+{{- $request := dig "requests" $resource (dig "limits" $resource "" $.resources) $.resources -}}
 {{- if $request -}}
 {{- $use := mul 2 (int $target) -}}
 {{- $wanted := ceil (divf (mul $pods $use) (int $target)) -}}
-{{- $rows = append $rows (list (print "scaling, " $resource) (printf "pods = ceil(pods x use / %d %%), use in %% of the %v request" (int $target) $request)) -}}
+{{- $rows = append $rows (list (print "scaling, " $resource) (printf "pods = ceil(pods x use / %d %%), use in %% of the %s request" (int $target) (include "practice.text" $request))) -}}
 {{- $rows = append $rows (list "" (printf "%d pods at %d %%: ceil(%d x %d / %d) = %v" $pods $use $pods $use (int $target) $wanted)) -}}
 {{- else -}}
 {{- $rows = append $rows (list (print "scaling, " $resource) "<unknown>: there is no request to compare the use with") -}}
@@ -28,9 +27,9 @@ What NOTES.txt says, computed from the values.
 {{- $rows = append $rows (list "pods" (toString $pods)) -}}
 {{- end -}}
 
-{{- $rows = append $rows (list "in a rollout" (include "practice.rolloutNote" $service)) -}}
-{{- $rows = append $rows (list "start to ready" (printf "%s s at worst" (include "practice.readySeconds" $service))) -}}
-{{- with $service.lifecycle -}}
+{{- $rows = append $rows (list "in a rollout" (include "practice.rolloutNote" .)) -}}
+{{- $rows = append $rows (list "start to ready" (printf "%s s at worst" (include "practice.readySeconds" .))) -}}
+{{- with .lifecycle -}}
 {{- $spent := addf .preStopSeconds .drainSeconds .longestRequestSeconds -}}
 {{- $rows = append $rows (list "shutdown" (printf "preStop %v + drain %v + longest request %v = %v of %v s" .preStopSeconds .drainSeconds .longestRequestSeconds $spent .terminationGracePeriodSeconds)) -}}
 {{- end -}}
@@ -59,28 +58,28 @@ of {{ $pods }}, at least {{ max 0 (sub $pods $missing) }} ready and at most {{ a
 {{- end -}}
 {{- end -}}
 
-{{/* Takes root, name and service: one line for each way to the service. */}}
+{{/* Takes a service: one line for each way to the service. */}}
 {{- define "practice.reach" -}}
 {{- $name := include "practice.serviceName" . -}}
-{{- if include "practice.answers" .service -}}
-{{- $port := int .service.service.port -}}
-{{- $nodePort := int .service.service.nodePort | toString -}}
+{{- if .answers -}}
+{{- $port := int .service.port -}}
+{{- $nodePort := int .service.nodePort | toString -}}
 {{- if eq $nodePort "0" }}{{ $nodePort = "PORT" }}{{ end -}}
-{{- if eq .service.service.type "LoadBalancer" }}
+{{- if eq .service.type "LoadBalancer" }}
 http://ADDRESS:{{ $port }}, ADDRESS as in kubectl get svc {{ $name }} (EXTERNAL-IP)
 {{- end }}
-{{- if ne .service.service.type "ClusterIP" }}
+{{- if ne .service.type "ClusterIP" }}
 http://NODE:{{ $nodePort }}, NODE as in kubectl get nodes -o wide
 {{- if eq $nodePort "PORT" }}
   PORT as in kubectl get svc {{ $name }}
 {{- end }}
 {{- end }}
 http://{{ $name }}:{{ $port }} inside the cluster
-{{- if eq .service.service.type "ClusterIP" }}
+{{- if eq .service.type "ClusterIP" }}
 kubectl port-forward -n {{ .root.Release.Namespace }} svc/{{ $name }} {{ $port }}
 {{- end }}
-{{- if .service.service.nodePortBeside.enabled }}
-http://NODE:{{ with int .service.service.nodePortBeside.nodePort }}{{ . }}{{ else }}PORT{{ end }} too, PORT as in kubectl get svc {{ include "practice.serviceName" (dict "root" .root "name" (print .name "-nodeport")) }}
+{{- if .service.nodePortBeside.enabled }}
+http://NODE:{{ with int .service.nodePortBeside.nodePort }}{{ . }}{{ else }}PORT{{ end }} too, PORT as in kubectl get svc {{ include "practice.serviceName" (dict "root" .root "name" (print .name "-nodeport")) }}
 {{- end }}
 {{- else -}}
 by nobody: a worker asks the store for its work
@@ -88,37 +87,34 @@ by nobody: a worker asks the store for its work
 {{- end -}}
 
 {{/*
-Takes root and services. What the cluster lacks is known only where there is a cluster to ask: lookup finds nothing in
+Takes the top-level scope. What the cluster lacks is known only where there is a cluster to ask: lookup finds nothing in
 a dry run on the client.
 */}}
 {{- define "practice.warnings" -}}
-{{- $root := .root -}}
-{{- range include "practice.brokenRules" . | trim | splitList "\n" -}}
-{{- with . }}
+{{- range .warnings | default "" | splitList "\n" | compact }}
 WARNING {{ wrapWith 70 "\n        " . }}
 {{- end -}}
-{{- end -}}
 {{- range $name, $service := .services -}}
-{{- with include "practice.faults" $service | fromYaml }}
-WARNING {{ $name }} has faults on purpose: {{ keys . | sortAlpha | join ", " }}.
+{{- with regexFindAll "\\bFAULT_\\w+" (keys .settings | sortAlpha | join " ") -1 }}
+WARNING {{ $name }} has faults on purpose: {{ join ", " . }}.
 {{- end -}}
 {{- end -}}
 {{- if lookup "v1" "Namespace" "" "kube-system" -}}
 {{- $autoscaled := list -}}
 {{- range $name, $service := .services -}}
-{{- if $service.autoscaling.enabled }}{{ $autoscaled = append $autoscaled $name }}{{ end -}}
+{{- if .autoscaling.enabled }}{{ $autoscaled = append $autoscaled $name }}{{ end -}}
 {{- end -}}
-{{- if and $autoscaled (not ($root.Capabilities.APIVersions.Has "metrics.k8s.io/v1beta1")) }}
+{{- if and $autoscaled (not ($.Capabilities.APIVersions.Has "metrics.k8s.io/v1beta1")) }}
 WARNING this cluster has no metrics API: {{ join ", " $autoscaled }} will not scale.
         Install metrics-server.
 {{- end -}}
-{{- with $root.Values.ingress -}}
+{{- with $.Values.ingress -}}
 {{- if and .enabled .className (not (lookup "networking.k8s.io/v1" "IngressClass" "" .className)) }}
 WARNING this cluster has no IngressClass {{ .className }}: nothing serves the ingress.
         Install its controller, or set ingress.className to one of: kubectl get ingressclass
 {{- end -}}
 {{- end -}}
-{{- with $root.Values.store -}}
+{{- with $.Values.store -}}
 {{- if and .enabled .persistence.enabled -}}
 {{- $classes := dict -}}
 {{- range (lookup "storage.k8s.io/v1" "StorageClass" "" "").items -}}

@@ -1,0 +1,105 @@
+{{/*
+Ways to services: from outside, from a gateway to its upstreams, from the load.
+*/}}
+
+{{/* Takes root and name: the address at which pods of the same namespace reach a service. */}}
+{{- define "practice.url" -}}
+{{- include "practice.resolve" .root -}}
+http://{{ include "practice.serviceName" . }}:{{ int (index .root.services .name).service.port }}
+{{- end -}}
+
+{{/* Takes root and upstream (service, url and headless of one). */}}
+{{- define "practice.upstreamUrl" -}}
+{{- $to := dict "root" .root "name" .upstream.service -}}
+{{- if .upstream.url -}}
+{{- .upstream.url -}}
+{{- else if .upstream.headless -}}
+http://{{ include "practice.headlessName" $to }}:{{ int (index .root.services $to.name).service.targetPort }}
+{{- else -}}
+{{- include "practice.url" $to -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes a service, and gives it upstreams. */}}
+{{- define "practice.setUpstreams" -}}
+{{- $upstreams := dict -}}
+{{- if and (eq .kind "frontend") .routeTable.routes -}}
+{{- range $name, $upstream := .routeTable.upstreams -}}
+{{- if not (kindIs "invalid" $upstream) -}}
+{{- $_ := set $upstreams (print "routeTable.upstreams." $name) (merge (dict) $upstream (pick $.upstream "tryTimeoutSeconds" "timeoutSeconds" "idleSeconds")) -}}
+{{- end -}}
+{{- end -}}
+{{- else if eq .kind "frontend" -}}
+{{- $_ := set $upstreams "upstream" .upstream -}}
+{{- end -}}
+{{- $_ := set . "upstreams" $upstreams -}}
+{{- end -}}
+
+{{/* Takes a service: the route table as the gateway reads it. */}}
+{{- define "practice.routeTable" -}}
+{{- $upstreams := dict -}}
+{{- range $name, $upstream := .routeTable.upstreams -}}
+{{- if not (kindIs "invalid" $upstream) -}}
+{{- $url := include "practice.upstreamUrl" (dict "root" $.root "upstream" $upstream) -}}
+{{- $_ := set $upstreams $name (merge (dict "url" $url) (omit $upstream "service" "url" "headless")) -}}
+{{- end -}}
+{{- end -}}
+{{- dict "upstreams" $upstreams "routes" .routeTable.routes | toPrettyJson -}}
+{{- end -}}
+
+{{/* Takes the top-level scope: ways that lead nowhere. */}}
+{{- define "practice.brokenRoutes" -}}
+{{- $services := .services -}}
+{{- $names := keys $services | sortAlpha | join ", " -}}
+{{- range $from := list "ingress" "httpRoute" -}}
+{{- with index $.Values $from -}}
+{{- range ternary .paths list .enabled -}}
+{{- if not (hasKey $services .service) }}
+{{ $from }}.paths: {{ .path }} leads to the service {{ .service | quote }}, and there are: {{ $names }}. Correct the name, or take the path away.
+{{- else if not (index $services .service).answers }}
+{{ $from }}.paths: {{ .path }} leads to {{ .service }}, a worker, which takes no requests. Name another service, or take the path away.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.load -}}
+{{- if and .enabled (not (hasKey $services .service)) }}
+load.service: there is no service {{ .service | quote }}, and there are: {{ $names }}. Correct the name.
+{{- else if and .enabled (not (index $services .service).answers) }}
+load.service: {{ .service }} is a worker, which takes no requests. Name another service.
+{{- end -}}
+{{- end -}}
+{{- include "practice.brokenCertificate" . -}}
+{{- range $name, $service := $services -}}
+{{- range $knob, $upstream := .upstreams -}}
+{{- $knob = print "services." $name "." $knob -}}
+{{- $to := .service | default "" -}}
+{{- if .url -}}
+{{- else if not (hasKey $services $to) }}
+{{ $knob }}.service: there is no service {{ $to | quote }}, and there are: {{ $names }}. Correct the name, or give a url.
+{{- else if not (index $services $to).answers }}
+{{ $knob }}.service: {{ $to }} is a worker, which takes no requests. Name another service, or give a url.
+{{- else if eq $name $to }}
+{{ $knob }}.service: {{ $name }} would send every request to itself. Name another service, or give a url.
+{{- else if and .headless (not (index $services $to).service.headless) }}
+{{ $knob }}.headless: {{ $to }} has no headless Service. Set services.{{ $to }}.service.headless to true.
+{{- end -}}
+{{- end -}}
+{{- $table := .routeTable -}}
+{{- range $route := $table.routes -}}
+{{- $used := compact (list .upstream) -}}
+{{- range concat (.split | default list) (.pins | default list) }}{{ $used = append $used .upstream }}{{ end -}}
+{{- if not $used }}
+services.{{ $name }}.routeTable.routes: {{ .path }} leads nowhere. Give it upstream or split.
+{{- end -}}
+{{- range $used -}}
+{{- if not (hasKey $table.upstreams .) }}
+services.{{ $name }}.routeTable.routes: {{ $route.path }} leads to the upstream {{ . | quote }}, and there are: {{ keys $table.upstreams | sortAlpha | join ", " }}. Correct the name, or add it to routeTable.upstreams.
+{{- end -}}
+{{- end -}}
+{{- if and .auth (not $table.credentials) }}
+services.{{ $name }}.routeTable.credentials: {{ .path }} asks for credentials, and no Secret has them. Name one.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

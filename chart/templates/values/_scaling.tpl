@@ -1,0 +1,69 @@
+{{/*
+How many pods there are, and how many may be missing.
+*/}}
+
+{{/* Takes a service: the pods that are always wanted. */}}
+{{- define "practice.pods" -}}
+{{- ternary .autoscaling.minReplicas .replicas .autoscaling.enabled | int -}}
+{{- end -}}
+
+{{/* Takes value (a count or a percentage), pods and round (ceil or floor): how many pods that is. */}}
+{{- define "practice.count" -}}
+{{- $value := toString .value -}}
+{{- if hasSuffix "%" $value -}}
+{{- $share := mulf (trimSuffix "%" $value | float64) .pods -}}
+{{- ternary (ceil (divf $share 100)) (floor (divf $share 100)) (eq .round "ceil") | int -}}
+{{- else -}}
+{{- int .value -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes the top-level scope. */}}
+{{- define "practice.brokenScaling" -}}
+{{- range $name, $service := .services -}}
+{{- with .strategy -}}
+{{- $surge := include "practice.count" (dict "value" .maxSurge "pods" 100 "round" "ceil") -}}
+{{- $missing := include "practice.count" (dict "value" .maxUnavailable "pods" 100 "round" "floor") -}}
+{{- if and (eq .type "RollingUpdate") (eq $surge "0") (eq $missing "0") }}
+services.{{ $name }}.strategy: maxSurge {{ .maxSurge }} and maxUnavailable {{ .maxUnavailable }} leave a rollout no pod to start and none to stop. Set maxSurge to 1.
+{{- end -}}
+{{- end -}}
+{{- with .autoscaling -}}
+{{- if .enabled -}}
+{{- $own := index $.Values.services $name -}}
+{{- if hasKey $own "replicas" }}
+services.{{ $name }}.replicas: {{ int $own.replicas }} pods are asked for, and autoscaling keeps {{ int .minReplicas }} to {{ int .maxReplicas }}. Set autoscaling.minReplicas instead, or autoscaling.enabled to false.
+{{- end -}}
+{{- if gt (int .minReplicas) (int .maxReplicas) }}
+services.{{ $name }}.autoscaling: minReplicas {{ int .minReplicas }} is above maxReplicas {{ int .maxReplicas }}. Set maxReplicas to {{ int .minReplicas }} or more.
+{{- end -}}
+{{- $targets := dict "cpu" .targetCPUUtilizationPercentage "memory" .targetMemoryUtilizationPercentage -}}
+{{- if and (kindIs "invalid" $targets.cpu) (kindIs "invalid" $targets.memory) }}
+services.{{ $name }}.autoscaling: enabled without a target, so there is nothing to scale by. Set targetCPUUtilizationPercentage.
+{{- end -}}
+{{- range $resource, $target := $targets -}}
+{{- range prepend $service.sidecars $service -}}
+{{- /* Kubernetes takes a limit for the request where there is none. */ -}}
+{{- $resources := .resources | default dict -}}
+{{- if not (or (kindIs "invalid" $target) (dig "requests" $resource "" $resources) (dig "limits" $resource "" $resources)) }}
+services.{{ $name }}.autoscaling: the target is {{ int $target }} % of the {{ $resource }} request, and the container {{ .name }} requests none, so the autoscaler sees <unknown>. Set resources.requests.{{ $resource }}.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $pods := include "practice.pods" . | int -}}
+{{- with .podDisruptionBudget -}}
+{{- $most := not (kindIs "invalid" .maxUnavailable) -}}
+{{- $least := not (kindIs "invalid" .minAvailable) -}}
+{{- if not .enabled -}}
+{{- else if eq $most $least }}
+services.{{ $name }}.podDisruptionBudget: {{ ternary 2 0 $most }} of maxUnavailable and minAvailable are set, and Kubernetes takes exactly 1. Set the other to null.
+{{- else if and $most (eq (include "practice.count" (dict "value" .maxUnavailable "pods" 100 "round" "ceil")) "0") }}
+services.{{ $name }}.podDisruptionBudget: maxUnavailable {{ .maxUnavailable }} lets no pod go, and a drain would wait for ever. Set it to 1.
+{{- else if and $least (gt $pods 0) (ge (include "practice.count" (dict "value" .minAvailable "pods" $pods "round" "ceil") | int) $pods) }}
+services.{{ $name }}.podDisruptionBudget: minAvailable {{ include "practice.text" .minAvailable }} of {{ $pods }} pods lets none go, and a drain would wait for ever. Set minAvailable lower, or use maxUnavailable 1.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
