@@ -1,0 +1,49 @@
+"""What a render works out once, it keeps in the chart's own scope: no other chart's, and as the numbers that it was given."""
+
+import json
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+
+import chart
+
+DEPENDENCY = '  - {name: practice, version: ">=0", alias: %s, repository: ""}\n'
+
+
+def umbrella(folder, *aliases):
+    """A chart in this folder that has this one as its dependency, once under each alias."""
+    shutil.copytree(chart.CHART, Path(folder) / "charts" / "practice")
+    dependencies = "".join(DEPENDENCY % alias for alias in aliases)
+    (Path(folder) / "Chart.yaml").write_text(f"apiVersion: v2\nname: umbrella\nversion: 1.0.0\ndependencies:\n{dependencies}")
+    return folder
+
+
+class Scope(unittest.TestCase):
+    def test_two_of_the_chart_in_a_release_have_services_of_their_own(self):
+        values = {
+            "one": {"names": {"prefix": "one"}, "services": {"backend": {"autoscaling": {"enabled": False}, "replicas": 3}}},
+            "two": {"names": {"prefix": "two"}, "services": {"backend": None, "frontend": {"upstream": {"url": "http://it"}}}, "ingress": {"enabled": False}},
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            found = chart.render(values, where=umbrella(folder, "one", "two"))
+        replicas = {document["metadata"]["name"]: document["spec"]["replicas"] for document in found if document["kind"] == "Deployment"}
+        self.assertEqual(replicas, {"one-backend": 3, "one-frontend": 2, "two-frontend": 2})
+
+    def test_a_refusal_is_said_to_be_of_the_values(self):
+        with self.assertRaisesRegex(chart.Refused, r"practice/templates/values/checked.yaml:\d+:\d+\): these values cannot work:\n\n- names.prefix: "):
+            chart.render({"names": {"prefix": "a" * 40, "serviceSuffix": "-" + "b" * 40}})
+
+    def test_large_numbers_are_written_out(self):
+        values = {"services": {"backend": {"strategy": {"maxSurge": 1000000}, "connections": {"idleTimeoutSeconds": 86400}}}}
+        text = json.dumps(chart.render(values))
+        self.assertIn('"maxSurge": 1000000,', text)
+        self.assertNotRegex(text, r"\de\+\d")
+
+    def test_nothing_is_printed_and_parsed_again(self):
+        for template in chart.CHART.glob("templates/**/*.*"):
+            self.assertNotRegex(template.read_text(), r"from(Yaml|Json)", template.name)
+
+
+if __name__ == "__main__":
+    unittest.main()
