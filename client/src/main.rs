@@ -6,12 +6,12 @@
 // They panic where a pipe has lost its reader: see `output`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
 use tokio::{runtime, task::LocalSet};
 
 use crate::{
-    args::{Ask, Command, Parsed},
+    args::{Ask, Command},
     stop::Stop,
 };
 
@@ -31,12 +31,10 @@ mod wait;
 
 fn main() -> ExitCode {
     match args::parse(std::env::args_os().skip(1)) {
-        Ok(Parsed::Print(text)) => exit::printed(&text),
-        Ok(Parsed::Run(Command::Hpa)) => hpa::run(),
-        Ok(Parsed::Run(Command::Spread(options))) => spread::run(&options),
-        Ok(Parsed::Run(Command::Ask(command))) => {
-            execute(command).unwrap_or_else(|error| exit::with(exit::SYSTEM, error))
-        }
+        Ok(Command::Print(text)) => exit::printed(&text),
+        Ok(Command::Hpa) => hpa::run(),
+        Ok(Command::Spread(options)) => spread::run(&options),
+        Ok(Command::Ask(ask)) => execute(ask).unwrap_or_else(|error| exit::with(exit::SYSTEM, error)),
         Err(error) => {
             let command = error.command.map(|name| format!(" {name}"));
             exit::with(
@@ -49,11 +47,11 @@ fn main() -> ExitCode {
 
 /// One thread: the connections of a load share its ledger without locks, and 1,000 requests a second take a tenth of a
 /// core.
-fn execute(command: Ask) -> std::io::Result<ExitCode> {
+fn execute(ask: Ask) -> io::Result<ExitCode> {
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
         let stop = Stop::listen()?;
-        Ok(match command {
+        Ok(match ask {
             Ask::Get(options) => until_stopped(stop, get::run(options)).await,
             Ask::Wait(options) => until_stopped(stop, wait::run(options)).await,
             Ask::Load(plan) => load::run(plan, stop).await,

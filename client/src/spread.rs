@@ -101,7 +101,7 @@ impl Spread {
             }
         }
         for service in services.values_mut() {
-            service.pods.sort();
+            service.pods.sort_unstable();
             service.wanted = service.pods.len();
         }
         for (name, wanted) in &options.pods {

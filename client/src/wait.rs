@@ -1,7 +1,6 @@
 //! `client wait`: asks until the reply is the one that was asked for.
 
 use std::{
-    fmt,
     io::{self, IsTerminal},
     process::ExitCode,
     time::Duration,
@@ -41,11 +40,6 @@ pub(crate) struct Options {
     pub(crate) interval: Duration,
 }
 
-enum Answer {
-    Status(StatusCode),
-    Failed(Cause),
-}
-
 /// Asks, over a new connection each time, until the status is right or the time is over.
 pub(crate) async fn run(options: Options) -> ExitCode {
     let start = Instant::now();
@@ -56,27 +50,28 @@ pub(crate) async fn run(options: Options) -> ExitCode {
         let tried_at = Instant::now();
         tries += 1;
         let until = deadline.min(tried_at + LONGEST_TRY);
-        let answer = match within(until, LONGEST_TRY, ask(&options)).await.done {
-            Some(Ok(status)) => Answer::Status(status),
-            Some(Err(cause)) => Answer::Failed(cause),
-            None => Answer::Failed(Cause::new(Kind::Timeout, "")),
+        let answer = within(until, LONGEST_TRY, ask(&options)).await.done;
+        let answer = answer.unwrap_or_else(|| Err(Cause::new(Kind::Timeout, "")));
+        let words = match &answer {
+            Ok(status) => status.to_string(),
+            Err(cause) => cause.to_string(),
         };
         let taken = start.elapsed().as_secs_f64();
-        if let Answer::Status(status) = answer
+        if let Ok(status) = answer
             && options.status.map_or(status.is_success(), |asked| asked == status)
         {
-            let summary = format!("{answer} after {taken:.1} s");
+            let summary = format!("{words} after {taken:.1} s");
             progress.finish(&summary);
             return ExitCode::SUCCESS;
         }
-        progress.show(&answer.to_string(), taken);
+        progress.show(&words, taken);
         sleep_until(deadline.min(tried_at + options.interval)).await;
         if Instant::now() >= deadline {
             let limit = options.timeout.as_secs_f64();
-            progress.finish(&format!("gave up after {limit} s; last of {tries} tries: {answer}"));
+            progress.finish(&format!("gave up after {limit} s; last of {tries} tries: {words}"));
             return ExitCode::from(match answer {
-                Answer::Status(_) => exit::NOT_AS_ASKED,
-                Answer::Failed(_) => exit::NOTHING,
+                Ok(_) => exit::NOT_AS_ASKED,
+                Err(_) => exit::NOTHING,
             });
         }
     }
@@ -91,15 +86,6 @@ async fn ask(options: &Options) -> Result<StatusCode, Cause> {
         frame.map_err(|error| Cause::in_body(&error))?;
     }
     Ok(status)
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status(status) => write!(f, "{status}"),
-            Self::Failed(cause) => write!(f, "{cause}"),
-        }
-    }
 }
 
 /// One line on standard error: rewritten in place on a terminal, else written again when the answer changes.

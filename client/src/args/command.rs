@@ -4,11 +4,7 @@ use std::fmt::{self, Write as _};
 
 use lexopt::{Arg, Parser};
 
-use super::{
-    given::Given,
-    option::Row,
-    parsed::{Command, Parsed},
-};
+use super::{given::Given, option::Row, parsed::Command};
 use crate::{request::cause::Kind, request::message::VERSION};
 
 /// The width of the help, in columns.
@@ -65,14 +61,14 @@ impl Spec {
     ///
     /// # Errors
     /// One sentence that names the argument, its value and the mend.
-    pub(super) fn parse(&self, parser: &mut Parser) -> Result<Parsed, String> {
+    pub(super) fn parse(&self, parser: &mut Parser) -> Result<Command, String> {
         let mut given = Given::default();
         self.rows().try_for_each(|row| row.preset(&mut given))?;
         while let Some(argument) = parser.next().map_err(|error| error.to_string())? {
             let row = match &argument {
-                Arg::Short('h') | Arg::Long("help") => return Ok(Parsed::Print(self.help())),
-                Arg::Short(short) => self.rows().find(|row| row.short == Some(*short)),
-                Arg::Long(long) => self.rows().find(|row| row.long == *long),
+                Arg::Short('h') | Arg::Long("help") => return Ok(Command::Print(self.help())),
+                Arg::Short(short) => self.rows().find(|row| row.short() == Some(*short)),
+                Arg::Long(long) => self.rows().find(|row| row.long() == *long),
                 Arg::Value(value) => {
                     match self.operands {
                         Operands::One(name) if !given.operands.is_empty() => {
@@ -86,7 +82,7 @@ impl Spec {
             };
             row.ok_or_else(|| unexpected(&argument))?.take(parser, &mut given)?;
         }
-        (self.build)(given).map(Parsed::Run)
+        (self.build)(given)
     }
 
     /// All options.
@@ -103,7 +99,7 @@ impl Spec {
         for (heading, rows) in self.options {
             line(&mut text, format_args!("\n{heading}:"));
             for row in *rows {
-                entry(&mut text, DESCRIPTION, &row.synopsis(), &row.description());
+                entry(&mut text, DESCRIPTION, &row.entry(), &row.description());
             }
         }
         entry(&mut text, DESCRIPTION, "  -h, --help", "this text");

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use super::{
     command::{Note, Operands, Spec},
-    given::{self, Given, status},
-    option::{Default, Row, Take},
+    given::{self, Given},
+    option::{
+        Row,
+        Take::{Count, Path, Rate, Switch, Text, Time, Words},
+        row,
+    },
     parsed::{Ask, Command},
-    quantity::share,
 };
-use crate::plan::mix::WHOLE;
 
 const MS: Duration = Duration::from_millis(1);
+const TENTH: Duration = Duration::from_millis(100);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -21,35 +24,24 @@ const SIGNAL: (&str, &str) = ("128 + N", "ended by signal N");
 const USAGE: (&str, &str) = ("64", "wrong usage");
 const UNPRINTED: (&str, &str) = ("74", "standard output can't be written");
 
-const HEADER: Row = Row {
-    short: Some('H'),
-    long: "header",
-    value: "'NAME: VALUE'",
-    about: "add a header, or replace a default one such as Host; repeatable",
-    take: Take::Text(Given::header),
-    ..Row::ROW
-};
-const METHOD: Row = Row {
-    short: Some('X'),
-    long: "method",
-    value: "METHOD",
-    default: Default::Words("GET, or POST with --data"),
-    about: "method",
-    take: Take::Text(Given::method),
-};
-const DATA: Row = Row {
-    long: "data",
-    value: "BODY",
-    about: "body; it has no content-type unless a header says so",
-    take: Take::Text(|given, text| {
-        given.data = Some(text.to_owned());
-        Ok(())
-    }),
-    ..Row::ROW
-};
-/// A timeout, in a row that says of what.
-const TIMEOUT: Row =
-    Row { long: "timeout", value: "TIME", take: Take::Time(MS, HOUR, |given, time| given.timeout = time), ..Row::ROW };
+const HEADER: Row = row(
+    "-H, --header 'NAME: VALUE'",
+    "",
+    "add a header, or replace a default one such as Host; repeatable",
+    Text(Given::header),
+);
+const METHOD: Row = row("-X, --method METHOD", "GET, or POST with --data", "method", Text(Given::method));
+const DATA: Row = row(
+    "--data BODY",
+    "",
+    "body; it has no content-type unless a header says so",
+    Words(|given, text| given.data = Some(text)),
+);
+
+/// A row for a timeout.
+const fn timeout(default: &'static str, most: Duration, about: &'static str) -> Row {
+    row("--timeout TIME", default, about, Time(MS, most, |given, time| given.timeout = time))
+}
 
 const GET: Spec = Spec {
     name: "get",
@@ -63,18 +55,8 @@ const GET: Spec = Spec {
             HEADER,
             METHOD,
             DATA,
-            Row {
-                default: Default::Value("10s"),
-                about: "for the name, the connection, the request and the reply together",
-                ..TIMEOUT
-            },
-            Row {
-                short: Some('q'),
-                long: "quiet",
-                about: "print the body alone",
-                take: Take::Switch(|given| given.quiet = true),
-                ..Row::ROW
-            },
+            timeout("10s", HOUR, "for the name, the connection, the request and the reply together"),
+            row("-q, --quiet", "", "print the body alone", Switch(|given| given.quiet = true)),
         ],
     )],
     notes: &[
@@ -108,23 +90,14 @@ const WAIT: Spec = Spec {
     options: &[(
         "Options",
         &[
-            Row {
-                long: "status",
-                value: "STATUS",
-                default: Default::Words("any of 200 to 299"),
-                about: "the status to wait for",
-                take: Take::Text(|given, text| status(text).map(|status| given.status = Some(status))),
-                ..Row::ROW
-            },
-            Row { default: Default::Value("60s"), about: "give up after this long", ..TIMEOUT },
-            Row {
-                long: "interval",
-                value: "TIME",
-                default: Default::Value("500ms"),
-                about: "from one try to the next",
-                take: Take::Time(Duration::from_millis(50), MINUTE, |given, time| given.interval = time),
-                ..Row::ROW
-            },
+            row("--status STATUS", "any of 200 to 299", "the status to wait for", Text(Given::status)),
+            timeout("60s", HOUR, "give up after this long"),
+            row(
+                "--interval TIME",
+                "500ms",
+                "from one try to the next",
+                Time(Duration::from_millis(50), MINUTE, |given, time| given.interval = time),
+            ),
             HEADER,
         ],
     )],
@@ -152,59 +125,40 @@ const LOAD: Spec = Spec {
         (
             "Load",
             &[
-                Row {
-                    short: Some('r'),
-                    long: "rate",
-                    value: "N",
-                    default: Default::Value("100"),
-                    about: "requests a second",
-                    take: Take::Rate(|given, rate| given.rate = Some(rate)),
-                },
-                Row {
-                    short: Some('d'),
-                    long: "duration",
-                    value: "TIME",
-                    default: Default::Value("60s"),
-                    about: "for how long requests come due",
-                    take: Take::Time(Duration::from_millis(100), HOUR, |given, time| given.duration = time),
-                },
-                Row {
-                    short: Some('c'),
-                    long: "connections",
-                    value: "N",
-                    default: Default::Value("50"),
-                    about: "connections to each host and port",
-                    take: Take::Count(10_000, |given, count| given.connections = count),
-                },
-                Row {
-                    long: "new-connections",
-                    about: "a new connection for each request, closed after the reply (the request says Connection: close); then \
-                            -c is how many may be open at a time",
-                    take: Take::Switch(|given| given.new_connections = true),
-                    ..Row::ROW
-                },
-                Row {
-                    long: "round-trip",
-                    value: "TIME",
-                    default: Default::Words("none"),
-                    about: "act like a client that is so far away: all that it sends and hears is on its way for half of it",
-                    take: Take::Time(MS, SECOND, |given, time| given.round_trip = time),
-                    ..Row::ROW
-                },
-                Row {
-                    default: Default::Value("5s"),
-                    about: "from when a request is due to the end of its reply",
-                    take: Take::Time(MS, MINUTE, |given, time| given.timeout = time),
-                    ..TIMEOUT
-                },
-                Row {
-                    long: "mix",
-                    value: "SHARE=URL",
-                    about: "send this share of the requests there, 1% or 0.01; repeatable. The URLs without a share divide the \
-                            rest evenly",
-                    take: Take::Text(Given::mix),
-                    ..Row::ROW
-                },
+                row("-r, --rate N", "100", "requests a second", Rate(|given, rate| given.rate = Some(rate))),
+                row(
+                    "-d, --duration TIME",
+                    "60s",
+                    "for how long requests come due",
+                    Time(TENTH, HOUR, |given, time| given.duration = time),
+                ),
+                row(
+                    "-c, --connections N",
+                    "50",
+                    "connections to each host and port",
+                    Count(10_000, |given, count| given.connections = count),
+                ),
+                row(
+                    "--new-connections",
+                    "",
+                    "a new connection for each request, closed after the reply (the request says Connection: close); then -c is \
+                     how many may be open at a time",
+                    Switch(|given| given.new_connections = true),
+                ),
+                row(
+                    "--round-trip TIME",
+                    "none",
+                    "act like a client that is so far away: all that it sends and hears is on its way for half of it",
+                    Time(MS, SECOND, |given, time| given.round_trip = time),
+                ),
+                timeout("5s", MINUTE, "from when a request is due to the end of its reply"),
+                row(
+                    "--mix SHARE=URL",
+                    "",
+                    "send this share of the requests there, 1% or 0.01; repeatable. The URLs without a share divide the rest \
+                     evenly",
+                    Text(Given::mix),
+                ),
             ],
         ),
         (
@@ -213,53 +167,42 @@ const LOAD: Spec = Spec {
                 HEADER,
                 METHOD,
                 DATA,
-                Row {
-                    long: "echo",
-                    about: "a POST with a body that no other request has (its x-request-id in 32 lines), which must come back \
-                            unchanged",
-                    take: Take::Switch(|given| given.echo = true),
-                    ..Row::ROW
-                },
+                row(
+                    "--echo",
+                    "",
+                    "a POST with a body that no other request has (its x-request-id in 32 lines), which must come back unchanged",
+                    Switch(|given| given.echo = true),
+                ),
             ],
         ),
         (
             "What is an answer",
             &[
-                Row {
-                    long: "accept",
-                    value: "STATUS",
-                    about: "besides 200 to 299, this status is an answer too; repeatable",
-                    take: Take::Text(|given, text| status(text).map(|status| given.accept.push(status))),
-                    ..Row::ROW
-                },
-                Row {
-                    long: "contains",
-                    value: "TEXT",
-                    about: "an answer's body must contain this, within its first MiB",
-                    take: Take::Text(Given::contains),
-                    ..Row::ROW
-                },
+                row(
+                    "--accept STATUS",
+                    "",
+                    "besides 200 to 299, this status is an answer too; repeatable",
+                    Text(Given::accept),
+                ),
+                row(
+                    "--contains TEXT",
+                    "",
+                    "an answer's body must contain this, within its first MiB",
+                    Text(Given::contains),
+                ),
             ],
         ),
         (
             "Result",
             &[
-                Row {
-                    short: Some('o'),
-                    long: "output",
-                    value: "table|json",
-                    default: Default::Value("table"),
-                    about: "form of the ledger on standard output",
-                    take: Take::Text(Given::output),
-                },
-                Row {
-                    long: "ledger",
-                    value: "FILE",
-                    about: "write the ledger to FILE as JSON as well, before anything is printed. FILE is as it was until all of \
-                            the new one is on the disk",
-                    take: Take::Path(|given, path| given.ledger = Some(path)),
-                    ..Row::ROW
-                },
+                row("-o, --output table|json", "table", "form of the ledger on standard output", Text(Given::output)),
+                row(
+                    "--ledger FILE",
+                    "",
+                    "write the ledger to FILE as JSON as well, before anything is printed. FILE is as it was until all of the \
+                     new one is on the disk",
+                    Path(|given, path| given.ledger = Some(path)),
+                ),
             ],
         ),
     ],
@@ -326,31 +269,24 @@ const SPREAD: Spec = Spec {
     options: &[(
         "Options",
         &[
-            Row {
-                long: "last",
-                value: "TIME",
-                default: Default::Words("all"),
-                about: "count only the answers of this last part",
-                take: Take::Time(Duration::from_millis(100), HOUR, |given, time| given.last = Some(time)),
-                ..Row::ROW
-            },
-            Row {
-                long: "pods",
-                value: "SERVICE=N",
-                default: Default::Words("those that answered"),
-                about: "the service has N pods, whether they answered or not; repeatable",
-                take: Take::Text(Given::pods),
-                ..Row::ROW
-            },
-            Row {
-                long: "within",
-                value: "SHARE",
-                about: "fail if a pod's part is further than this from even, 20% or 0.2",
-                take: Take::Text(|given, text| {
-                    share(text).map(|weight| given.within = Some(weight as f64 / WHOLE as f64))
-                }),
-                ..Row::ROW
-            },
+            row(
+                "--last TIME",
+                "all",
+                "count only the answers of this last part",
+                Time(TENTH, HOUR, |given, time| given.last = Some(time)),
+            ),
+            row(
+                "--pods SERVICE=N",
+                "those that answered",
+                "the service has N pods, whether they answered or not; repeatable",
+                Text(Given::pods),
+            ),
+            row(
+                "--within SHARE",
+                "",
+                "fail if a pod's part is further than this from even, 20% or 0.2",
+                Text(Given::within),
+            ),
         ],
     )],
     notes: &[Note::Text("FILE is what 'client load --ledger FILE' wrote."), TIME],

@@ -88,6 +88,21 @@ impl Given {
         Ok(())
     }
 
+    pub(super) fn status(&mut self, text: &str) -> Result<(), String> {
+        self.status = Some(status(text)?);
+        Ok(())
+    }
+
+    pub(super) fn accept(&mut self, text: &str) -> Result<(), String> {
+        self.accept.push(status(text)?);
+        Ok(())
+    }
+
+    pub(super) fn within(&mut self, text: &str) -> Result<(), String> {
+        self.within = Some(share(text)? as f64 / WHOLE as f64);
+        Ok(())
+    }
+
     pub(super) fn output(&mut self, text: &str) -> Result<(), String> {
         self.output = match text {
             "table" => Form::Table,
@@ -119,7 +134,7 @@ impl Given {
 }
 
 /// A status that may be waited for, or accepted.
-pub(super) fn status(text: &str) -> Result<StatusCode, String> {
+fn status(text: &str) -> Result<StatusCode, String> {
     match text.parse() {
         Ok(status @ 200..=599) => StatusCode::from_u16(status).map_err(|error| error.to_string()),
         _ => Err("accepted is a status from 200 to 599".into()),

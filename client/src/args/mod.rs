@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use lexopt::{Arg, Parser};
 
-pub(crate) use self::parsed::{Ask, Command, Parsed};
+pub(crate) use self::parsed::{Ask, Command};
 use self::{
     command::{Spec, overview, unexpected, version},
     commands::{COMMANDS, EXAMPLES, EXITS},
@@ -30,13 +30,13 @@ pub(crate) struct UsageError {
 ///
 /// # Errors
 /// [`UsageError`].
-pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, UsageError> {
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut parser = Parser::from_args(arguments);
     match command(&mut parser) {
         Ok(Asked::Command(spec)) => {
             spec.parse(&mut parser).map_err(|message| UsageError { message, command: Some(spec.name) })
         }
-        Ok(Asked::Print(text)) => Ok(Parsed::Print(text)),
+        Ok(Asked::Print(text)) => Ok(Command::Print(text)),
         Err(message) => Err(UsageError { message, command: None }),
     }
 }

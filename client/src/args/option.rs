@@ -10,30 +10,12 @@ use super::{
 };
 use crate::plan::schedule::Rate;
 
-/// An option as it is declared.
+/// An option as it is declared: see [`row`].
 pub(super) struct Row {
-    /// One letter, if it has one.
-    pub(super) short: Option<char>,
-    /// The name behind two dashes.
-    pub(super) long: &'static str,
-    /// What its value is called; empty for one that has none.
-    pub(super) value: &'static str,
-    /// What holds where it is not given.
-    pub(super) default: Default,
-    /// What it does.
-    pub(super) about: &'static str,
-    /// What it takes.
-    pub(super) take: Take,
-}
-
-/// What holds where an option is not given.
-pub(super) enum Default {
-    /// Nothing that is worth a word.
-    None,
-    /// This value, taken as if it were given.
-    Value(&'static str),
-    /// What these words say.
-    Words(&'static str),
+    synopsis: &'static str,
+    default: &'static str,
+    about: &'static str,
+    take: Take,
 }
 
 /// What an option takes, and where it goes.
@@ -48,23 +30,39 @@ pub(super) enum Take {
     Rate(fn(&mut Given, Rate)),
     /// A text; the function says what is accepted.
     Text(fn(&mut Given, &str) -> Result<(), String>),
+    /// Any text.
+    Words(fn(&mut Given, String)),
     /// A path, which need not be UTF-8.
     Path(fn(&mut Given, PathBuf)),
 }
 
+/// An option: how it is written, what holds without it (empty where that is not worth a word), what it does and takes. A
+/// default that begins with a digit is taken as if it were given; others are words.
+pub(super) const fn row(synopsis: &'static str, default: &'static str, about: &'static str, take: Take) -> Row {
+    Row { synopsis, default, about, take }
+}
+
 impl Row {
-    /// What most rows have: no letter, no default.
-    pub(super) const ROW: Self =
-        Self { short: None, long: "", value: "", default: Default::None, about: "", take: Take::Switch(|_| {}) };
+    /// The name behind two dashes.
+    pub(super) fn long(&self) -> &'static str {
+        let (_, name) = self.synopsis.split_once("--").unwrap_or_default();
+        name.split(' ').next().unwrap_or_default()
+    }
+
+    /// Its one letter, if it has one.
+    pub(super) fn short(&self) -> Option<char> {
+        self.synopsis.split_once(", ")?.0.strip_prefix('-')?.chars().next()
+    }
 
     /// Puts what holds without the option into `given`.
     ///
     /// # Errors
     /// A default that the row does not accept, which is a mistake in its table.
     pub(super) fn preset(&self, given: &mut Given) -> Result<(), String> {
-        match self.default {
-            Default::Value(text) => self.take_text(text, given),
-            Default::None | Default::Words(_) => Ok(()),
+        if self.default.starts_with(|c: char| c.is_ascii_digit()) {
+            self.take_text(self.default, given)
+        } else {
+            Ok(())
         }
     }
 
@@ -82,7 +80,7 @@ impl Row {
             set(given, value.into());
             return Ok(());
         }
-        let text = value.string().map_err(|error| format!("--{}: {error}", self.long))?;
+        let text = value.string().map_err(|error| format!("--{}: {error}", self.long()))?;
         self.take_text(&text, given)
     }
 
@@ -92,33 +90,31 @@ impl Row {
             Take::Count(most, set) => quantity::count(text, most).map(|count| set(given, count)),
             Take::Rate(set) => quantity::rate(text).map(|rate| set(given, rate)),
             Take::Text(set) => set(given, text),
+            Take::Words(set) => {
+                set(given, text.to_owned());
+                Ok(())
+            }
             Take::Switch(_) | Take::Path(_) => Ok(()),
         };
-        taken.map_err(|why| format!("--{} {text:?}: {why}", self.long))
+        taken.map_err(|why| format!("--{} {text:?}: {why}", self.long()))
     }
 
-    /// `-r, --rate N`, as it stands in the help.
-    pub(super) fn synopsis(&self) -> String {
-        let short = self.short.map_or_else(|| "    ".to_owned(), |short| format!("-{short}, "));
-        let space = if self.value.is_empty() { "" } else { " " };
-        format!("  {short}--{}{space}{}", self.long, self.value)
+    /// `  -r, --rate N`, as it stands in the help: names below each other.
+    pub(super) fn entry(&self) -> String {
+        let letter = if self.short().is_some() { "" } else { "    " };
+        format!("  {letter}{}", self.synopsis)
     }
 
     /// What the help says of it: what it does, its default and its bounds.
     pub(super) fn description(&self) -> String {
-        let default = match self.default {
-            Default::None => None,
-            Default::Value(text) | Default::Words(text) => Some(format!("default: {text}")),
-        };
+        let default = (!self.default.is_empty()).then(|| format!("default: {}", self.default));
         let bounds = match self.take {
             Take::Time(least, most, _) => Some(format!("{} to {}", written(least), written(most))),
             Take::Count(most, _) => Some(format!("1 to {most}")),
             Take::Rate(_) => Some(format!("{MIN_RATE} to {MAX_RATE}")),
-            Take::Switch(_) | Take::Text(_) | Take::Path(_) => None,
+            Take::Switch(_) | Take::Text(_) | Take::Words(_) | Take::Path(_) => None,
         };
-        match [default, bounds].into_iter().flatten().collect::<Vec<_>>() {
-            limits if limits.is_empty() => self.about.to_owned(),
-            limits => format!("{} [{}]", self.about, limits.join("; ")),
-        }
+        let limits: Vec<_> = [default, bounds].into_iter().flatten().collect();
+        if limits.is_empty() { self.about.to_owned() } else { format!("{} [{}]", self.about, limits.join("; ")) }
     }
 }

@@ -3,25 +3,16 @@
 use crate::{get, plan::Plan, spread, wait};
 
 /// What a command line asks for.
-#[expect(clippy::large_enum_variant, reason = "there is one, and it is moved twice")]
-#[derive(Debug)]
-pub(crate) enum Parsed {
-    /// Print this text.
-    Print(String),
-    /// Run a command.
-    Run(Command),
-}
-
-/// What to do.
-#[expect(clippy::large_enum_variant, reason = "there is one, and it is moved twice")]
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Something that waits for others, until a signal comes.
-    Ask(Ask),
-    /// Read the state of an autoscaler from standard input.
-    Hpa,
+    /// Print this text.
+    Print(String),
     /// Read a ledger.
     Spread(spread::Options),
+    /// Read the state of an autoscaler from standard input.
+    Hpa,
+    /// Something that waits for others, until a signal comes.
+    Ask(Ask),
 }
 
 /// What to wait for.

@@ -2,19 +2,19 @@ use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use http::{Method, StatusCode};
 
-use super::*;
+use super::{option::Row, *};
 use crate::{
     plan::{Form, Plan},
     request::cause::Kind,
 };
 
-fn parsed(line: &str) -> Result<Parsed, String> {
+fn parsed(line: &str) -> Result<Command, String> {
     parse(line.split_whitespace().map(OsString::from)).map_err(|error| error.message)
 }
 
 fn load_of(line: &str) -> Plan {
     match parsed(line) {
-        Ok(Parsed::Run(Command::Ask(Ask::Load(options)))) => options,
+        Ok(Command::Ask(Ask::Load(options))) => options,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -52,7 +52,7 @@ fn data_makes_it_a_post_unless_told_otherwise() {
         ("get http://a/ --data x -X PUT", Method::PUT),
     ] {
         match parsed(line) {
-            Ok(Parsed::Run(Command::Ask(Ask::Get(options)))) => assert_eq!(options.message.method, expected, "{line}"),
+            Ok(Command::Ask(Ask::Get(options))) => assert_eq!(options.message.method, expected, "{line}"),
             other => panic!("{line}: {other:?}"),
         }
     }
@@ -60,7 +60,7 @@ fn data_makes_it_a_post_unless_told_otherwise() {
 
 fn printed(line: &str) -> String {
     match parsed(line) {
-        Ok(Parsed::Print(text)) => text,
+        Ok(Command::Print(text)) => text,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -91,11 +91,11 @@ fn every_option_is_in_the_help_of_its_command_with_its_default_and_bounds() {
     for spec in COMMANDS {
         let help = printed(&format!("{} --help", spec.name)).split_whitespace().collect::<Vec<_>>().join(" ");
         for row in spec.rows() {
-            let entry = format!("{} {}", row.synopsis(), row.description());
+            let entry = format!("{} {}", row.entry(), row.description());
             let entry = entry.split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(help.contains(&entry), "client {} --help lacks: {entry}", spec.name);
         }
-        let names: BTreeSet<_> = spec.rows().map(|row| row.long).collect();
+        let names: BTreeSet<_> = spec.rows().map(Row::long).collect();
         assert_eq!(names.len(), spec.rows().count(), "{}: two rows of one name", spec.name);
     }
     let load = printed("load --help");
@@ -139,8 +139,8 @@ fn pages_name_no_option_that_is_not() {
                 let line = text[at + called.len()..].lines().next().unwrap_or_default();
                 for option in options_of(line) {
                     let known = spec.rows().any(|row| {
-                        option.strip_prefix("--").is_some_and(|name| name == row.long)
-                            || row.short.is_some_and(|short| option == format!("-{short}"))
+                        option.strip_prefix("--").is_some_and(|name| name == row.long())
+                            || row.short().is_some_and(|short| option == format!("-{short}"))
                     });
                     assert!(
                         known || ["-h", "--help"].contains(&option),
@@ -155,7 +155,7 @@ fn pages_name_no_option_that_is_not() {
             for option in
                 text.split('`').skip(1).step_by(2).flat_map(options_of).filter(|option| option.starts_with("--"))
             {
-                let known = COMMANDS.iter().flat_map(Spec::rows).any(|row| option[2..] == *row.long);
+                let known = COMMANDS.iter().flat_map(Spec::rows).any(|row| option[2..] == *row.long());
                 assert!(known || option == "--help", "{path}: {option}");
                 seen.insert(option.to_owned());
             }

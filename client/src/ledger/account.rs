@@ -3,12 +3,13 @@
 //! The account balances at all times: due = answered + lost + still open, and each lost request has exactly one kind.
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
     time::Duration,
 };
 
-use contract::served_by::Hop;
+use contract::{ledger::Connections, served_by::Hop};
 use http::{HeaderMap, StatusCode};
 
 use super::{histogram::Histogram, served, timeline::Series};
@@ -42,7 +43,7 @@ pub(crate) struct Account {
     /// The first losses, one by one.
     pub(crate) listed: Vec<Loss>,
     /// Who answered, by their entry in `x-served-by`.
-    pub(crate) servers: HashMap<String, Server>,
+    servers: HashMap<String, Server>,
     /// From the intended start of a request to the end of its answer.
     pub(crate) latency: Histogram,
     /// This client's own lateness: from when a request was due to when it was given to an idle connection or put into the
@@ -57,17 +58,6 @@ pub(crate) struct Account {
     /// The longest time without an answer, and when it began.
     pub(crate) longest_gap: (Duration, Duration),
     last_answer: Duration,
-}
-
-/// What happened to connections.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Connections {
-    /// Opened.
-    pub(crate) opened: u64,
-    /// Closed by the server after a reply that said so.
-    pub(crate) closed_announced: u64,
-    /// Found closed while idle, without a word. No request was lost, by luck: one may have been on its way.
-    pub(crate) closed_idle: u64,
 }
 
 /// Lost requests of one kind.
@@ -119,6 +109,47 @@ pub(crate) struct Server {
     pub(crate) last: Duration,
     /// All of them over time.
     pub(crate) timeline: Series,
+}
+
+/// Answers of some processes together.
+pub(crate) struct Answers {
+    /// How many.
+    pub(crate) answers: u64,
+    /// When the first was complete.
+    pub(crate) first: Duration,
+    /// When the last was complete.
+    pub(crate) last: Duration,
+}
+
+impl Server {
+    /// The order of names.
+    pub(crate) fn by_name(&self, other: &Self) -> Ordering {
+        (&self.service, &self.version, &self.pod).cmp(&(&other.service, &other.version, &other.pod))
+    }
+
+    /// As by name, but for the pods of a version, which come in the order in which they answered first.
+    pub(crate) fn by_first_answer(&self, other: &Self) -> Ordering {
+        (&self.service, &self.version, self.first, &self.pod).cmp(&(
+            &other.service,
+            &other.version,
+            other.first,
+            &other.pod,
+        ))
+    }
+
+    /// Whether both are of one version of one service.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (&self.service, &self.version) == (&other.service, &other.version)
+    }
+
+    /// The answers of all `servers`.
+    pub(crate) fn together(servers: &[&Self]) -> Answers {
+        Answers {
+            answers: servers.iter().map(|server| server.answers).sum(),
+            first: servers.iter().map(|server| server.first).min().unwrap_or_default(),
+            last: servers.iter().map(|server| server.last).max().unwrap_or_default(),
+        }
+    }
 }
 
 impl Account {
@@ -195,6 +226,13 @@ impl Account {
         if self.listed.len() < MAX_LISTED {
             self.listed.push(loss);
         }
+    }
+
+    /// Who answered, in this order.
+    pub(crate) fn servers(&self, compare: fn(&Server, &Server) -> Ordering) -> Vec<&Server> {
+        let mut servers: Vec<_> = self.servers.values().collect();
+        servers.sort_unstable_by(|a, b| compare(a, b));
+        servers
     }
 
     /// Requests that came due and have not ended.

@@ -1,18 +1,17 @@
 //! The ledger as JSON, as [`contract::ledger`] has it.
 
 use std::{
-    collections::BTreeMap,
     io,
     time::{Duration, UNIX_EPOCH},
 };
 
 use contract::ledger::{
-    self as row, AnswerSeries, Connections, FORMAT, Gap, Lag, Latency, Lost, LostSeries, Pod, Queue, Requests, Service,
-    Status, Target, Timeline, Version,
+    self as row, AnswerSeries, FORMAT, Gap, Lag, Latency, Lost, LostSeries, Pod, Queue, Requests, Service, Status,
+    Target, Timeline, Version,
 };
 
 use super::{
-    account::{Account, Loss, Losses, Server},
+    account::{Account, Answers, Loss, Losses, Server},
     run::Run,
 };
 use crate::{
@@ -32,6 +31,7 @@ pub(crate) fn json(run: &Run, account: &Account) -> io::Result<String> {
 
 fn document(run: &Run, account: &Account) -> row::Ledger {
     let started = run.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let servers = account.servers(Server::by_name);
     let listed: Vec<_> = account.listed.iter().map(|loss| listed(run, loss)).collect();
     let lost = |(kind, losses): (&Kind, &Losses)| Lost {
         kind: kind.name().to_owned(),
@@ -61,7 +61,7 @@ fn document(run: &Run, account: &Account) -> row::Ledger {
         losses_unlisted: account.lost - listed.len() as u64,
         losses: listed,
         statuses: account.statuses.iter().map(status).collect(),
-        services: services(account),
+        services: services(&servers),
         latency_ms: (!account.latency.is_empty()).then(|| Latency {
             p50: millis(account.latency.quantile(0.5)),
             p90: millis(account.latency.quantile(0.9)),
@@ -69,14 +69,10 @@ fn document(run: &Run, account: &Account) -> row::Ledger {
             max: millis(account.latency.max()),
         }),
         longest_gap: Gap { seconds: seconds(account.longest_gap.0), from_seconds: seconds(account.longest_gap.1) },
-        connections: Connections {
-            opened: account.connections.opened,
-            closed_announced: account.connections.closed_announced,
-            closed_idle: account.connections.closed_idle,
-        },
+        connections: account.connections.clone(),
         client_lag_ms: Lag { p99: millis(account.lag.quantile(0.99)), max: millis(account.lag.max()) },
         queue: Queue { requests: account.queued, wait_ms_max: millis(account.queue_wait.max()) },
-        timeline: timeline(account),
+        timeline: timeline(account, &servers),
     }
 }
 
@@ -112,41 +108,33 @@ fn listed(run: &Run, loss: &Loss) -> row::Loss {
     }
 }
 
-fn services(account: &Account) -> Vec<Service> {
-    let mut services = BTreeMap::<&str, BTreeMap<&str, Vec<&Server>>>::new();
-    for server in account.servers.values() {
-        services.entry(&server.service).or_default().entry(&server.version).or_default().push(server);
-    }
-    let service = |(service, versions): (&str, BTreeMap<_, _>)| Service {
-        service: service.to_owned(),
-        versions: versions.into_iter().map(version).collect(),
+fn services(servers: &[&Server]) -> Vec<Service> {
+    let service = |servers: &[&Server]| Service {
+        service: servers[0].service.clone(),
+        versions: servers.chunk_by(|a, b| a.is_like(b)).map(version).collect(),
     };
-    services.into_iter().map(service).collect()
+    servers.chunk_by(|a, b| a.service == b.service).map(service).collect()
 }
 
-fn version((version, mut servers): (&str, Vec<&Server>)) -> Version {
-    servers.sort_by(|a, b| a.pod.cmp(&b.pod));
-    let first = servers.iter().map(|server| server.first).min();
-    let last = servers.iter().map(|server| server.last).max();
+fn version(servers: &[&Server]) -> Version {
     let pod = |server: &&Server| Pod {
         pod: server.pod.clone(),
         answers: server.answers,
         first_seconds: seconds(server.first),
         last_seconds: seconds(server.last),
     };
+    let Answers { answers, first, last } = Server::together(servers);
     Version {
-        version: version.to_owned(),
-        answers: servers.iter().map(|server| server.answers).sum(),
-        first_seconds: seconds(first.unwrap_or_default()),
-        last_seconds: seconds(last.unwrap_or_default()),
+        version: servers[0].version.clone(),
+        answers,
+        first_seconds: seconds(first),
+        last_seconds: seconds(last),
         pods: servers.iter().map(pod).collect(),
     }
 }
 
-fn timeline(account: &Account) -> Timeline {
-    let mut servers: Vec<_> = account.servers.values().collect();
-    servers.sort_by(|a, b| (&a.service, &a.version, &a.pod).cmp(&(&b.service, &b.version, &b.pod)));
-    let answers = servers.into_iter().map(|server| {
+fn timeline(account: &Account, servers: &[&Server]) -> Timeline {
+    let answers = servers.iter().map(|server| {
         let (first_bin, counts) = server.timeline.trimmed();
         AnswerSeries {
             service: server.service.clone(),

@@ -1,12 +1,14 @@
 //! Who answered: the hops of `x-served-by` in a reply.
 
 use contract::served_by::{self, Hop, NAME};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
+
+const SERVED_BY: HeaderName = HeaderName::from_static(NAME);
 
 /// The hops of a reply, first answerer first; empty when the header is absent or can't be read whole.
 pub(crate) fn hops(headers: &HeaderMap) -> Vec<Hop<'_>> {
     // A field that is not ASCII is no hop, as this is none.
-    served_by::hops(headers.get_all(NAME).iter().map(|field| field.to_str().unwrap_or("?")))
+    served_by::hops(headers.get_all(SERVED_BY).iter().map(|field| field.to_str().unwrap_or("?")))
 }
 
 #[cfg(test)]
@@ -23,7 +25,7 @@ mod tests {
     }
 
     fn read(fields: impl IntoIterator<Item = HeaderValue>) -> Vec<[String; 3]> {
-        let headers = fields.into_iter().map(|field| (NAME.try_into().unwrap(), field)).collect();
+        let headers = fields.into_iter().map(|field| (SERVED_BY, field)).collect();
         hops(&headers).iter().map(|hop| [hop.service, hop.version, hop.pod].map(str::to_owned)).collect()
     }
 

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use super::{
-    account::{Account, Server},
+    account::{Account, Answers, Server},
     run::Run,
 };
 use crate::plan::mix;
@@ -129,11 +129,10 @@ fn statuses(text: &mut Text, account: &Account) {
 }
 
 fn servers(text: &mut Text, account: &Account) {
-    if account.servers.is_empty() {
+    let servers = account.servers(Server::by_first_answer);
+    if servers.is_empty() {
         return;
     }
-    let mut servers: Vec<_> = account.servers.values().collect();
-    servers.sort_by(|a, b| (&a.service, &a.version, a.first, &a.pod).cmp(&(&b.service, &b.version, b.first, &b.pod)));
     let pod_width = width(servers.iter().map(|server| server.pod.as_str()), 3);
     let service_width = width(servers.iter().map(|server| server.service.as_str()), 7);
     let version_width = width(servers.iter().map(|server| server.version.as_str()), 7);
@@ -148,7 +147,7 @@ fn servers(text: &mut Text, account: &Account) {
         "FIRST",
         "LAST"
     );
-    for version in servers.chunk_by(|a, b| (&a.service, &a.version) == (&b.service, &b.version)) {
+    for version in servers.chunk_by(|a, b| a.is_like(b)) {
         let mut row = |pod: &str, answers: u64, first: Duration, last: Duration| {
             line!(
                 text,
@@ -163,17 +162,10 @@ fn servers(text: &mut Text, account: &Account) {
             row(&server.pod, server.answers, server.first, server.last);
         }
         if version.len() > 1 {
-            let answers = version.iter().map(|server| server.answers).sum();
-            let last = version.iter().map(|server| server.last).max();
-            let first = earliest(version);
-            row("all", answers, first, last.unwrap_or_default());
+            let Answers { answers, first, last } = Server::together(version);
+            row("all", answers, first, last);
         }
     }
-}
-
-fn earliest(servers: &[&Server]) -> Duration {
-    let first = servers.iter().map(|server| server.first).min();
-    first.unwrap_or_default()
 }
 
 fn width<'a>(cells: impl Iterator<Item = &'a str>, heading: usize) -> usize {

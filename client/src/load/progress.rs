@@ -2,7 +2,6 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
     fmt::Write as _,
     io::{self, IsTerminal},
     rc::Rc,
@@ -10,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    ledger::account::Account,
+    ledger::account::{Account, Answers, Server},
     output::{draw, tell},
 };
 
@@ -54,13 +53,10 @@ fn line(account: &Account, elapsed: Duration, planned: u64) -> String {
         account.answered,
         account.lost,
     );
-    let mut versions = BTreeMap::<_, u64>::new();
-    for server in account.servers.values() {
-        *versions.entry((&server.service, &server.version)).or_default() += server.answers;
-    }
-    for ((service, version), answers) in versions {
+    for version in account.servers(Server::by_name).chunk_by(|a, b| a.is_like(b)) {
+        let Answers { answers, .. } = Server::together(version);
         // Writing to a string does not fail.
-        let _ = write!(line, "  {service}/{version} {answers}");
+        let _ = write!(line, "  {}/{} {answers}", version[0].service, version[0].version);
     }
     line
 }
