@@ -69,57 +69,9 @@ a new chart alone must not roll the pods; first where some win over these.
 {{- regexReplaceAll "@.*$" . "" | trunc 63 | trimAll "-_." -}}
 {{- end -}}
 
-{{/* Takes a service. */}}
-{{- define "practice.tag" -}}
-{{- .image.tag | default .root.Values.image.tag | default .root.Chart.AppVersion -}}
-{{- end -}}
-
-{{/* Takes root, repository and tag. */}}
-{{- define "practice.imageReference" -}}
-{{- with .root.Values.image.registry }}{{ trimSuffix "/" . }}/{{ end -}}
-{{- .repository }}:{{ .tag -}}
-{{- end -}}
-
-{{/* Takes a service. */}}
-{{- define "practice.image" -}}
-{{- include "practice.imageReference" (dict "root" .root "repository" (.image.repository | default .kind) "tag" (include "practice.tag" .)) -}}
-{{- end -}}
-
-{{/* Takes the top-level scope. */}}
-{{- define "practice.clientTag" -}}
-{{- .Values.client.image.tag | default .Chart.AppVersion -}}
-{{- end -}}
-
 {{/* Takes root and name: the name that has the addresses of a service's pods. */}}
 {{- define "practice.headlessName" -}}
 {{- include "practice.name" (dict "root" .root "name" (print .name .root.Values.names.serviceSuffix "-headless")) -}}
-{{- end -}}
-
-{{- define "practice.pullSecrets" -}}
-{{- with .Values.image.pullSecrets }}
-imagePullSecrets:
-{{- range . }}
-  - name: {{ . }}
-{{- end }}
-{{- end }}
-{{- end -}}
-
-{{/* Takes root and args: the pod spec of the test, load and debug pods, less its restartPolicy. */}}
-{{- define "practice.clientPod" -}}
-automountServiceAccountToken: false
-{{- include "practice.pullSecrets" .root }}
-securityContext:
-  {{- toYaml .root.Values.defaults.podSecurityContext | nindent 2 }}
-containers:
-  - name: client
-    image: {{ include "practice.imageReference" (dict "root" .root "repository" .root.Values.client.image.repository "tag" (include "practice.clientTag" .root)) }}
-    imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-    args:
-      {{- toYaml .args | nindent 6 }}
-    resources:
-      {{- toYaml .root.Values.client.resources | nindent 6 }}
-    securityContext:
-      {{- toYaml .root.Values.defaults.securityContext | nindent 6 }}
 {{- end -}}
 
 {{/* Takes the top-level scope: two objects of one kind and name, of which Helm would apply the one over the other. */}}
