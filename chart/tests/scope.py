@@ -1,6 +1,7 @@
 """What a render works out once, it keeps in the chart's own scope: no other chart's, and as the numbers that it was given."""
 
 import json
+import re
 import shutil
 import tempfile
 import unittest
@@ -9,6 +10,27 @@ from pathlib import Path
 import chart
 
 DEPENDENCY = '  - {name: practice, version: ">=0", alias: %s, repository: ""}\n'
+
+# Much that is refused, of every group of guards.
+BROKEN = {
+    "services": {
+        "backend": {
+            "replicas": 4,
+            "useStore": True,
+            "strategy": {"maxSurge": 0},
+            "lifecycle": {"drainSeconds": 20},
+            "probes": {"liveness": {"timeoutSeconds": 11}},
+            "podDisruptionBudget": {"maxUnavailable": 0},
+            "connections": {"maxConnections": 1000000, "idleTimeoutSeconds": 30},
+            "service": {"type": "NodePort", "nodePort": 30080, "targetPort": 9000, "headless": True},
+        },
+        "backend-headless": {"progressDeadlineSeconds": 1},
+        "frontend": {"upstream": {"headless": True, "tryTimeoutSeconds": 6, "timeoutSeconds": 5}},
+    },
+    "ingress": {"paths": [{"path": "/x", "pathType": "Prefix", "service": "backnd"}], "selfSigned": {"enabled": True}},
+    "load": {"enabled": True, "service": "backnd"},
+    "store": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4", "IPv6"]},
+}
 
 
 def umbrella(folder, *aliases):
@@ -33,6 +55,16 @@ class Scope(unittest.TestCase):
     def test_a_refusal_is_said_to_be_of_the_values(self):
         with self.assertRaisesRegex(chart.Refused, r"practice/templates/values/checked.yaml:\d+:\d+\): these values cannot work:\n\n- names.prefix: "):
             chart.render({"names": {"prefix": "a" * 40, "serviceSuffix": "-" + "b" * 40}})
+
+    def test_each_line_of_a_refusal_begins_with_a_knob(self):
+        with self.assertRaises(chart.Refused) as refused:
+            chart.render(BROKEN)
+        knobs = re.findall(r"^- ([^ :]+): ", str(refused.exception), re.MULTILINE)
+        self.assertEqual(len(knobs), str(refused.exception).count("\n- "))
+        self.assertEqual(len(knobs), 17, knobs)
+        for knob in knobs:
+            path = re.sub(r"^services\.[^.]+", "defaults", knob).split(".")
+            self.assertIsNotNone(chart.value_at(chart.defaults(), path), knob)
 
     def test_large_numbers_are_written_out(self):
         values = {"services": {"backend": {"strategy": {"maxSurge": 1000000}, "connections": {"idleTimeoutSeconds": 86400}}}}
