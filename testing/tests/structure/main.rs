@@ -25,9 +25,6 @@ fn circles_of(root: &str, files: &[(&str, &str)]) -> Vec<String> {
     circles(&Tree::read(root, &source).uses())
 }
 
-/// The crates that are held to it. Of the others, the circles are printed.
-const HELD: [&str; 4] = ["service", "client", "backend", "contract"];
-
 #[test]
 fn no_module_of_a_crate_leads_back_to_itself() {
     let mut found = Vec::new();
@@ -39,9 +36,26 @@ fn no_module_of_a_crate_leads_back_to_itself() {
             found.extend(circles.into_iter().map(|circle| format!("{name}: {circle}")));
         }
     }
-    println!("{}", found.join("\n"));
-    found.retain(|circle| HELD.iter().any(|name| circle.starts_with(&format!("{name}: "))));
     assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+/// By the list of docs/architecture.md, in which each module of the gateway has its layer.
+#[test]
+fn each_layer_of_the_gateway_knows_only_those_below() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let entries = page.lines().filter_map(|line| line.strip_prefix("- ")?.split_once(": "));
+    let layers: Vec<Vec<&str>> = entries
+        .map(|(names, _)| names.split('`').filter_map(|name| name.strip_prefix("frontend/src/")).collect())
+        .collect();
+    let layer = |path: &[String]| {
+        let room = path.first().map_or("lib", String::as_str);
+        let found = layers.iter().position(|names| names.iter().any(|name| name.trim_end_matches(".rs") == room));
+        found.unwrap_or_else(|| panic!("docs/architecture.md has no layer for {room}"))
+    };
+    let source = |file: &str| fs::read_to_string(root().join("frontend/src").join(file)).ok();
+    for one in Tree::read("lib.rs", &source).uses().iter().filter(|one| one.from.first() != one.to.first()) {
+        assert!(layer(&one.from) > layer(&one.to), "{}: {:?} must not know {:?}", one.place, one.from, one.to);
+    }
 }
 
 #[test]
