@@ -66,26 +66,18 @@ pub struct StoreSettings {
 impl Config {
     /// Reads the settings.
     pub fn read(environment: &mut Environment) -> Self {
-        let slots = Variable {
-            name: "BURN_SLOTS",
-            default: "2",
-            about: "burns at the same time; further ones are answered 429",
-        };
-        let default = Variable {
-            name: "BURN_DEFAULT_MS",
-            default: "100",
-            about: "milliseconds of a burn that does not ask for a length",
-        };
-        let max = Variable {
-            name: "BURN_MAX_MS",
-            default: "10000",
-            about: "the longest burn in milliseconds; keep it within LONGEST_REQUEST_SECONDS",
-        };
-        let delay_max = Variable {
-            name: "DELAY_MAX_MS",
-            default: "10000",
-            about: "the longest delay of a list of items in milliseconds; keep it within LONGEST_REQUEST_SECONDS",
-        };
+        let slots = Variable::new("BURN_SLOTS", "2", "burns at the same time; further ones are answered 429");
+        let default = Variable::new("BURN_DEFAULT_MS", "100", "milliseconds of a burn that does not ask for a length");
+        let max = Variable::new(
+            "BURN_MAX_MS",
+            "10000",
+            "the longest burn in milliseconds; keep it within LONGEST_REQUEST_SECONDS",
+        );
+        let delay_max = Variable::new(
+            "DELAY_MAX_MS",
+            "10000",
+            "the longest delay of a list of items in milliseconds; keep it within LONGEST_REQUEST_SECONDS",
+        );
         let delay_max = environment.number(delay_max, 0, 600_000);
         let burn_slots = environment.number(slots, 1, 64) as usize;
         let burn_default = environment.number(default, 1, 600_000);
@@ -102,7 +94,7 @@ impl Config {
             "serve /api/discovery?service=NAME: what variables and the name service say of a Service",
         );
         let role = environment.word(
-            Variable { name: "ROLE", default: "api", about: "api answers requests; worker does jobs and counts votes" },
+            Variable::new("ROLE", "api", "api answers requests; worker does jobs and counts votes"),
             &[("api", Role::Api), ("worker", Role::Worker)],
         );
         let store = StoreSettings::read(environment);
@@ -126,16 +118,9 @@ impl Config {
 impl StoreSettings {
     fn read(environment: &mut Environment) -> Option<Self> {
         let address = Address::read(environment);
-        let patience = Variable {
-            name: "STORE_TIMEOUT_MS",
-            default: "1000",
-            about: "milliseconds that the store has for each answer",
-        };
-        let queued = Variable {
-            name: "QUEUE_MAX",
-            default: "10000",
-            about: "jobs that may wait, and votes; further ones are answered 503",
-        };
+        let patience = Variable::new("STORE_TIMEOUT_MS", "1000", "milliseconds that the store has for each answer");
+        let queued =
+            Variable::new("QUEUE_MAX", "10000", "jobs that may wait, and votes; further ones are answered 503");
         let patience = Duration::from_millis(environment.number(patience, 10, 10_000));
         let queued = environment.number(queued, 1, 1_000_000);
         let jobs = Bounds::read(environment, queued);

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use hyper::Response;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 use service::app::route::Route;
 use service::message::body::Body;
@@ -51,14 +51,9 @@ impl Docs {
     }
 
     pub(crate) fn page(&self) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.page.clone()));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-        headers.insert(
-            CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-        );
-        response
+        let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
+        let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, policy)];
+        Body::from(self.page.clone()).reply(StatusCode::OK, headers)
     }
 
     pub(crate) fn description(&self) -> Response<Body> {

@@ -4,9 +4,9 @@
 //! The reply has neither the request's type nor any that a browser would run, so a page elsewhere can't make this server
 //! say something in its name.
 
-use hyper::Response;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Response, StatusCode};
 use service::message::body::Body;
 
 /// The longest body that is sent back, in bytes.
@@ -14,9 +14,6 @@ pub const LONGEST: usize = crate::upload::LONGEST;
 
 /// The reply that sends `bytes` back.
 pub(crate) fn reply(bytes: Bytes) -> Response<Body> {
-    let mut response = Response::new(Body::from(bytes));
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
+    let headers = [(CONTENT_TYPE, "application/octet-stream"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
+    Body::from(bytes).reply(StatusCode::OK, headers)
 }

@@ -27,7 +27,6 @@ use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use prometheus_client::metrics::counter::Counter;
-use serde::Serialize;
 use service::app::probe::Probe;
 use service::app::route::{self, Route};
 use service::app::{App, Server};
@@ -47,7 +46,7 @@ pub use config::Config;
 use discovery::Discovery;
 use docs::Docs;
 use items::Items;
-use reply::{json, json_of};
+use reply::json;
 use routes::Handler;
 use systems::Systems;
 
@@ -99,8 +98,6 @@ impl App for Backend {
     }
 
     fn new(config: Config, identity: &Identity, metrics: &mut Metrics) -> Self {
-        let refused = Counter::default();
-        metrics.registry().register("burns_refused", "Burns answered 429 because every slot was busy", refused.clone());
         let table = routes::table(&config);
         Self {
             items: Items::new(config.resource.document.as_ref(), &identity.json()),
@@ -108,7 +105,7 @@ impl App for Backend {
             table,
             discovery: Discovery::new(),
             slots: Arc::new(Slots::new(config.burn_slots)),
-            refused,
+            refused: metrics.add("burns_refused", "Burns answered 429 because every slot was busy"),
             systems: config.store.clone().map(|stored| Systems::start(stored, config.role, metrics)),
             config,
         }
@@ -177,13 +174,7 @@ impl Backend {
     }
 
     async fn discover(&self, name: Option<&str>, server: &Server) -> Result<Response<Body>, Problem> {
-        #[derive(Serialize)]
-        struct Report<'a, T> {
-            discovery: T,
-            served_by: &'a Identity,
-        }
-        let discovery = self.discovery.look_up(name).await?;
-        Ok(json_of(&Report { discovery, served_by: &server.identity }))
+        Ok(reply::named("discovery", &self.discovery.look_up(name).await?, &server.served_by_json))
     }
 
     /// Ends when a burn slot was free.
@@ -194,12 +185,6 @@ impl Backend {
     }
 
     async fn burn(&self, ms: Option<&str>, server: &Server) -> Result<Response<Body>, Problem> {
-        #[derive(Serialize)]
-        struct Report<'a> {
-            burned_ms: u64,
-            iterations: u64,
-            served_by: &'a Identity,
-        }
         let length = match ms {
             Some(text) => milliseconds("ms", text, 1, self.config.burn_max)?,
             None => self.config.burn_default,
@@ -213,8 +198,8 @@ impl Backend {
         let Burned { took, iterations } = burn::run(length, slot)
             .await
             .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-        let report = Report { burned_ms: took.as_millis() as u64, iterations, served_by: &server.identity };
-        Ok(json_of(&report))
+        let (ms, served_by) = (took.as_millis(), &server.served_by_json);
+        Ok(json(format!(r#"{{"burned_ms":{ms},"iterations":{iterations},"served_by":{served_by}}}"#)))
     }
 }
 

@@ -1,19 +1,18 @@
-//! Replies of JSON.
+//! Replies that carry JSON.
 
-use hyper::Response;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::CONTENT_TYPE;
+use hyper::{Response, StatusCode};
 use serde::Serialize;
 use service::message::body::Body;
 
-/// 200 with `content` as JSON.
-pub(crate) fn json_of(content: &impl Serialize) -> Response<Body> {
-    json(serde_json::to_vec(content).expect("numbers and strings serialize"))
+/// 200 with the JSON text `body`.
+pub(crate) fn json(body: impl Into<Bytes>) -> Response<Body> {
+    Body::from(body).reply(StatusCode::OK, [(CONTENT_TYPE, "application/json")])
 }
 
-/// 200 with `body`, which is JSON.
-pub(crate) fn json(body: impl Into<Bytes>) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.into()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
+/// 200 with `value` under its `name`, and `served_by`, a JSON object.
+pub(crate) fn named(name: &str, value: &impl Serialize, served_by: &str) -> Response<Body> {
+    let value = serde_json::to_string(value).expect("numbers and strings serialize");
+    json(format!(r#"{{"{name}":{value},"served_by":{served_by}}}"#))
 }

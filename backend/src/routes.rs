@@ -51,37 +51,37 @@ pub enum Stored {
 #[must_use]
 pub fn table(config: &Config) -> Vec<Route<Handler>> {
     let probes = [
-        get("/health", Handler::Probe(Probe::Health)),
-        get("/ready", Handler::Probe(Probe::Ready)),
-        get("/started", Handler::Probe(Probe::Started)),
+        route("/health", Methods::Get, Handler::Probe(Probe::Health)),
+        route("/ready", Methods::Get, Handler::Probe(Probe::Ready)),
+        route("/started", Methods::Get, Handler::Probe(Probe::Started)),
     ];
     if config.role == Role::Worker {
         return probes.into();
     }
     let (items, item) = item_paths(&config.resource.name);
     let mut table = vec![
-        get(items, Handler::Items),
-        get(item, Handler::Item),
-        get("/api/cpu-burn", Handler::Burn),
-        post("/api/echo", Handler::Echo),
+        route(items, Methods::Get, Handler::Items),
+        route(item, Methods::Get, Handler::Item),
+        route("/api/cpu-burn", Methods::Get, Handler::Burn),
+        route("/api/echo", Methods::Post, Handler::Echo),
     ];
     if config.discovery {
-        table.push(get("/api/discovery", Handler::Discovery));
+        table.push(route("/api/discovery", Methods::Get, Handler::Discovery));
     }
     if config.store.is_some() {
         table.extend([
-            get_and_post("/api/votes", Handler::Stored(Stored::Votes)),
-            get("/votes", Handler::Stored(Stored::VotesPage)),
-            get("/votes.js", Handler::Stored(Stored::VotesScript)),
-            get_and_post("/api/jobs", Handler::Stored(Stored::Jobs)),
+            route("/api/votes", Methods::GetAndPost, Handler::Stored(Stored::Votes)),
+            route("/votes", Methods::Get, Handler::Stored(Stored::VotesPage)),
+            route("/votes.js", Methods::Get, Handler::Stored(Stored::VotesScript)),
+            route("/api/jobs", Methods::GetAndPost, Handler::Stored(Stored::Jobs)),
             // Before the route of one job, which would match as well: the first one wins.
-            get("/api/jobs/dead", Handler::Stored(Stored::DeadJobs)),
-            post("/api/jobs/dead/{id}", Handler::Stored(Stored::PutBack)),
-            get("/api/jobs/{id}", Handler::Stored(Stored::Job)),
+            route("/api/jobs/dead", Methods::Get, Handler::Stored(Stored::DeadJobs)),
+            route("/api/jobs/dead/{id}", Methods::Post, Handler::Stored(Stored::PutBack)),
+            route("/api/jobs/{id}", Methods::Get, Handler::Stored(Stored::Job)),
         ]);
     }
     table.extend(probes);
-    table.extend([get("/docs", Handler::Docs), get("/openapi.json", Handler::OpenApi)]);
+    table.extend([route("/docs", Methods::Get, Handler::Docs), route("/openapi.json", Methods::Get, Handler::OpenApi)]);
     table
 }
 
@@ -93,14 +93,6 @@ pub(crate) fn item_paths(name: &str) -> (&'static str, &'static str) {
     }
 }
 
-const fn get(path: &'static str, handler: Handler) -> Route<Handler> {
-    Route { path, methods: Methods::Get, handler }
-}
-
-const fn post(path: &'static str, handler: Handler) -> Route<Handler> {
-    Route { path, methods: Methods::Post, handler }
-}
-
-const fn get_and_post(path: &'static str, handler: Handler) -> Route<Handler> {
-    Route { path, methods: Methods::GetAndPost, handler }
+const fn route(path: &'static str, methods: Methods, handler: Handler) -> Route<Handler> {
+    Route { path, methods, handler }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use hyper::http::request::Parts;
 use hyper::{Method, Response};
-use prometheus_client::metrics::gauge::Gauge;
 use service::app::Server;
 use service::message::body::Body;
 use service::message::incoming::Incoming;
@@ -32,13 +31,12 @@ pub(crate) struct Systems {
 impl Systems {
     /// Connects to the store, and notes the metrics.
     pub(crate) fn start(settings: StoreSettings, role: Role, metrics: &mut Metrics) -> Self {
-        let reachable = Gauge::default();
-        metrics.registry().register("store_reachable", "1 while the store is connected and answers", reachable.clone());
+        let reachable = metrics.add("store_reachable", "1 while the store is connected and answers");
         let store = Store::start(settings.address, settings.patience, reachable);
         let queue = Queue::new(store.clone(), settings.jobs);
         let votes = Votes::new(store, settings.votes);
         let worker = (role == Role::Worker)
-            .then(|| Arc::new(Worker::new(settings.worker, queue.clone(), votes.clone(), metrics.registry())));
+            .then(|| Arc::new(Worker::new(settings.worker, queue.clone(), votes.clone(), metrics)));
         Self { queue, votes, worker }
     }
 
@@ -58,20 +56,20 @@ impl Systems {
         body: Incoming,
         server: &Server,
     ) -> Result<Response<Body>, Problem> {
-        let identity = &server.identity;
+        let served_by = &server.served_by_json;
         query::none(head.uri.query().unwrap_or_default())?;
         match (stored, &head.method) {
-            (Stored::Votes, &Method::POST) => self.votes.vote(&server.room, &head.headers, body, identity).await,
-            (Stored::Votes, _) => self.votes.counts(&server.served_by_json).await,
-            (Stored::VotesPage, _) => Ok(self.votes.page(identity).await),
+            (Stored::Votes, &Method::POST) => self.votes.vote(&server.room, &head.headers, body, served_by).await,
+            (Stored::Votes, _) => self.votes.counts(served_by).await,
+            (Stored::VotesPage, _) => Ok(self.votes.page(&server.identity).await),
             (Stored::VotesScript, _) => Ok(Votes::script()),
             (Stored::Jobs, &Method::POST) => {
-                jobs::submit(&self.queue, &server.room, &head.headers, body, identity).await
+                jobs::submit(&self.queue, &server.room, &head.headers, body, served_by).await
             }
-            (Stored::Jobs, _) => jobs::counts(&self.queue, identity).await,
-            (Stored::DeadJobs, _) => jobs::dead(&self.queue, identity).await,
-            (Stored::PutBack, _) => jobs::put_back(&self.queue, id, identity).await,
-            (Stored::Job, _) => jobs::status(&self.queue, id, identity).await,
+            (Stored::Jobs, _) => jobs::counts(&self.queue, served_by).await,
+            (Stored::DeadJobs, _) => jobs::dead(&self.queue, served_by).await,
+            (Stored::PutBack, _) => jobs::put_back(&self.queue, id, served_by).await,
+            (Stored::Job, _) => jobs::status(&self.queue, id, served_by).await,
         }
     }
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as StdInstant};
 
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::registry::Registry;
 use service::process::lifecycle::Phase;
 use service::settings::environment::{Environment, Variable};
+use service::telemetry::metrics::Metrics;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
@@ -55,7 +55,7 @@ pub(crate) struct Worker {
     counters: Counters,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counters {
     done: Counter,
     failed: Counter,
@@ -76,17 +76,13 @@ enum End {
 impl Settings {
     /// Reads how a worker works.
     pub fn read(environment: &mut Environment) -> Self {
-        let concurrency = Variable { name: "WORKER_CONCURRENCY", default: "2", about: "worker: jobs at the same time" };
-        let lease = Variable {
-            name: "WORKER_LEASE_SECONDS",
-            default: "10",
-            about: "worker: how long a job stays with a worker that is not heard of any more",
-        };
-        let poll = Variable {
-            name: "WORKER_POLL_MS",
-            default: "100",
-            about: "worker: milliseconds between two looks into an empty queue",
-        };
+        let concurrency = Variable::new("WORKER_CONCURRENCY", "2", "worker: jobs at the same time");
+        let lease = Variable::new(
+            "WORKER_LEASE_SECONDS",
+            "10",
+            "worker: how long a job stays with a worker that is not heard of any more",
+        );
+        let poll = Variable::new("WORKER_POLL_MS", "100", "worker: milliseconds between two looks into an empty queue");
         Self {
             concurrency: environment.number(concurrency, 1, MOST_CONCURRENT) as usize,
             lease: environment.seconds(lease, Duration::from_millis(200)),
@@ -96,16 +92,14 @@ impl Settings {
 }
 
 impl Worker {
-    pub(crate) fn new(settings: Settings, queue: Queue, votes: Votes, registry: &mut Registry) -> Self {
-        let counters = Counters::default();
-        registry.register("jobs_done", "Jobs whose result this worker wrote", counters.done.clone());
-        registry.register("jobs_failed", "Tries of jobs that failed in this worker", counters.failed.clone());
-        registry.register(
-            "jobs_lost",
-            "Jobs that this worker began and another one has, because the lease ended",
-            counters.lost.clone(),
-        );
-        registry.register("votes_tallied", "Votes that this worker counted", counters.tallied.clone());
+    pub(crate) fn new(settings: Settings, queue: Queue, votes: Votes, metrics: &mut Metrics) -> Self {
+        let lost = "Jobs that this worker began and another one has, because the lease ended";
+        let counters = Counters {
+            done: metrics.add("jobs_done", "Jobs whose result this worker wrote"),
+            failed: metrics.add("jobs_failed", "Tries of jobs that failed in this worker"),
+            lost: metrics.add("jobs_lost", lost),
+            tallied: metrics.add("votes_tallied", "Votes that this worker counted"),
+        };
         Self { settings, queue, votes, counters }
     }
 

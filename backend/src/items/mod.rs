@@ -44,11 +44,7 @@ impl Resource {
     /// Reads what is served.
     pub fn read(environment: &mut Environment) -> Self {
         let name = environment.parse(
-            Variable {
-                name: "RESOURCE",
-                default: "items",
-                about: "what is served: GET /api/RESOURCE and /api/RESOURCE/{id}",
-            },
+            Variable::new("RESOURCE", "items", "what is served: GET /api/RESOURCE and /api/RESOURCE/{id}"),
             "1 to 40 lower-case letters, digits and '-', not one of cpu-burn, discovery, echo, jobs and votes",
             |text| is_segment(text).then(|| Cow::Owned(text.to_owned())),
         );

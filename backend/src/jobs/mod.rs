@@ -5,12 +5,10 @@ pub mod queue;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
-use serde::Serialize;
 use service::message::body::Body;
 use service::message::incoming::Incoming;
 use service::message::problem::Problem;
 use service::message::room::Room;
-use service::process::identity::Identity;
 use service::settings::environment::{Environment, Variable};
 
 use crate::store::unavailable::busy;
@@ -31,18 +29,14 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 impl Bounds {
     /// Reads the bounds of the jobs, of which `queued` may wait.
     pub fn read(environment: &mut Environment, queued: u64) -> Self {
-        let dead = Variable {
-            name: "JOBS_DEAD_MAX",
-            default: "1000",
-            about: "dead letters that are kept; of more, the oldest are dropped",
-        };
-        let keep = Variable {
-            name: "JOBS_KEEP_SECONDS",
-            default: "3600",
-            about: "how long a job that is done, and its Idempotency-Key, are kept",
-        };
-        let tries =
-            Variable { name: "JOBS_MAX_TRIES", default: "5", about: "tries of a job before it is a dead letter" };
+        let dead =
+            Variable::new("JOBS_DEAD_MAX", "1000", "dead letters that are kept; of more, the oldest are dropped");
+        let keep = Variable::new(
+            "JOBS_KEEP_SECONDS",
+            "3600",
+            "how long a job that is done, and its Idempotency-Key, are kept",
+        );
+        let tries = Variable::new("JOBS_MAX_TRIES", "5", "tries of a job before it is a dead letter");
         Self {
             queued,
             dead: environment.number(dead, 1, 100_000),
@@ -58,13 +52,8 @@ pub(crate) async fn submit(
     room: &Room,
     headers: &HeaderMap,
     body: Incoming,
-    served_by: &Identity,
+    served_by: &str,
 ) -> Result<Response<Body>, Problem> {
-    #[derive(Serialize)]
-    struct Accepted<'a> {
-        id: u64,
-        served_by: &'a Identity,
-    }
     let kind: Kind = upload::json(room, headers, body, LONGEST).await?;
     kind.check().map_err(|accepted| Problem::new(StatusCode::BAD_REQUEST, accepted))?;
     let id = match queue.submit(&kind, idempotency_key(headers)?).await? {
@@ -75,62 +64,42 @@ pub(crate) async fn submit(
         }
         Submitted::Full => return Err(too_many(queue)),
     };
-    Ok(accepted(id, &Accepted { id, served_by }))
+    Ok(accepted(id, served_by))
 }
 
 /// `GET /api/jobs`: how many there are in each state.
-pub(crate) async fn counts(queue: &Queue, served_by: &Identity) -> Result<Response<Body>, Problem> {
-    #[derive(Serialize)]
-    struct All<'a, T> {
-        jobs: T,
-        served_by: &'a Identity,
-    }
-    Ok(reply::json_of(&All { jobs: queue.counts().await?, served_by }))
+pub(crate) async fn counts(queue: &Queue, served_by: &str) -> Result<Response<Body>, Problem> {
+    Ok(reply::named("jobs", &queue.counts().await?, served_by))
 }
 
 /// `GET /api/jobs/{id}`.
-pub(crate) async fn status(queue: &Queue, id: &str, served_by: &Identity) -> Result<Response<Body>, Problem> {
-    #[derive(Serialize)]
-    struct One<'a, T> {
-        job: T,
-        served_by: &'a Identity,
-    }
+pub(crate) async fn status(queue: &Queue, id: &str, served_by: &str) -> Result<Response<Body>, Problem> {
     let id = parse_id(id)?;
     let job = queue.status(id).await?.ok_or_else(|| {
         let detail =
             format!("no job has the id {id}; one that is done is kept for {} s", queue.bounds().keep.as_secs());
         Problem::new(StatusCode::NOT_FOUND, detail)
     })?;
-    Ok(reply::json_of(&One { job, served_by }))
+    Ok(reply::named("job", &job, served_by))
 }
 
 /// `GET /api/jobs/dead`: the newest dead letters.
-pub(crate) async fn dead(queue: &Queue, served_by: &Identity) -> Result<Response<Body>, Problem> {
-    #[derive(Serialize)]
-    struct All<'a, T> {
-        dead: T,
-        served_by: &'a Identity,
-    }
-    Ok(reply::json_of(&All { dead: queue.dead(LISTED).await?, served_by }))
+pub(crate) async fn dead(queue: &Queue, served_by: &str) -> Result<Response<Body>, Problem> {
+    Ok(reply::named("dead", &queue.dead(LISTED).await?, served_by))
 }
 
 /// `POST /api/jobs/dead/{id}`: the dead letter is a job again, with all its tries.
-pub(crate) async fn put_back(queue: &Queue, id: &str, served_by: &Identity) -> Result<Response<Body>, Problem> {
-    #[derive(Serialize)]
-    struct Accepted<'a> {
-        id: u64,
-        served_by: &'a Identity,
-    }
+pub(crate) async fn put_back(queue: &Queue, id: &str, served_by: &str) -> Result<Response<Body>, Problem> {
     let id = parse_id(id)?;
     match queue.put_back(id).await? {
-        PutBack::Queued => Ok(accepted(id, &Accepted { id, served_by })),
+        PutBack::Queued => Ok(accepted(id, served_by)),
         PutBack::NoDeadLetter => Err(Problem::new(StatusCode::NOT_FOUND, format!("no dead letter has the id {id}"))),
         PutBack::Full => Err(too_many(queue)),
     }
 }
 
-fn accepted(id: u64, content: &impl Serialize) -> Response<Body> {
-    let mut response = reply::json_of(content);
+fn accepted(id: u64, served_by: &str) -> Response<Body> {
+    let mut response = reply::named("id", &id, served_by);
     *response.status_mut() = StatusCode::ACCEPTED;
     let location = HeaderValue::try_from(format!("/api/jobs/{id}")).expect("a path of visible ASCII");
     response.headers_mut().insert(LOCATION, location);

@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::kind::Kind;
+use crate::store::meaning::{count as count_of, fields, number, strange, text, yes};
 use crate::store::script::Script;
 use crate::store::unavailable::Unavailable;
 use crate::store::{Store, Value};
@@ -214,8 +215,7 @@ impl Queue {
     /// How many jobs are in each state. Asked one after the other: of jobs on the move, one may be missed or seen twice.
     pub(crate) async fn counts(&self) -> Result<Counts, Unavailable> {
         let count = async |command: &'static [u8], name: &str| {
-            let reply = self.store.ask(&[command, format!("{SYSTEM}:{name}").as_bytes()]).await?;
-            if reply == Value::Nil { Ok(0) } else { number(&reply) }
+            count_of(&self.store.ask(&[command, format!("{SYSTEM}:{name}").as_bytes()]).await?)
         };
         Ok(Counts {
             queued: count(b"LLEN", "queued").await? + count(b"ZCARD", "retries").await?,
@@ -239,41 +239,6 @@ impl Queue {
 
 fn ms(duration: Duration) -> String {
     duration.as_millis().to_string()
-}
-
-fn fields<const N: usize>(reply: Value) -> Result<[Value; N], Unavailable> {
-    match reply {
-        Value::Array(fields) => fields.try_into().map_err(|_| strange()),
-        _ => Err(strange()),
-    }
-}
-
-fn text(value: &Value) -> Result<&str, Unavailable> {
-    match value {
-        Value::Text(text) => std::str::from_utf8(text).map_err(|_| strange()),
-        _ => Err(strange()),
-    }
-}
-
-/// A number that is no less than 0; those that Redis keeps in strings are text.
-fn number(value: &Value) -> Result<u64, Unavailable> {
-    match value {
-        Value::Integer(number) => u64::try_from(*number).map_err(|_| strange()),
-        value => text(value)?.parse().map_err(|_| strange()),
-    }
-}
-
-fn yes(reply: &Value) -> Result<bool, Unavailable> {
-    match reply {
-        Value::Integer(1) => Ok(true),
-        Value::Integer(0) => Ok(false),
-        _ => Err(strange()),
-    }
-}
-
-/// Somebody else writes under these keys, or another version of these scripts did.
-fn strange() -> Unavailable {
-    Unavailable::Refused("its data is not what was written by this program".to_owned())
 }
 
 #[cfg(test)]

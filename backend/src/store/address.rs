@@ -84,18 +84,18 @@ fn without_line_end(mut text: &[u8]) -> &[u8] {
 impl Address {
     /// Reads where the store is; `None` where there is none.
     pub fn read(environment: &mut Environment) -> Option<Self> {
-        let url = Variable {
-            name: "STORE_URL",
-            default: "",
-            about: "redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]: switches votes and jobs on; unset is off",
-        };
+        let url = Variable::new(
+            "STORE_URL",
+            "",
+            "redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]: switches votes and jobs on; unset is off",
+        );
         let address = environment.parse_secret(url, ACCEPTED, |text| {
             let text = text.trim_end_matches(['\r', '\n']);
             if text.is_empty() { Some(None) } else { Some(Some(Self::parse(text))) }
         });
         let address =
             address.and_then(|parsed| parsed.map_err(|accepted| environment.refuse(url.name, HIDDEN, accepted)).ok());
-        let given = Variable { name: "STORE_PASSWORD", default: "", about: "password of the store" };
+        let given = Variable::new("STORE_PASSWORD", "", "password of the store");
         let accepted = format!("1 to {LONGEST_PASSWORD} bytes of text, more than a line end");
         let given = environment.parse_secret(given, &accepted, |text| match text {
             "" => Some(None),

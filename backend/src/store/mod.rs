@@ -24,6 +24,7 @@
 //! finds nothing costs the store some 20 microseconds, and nothing is written) and bring an order that jobs do not need.
 
 pub mod address;
+pub(crate) mod meaning;
 mod resp;
 pub(crate) mod script;
 pub(crate) mod session;

@@ -18,6 +18,7 @@ use service::message::room::Room;
 use service::process::identity::Identity;
 use service::settings::environment::{Environment, Variable};
 
+use crate::store::meaning::{count, number, strange, text};
 use crate::store::script::Script;
 use crate::store::unavailable::{Unavailable, busy};
 use crate::store::{Store, Value};
@@ -46,15 +47,11 @@ impl Settings {
     /// Reads what is voted on; `queued` votes may wait.
     pub fn read(environment: &mut Environment, queued: u64) -> Self {
         let options = environment.parse(
-            Variable {
-                name: "VOTE_OPTIONS",
-                default: "cats,dogs",
-                about: "what can be voted for: 2 to 10 names with ',' between them",
-            },
+            Variable::new("VOTE_OPTIONS", "cats,dogs", "what can be voted for: 2 to 10 names with ',' between them"),
             "2 to 10 different names with ',' between them, each of 1 to 32 lower-case letters, digits and '-'",
             parse_options,
         );
-        let voters = Variable { name: "VOTERS_MAX", default: "100000", about: "voters; further ones are answered 503" };
+        let voters = Variable::new("VOTERS_MAX", "100000", "voters; further ones are answered 503");
         Self { options, queued, voters: environment.number(voters, 1, 10_000_000) }
     }
 }
@@ -96,28 +93,21 @@ impl Votes {
         room: &Room,
         headers: &HeaderMap,
         body: Incoming,
-        served_by: &Identity,
+        served_by: &str,
     ) -> Result<Response<Body>, Problem> {
-        #[derive(Serialize)]
-        struct Accepted<'a> {
-            vote: &'a Vote,
-            served_by: &'a Identity,
-        }
         let vote: Vote = upload::json(room, headers, body, LONGEST).await?;
         vote.check(&self.settings.options).map_err(|accepted| Problem::new(StatusCode::BAD_REQUEST, accepted))?;
         let (queued, voters) = (self.settings.queued.to_string(), self.settings.voters.to_string());
         let arguments = [vote.voter.as_bytes(), vote.option.as_bytes(), queued.as_bytes(), voters.as_bytes()];
-        match self.store.run(Script::Vote, SYSTEM, &arguments).await? {
-            Value::Text(word) if word == b"queued" => {
-                let mut response = reply::json_of(&Accepted { vote: &vote, served_by });
+        match text(&self.store.run(Script::Vote, SYSTEM, &arguments).await?)? {
+            "queued" => {
+                let mut response = reply::named("vote", &vote, served_by);
                 *response.status_mut() = StatusCode::ACCEPTED;
                 Ok(response)
             }
-            Value::Text(word) if word == b"full" => Err(busy(format!("{queued} votes wait already"))),
-            Value::Text(word) if word == b"crowded" => {
-                Err(busy(format!("{voters} have voted, no more voters are taken")))
-            }
-            other => Err(strange(&other).into()),
+            "full" => Err(busy(format!("{queued} votes wait already"))),
+            "crowded" => Err(busy(format!("{voters} have voted, no more voters are taken"))),
+            _ => Err(strange().into()),
         }
     }
 
@@ -148,10 +138,7 @@ impl Votes {
 
     /// Counts queued votes, `most` of them. Says how many.
     pub(crate) async fn tally(&self, most: usize) -> Result<u64, Unavailable> {
-        match self.store.run(Script::Tally, SYSTEM, &[most.to_string().as_bytes()]).await? {
-            Value::Integer(tallied) => Ok(tallied.unsigned_abs()),
-            other => Err(strange(&other)),
-        }
+        number(&self.store.run(Script::Tally, SYSTEM, &[most.to_string().as_bytes()]).await?)
     }
 
     async fn read(&self) -> Result<Tally, Unavailable> {
@@ -160,7 +147,7 @@ impl Votes {
         let command: Vec<&[u8]> = [b"HMGET", votes.as_bytes()].into_iter().chain(options).collect();
         let counted = match self.store.ask(&command).await? {
             Value::Array(counted) => counted.iter().map(count).collect::<Result<_, _>>()?,
-            other => return Err(strange(&other)),
+            _ => return Err(strange()),
         };
         let waiting = self.store.ask(&[b"LLEN", format!("{SYSTEM}:queued").as_bytes()]).await?;
         Ok(Tally { votes: counted, waiting: count(&waiting)? / 2 })
@@ -186,23 +173,6 @@ impl Vote {
         }
         Ok(())
     }
-}
-
-fn count(value: &Value) -> Result<u64, Unavailable> {
-    match value {
-        Value::Nil => Ok(0),
-        Value::Integer(count) => Ok(count.unsigned_abs()),
-        Value::Text(text) => {
-            let count = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-            count.ok_or_else(|| strange(value))
-        }
-        other => Err(strange(other)),
-    }
-}
-
-/// Somebody else writes under these keys.
-fn strange(value: &Value) -> Unavailable {
-    Unavailable::Refused(format!("of the votes it says {value:?}"))
 }
 
 #[cfg(test)]

@@ -3,11 +3,8 @@
 
 use std::fmt::Write as _;
 
-use hyper::Response;
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use hyper::{Response, StatusCode};
 use service::message::body::Body;
 
 /// Nothing from elsewhere, and no script but that of this server.
@@ -50,16 +47,12 @@ pub(super) fn script() -> Response<Body> {
 }
 
 fn reply(content_type: &'static str, content: impl Into<hyper::body::Bytes>) -> Response<Body> {
-    let mut response = Response::new(Body::from(content.into()));
-    let fixed: [(HeaderName, &'static str); 5] = [
+    let headers = [
         (CONTENT_TYPE, content_type),
         (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, POLICY),
         (REFERRER_POLICY, "no-referrer"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    for (name, value) in fixed {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
+    Body::from(content).reply(StatusCode::OK, headers)
 }

@@ -1,6 +1,6 @@
 //! What the kubelet asks: liveness, readiness and startup.
 
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE};
 use hyper::{Response, StatusCode};
 
 use super::Server;
@@ -41,13 +41,7 @@ impl Probe {
                 Self::Started => phase.is_started(),
             };
         let body = format!(r#"{{"status":"{}","served_by":{}}}"#, phase.name(), server.served_by_json);
-        let mut response = Response::new(Body::from(body));
-        if !passed {
-            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        }
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
+        let status = if passed { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        Body::from(body).reply(status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")])
     }
 }

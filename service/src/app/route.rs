@@ -1,7 +1,7 @@
 //! A table of routes: which paths exist, and which methods each takes.
 
 use hyper::header::{ALLOW, HeaderValue};
-use hyper::{Method, Response, StatusCode};
+use hyper::{Method, StatusCode};
 
 use super::Reply;
 use crate::message::body::Body;
@@ -93,15 +93,11 @@ impl Unrouted {
             Self::NotAllowed(route, methods) => {
                 let detail = format!("this path takes {}", methods.allow());
                 let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
-                Reply {
-                    route: route.into(),
-                    result: Err(problem.header(ALLOW, HeaderValue::from_static(methods.allow()))),
-                }
+                let allow = HeaderValue::from_static(methods.allow());
+                Reply { route: route.into(), result: Err(problem.header(ALLOW, allow)) }
             }
             Self::Options(route, methods) => {
-                let mut response = Response::new(Body::empty());
-                *response.status_mut() = StatusCode::NO_CONTENT;
-                response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods.allow()));
+                let response = Body::empty().reply(StatusCode::NO_CONTENT, [(ALLOW, methods.allow())]);
                 Reply { route: route.into(), result: Ok(response) }
             }
         }

@@ -15,10 +15,10 @@ use crate::message::problem::Problem;
 /// The reply to a request that is refused.
 pub(crate) fn check<B>(request: &Request<B>, target_bytes: usize) -> Result<(), Problem> {
     if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > target_bytes) {
-        return Err(refuse(StatusCode::URI_TOO_LONG, "the request target is too long"));
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, "the request target is too long"));
     }
     if request.method() == Method::CONNECT {
-        return Err(refuse(StatusCode::NOT_IMPLEMENTED, "CONNECT is not supported: this is not a tunnel"));
+        return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "CONNECT is not supported: this is not a tunnel"));
     }
     check_host(request)?;
     check_expectation(request.headers())
@@ -77,7 +77,7 @@ fn check_expectation(headers: &HeaderMap) -> Result<(), Problem> {
     if headers.get_all(EXPECT).iter().all(met) {
         Ok(())
     } else {
-        Err(refuse(StatusCode::EXPECTATION_FAILED, "the only expectation that is met is 100-continue"))
+        Err(Problem::new(StatusCode::EXPECTATION_FAILED, "the only expectation that is met is 100-continue"))
     }
 }
 
@@ -100,11 +100,7 @@ fn is_host(value: &[u8]) -> bool {
 }
 
 fn bad(detail: &str) -> Problem {
-    refuse(StatusCode::BAD_REQUEST, detail)
-}
-
-fn refuse(status: StatusCode, detail: &str) -> Problem {
-    Problem::new(status, detail)
+    Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
 #[cfg(test)]

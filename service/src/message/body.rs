@@ -6,6 +6,8 @@ use std::task::{Context, Poll};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Bytes, Frame, SizeHint};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
 
 /// An error of a streamed body. The connection is then cut, which is how the peer learns that the body is incomplete.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -31,6 +33,16 @@ impl Body {
         B: hyper::body::Body<Data = Bytes, Error = BodyError> + Send + 'static,
     {
         Self(Content::Stream(stream.boxed_unsync()))
+    }
+
+    /// The reply with this body.
+    pub fn reply<const N: usize>(self, status: StatusCode, headers: [(HeaderName, &'static str); N]) -> Response<Self> {
+        let mut response = Response::new(self);
+        *response.status_mut() = status;
+        for (name, value) in headers {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
     }
 }
 

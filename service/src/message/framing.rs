@@ -278,7 +278,7 @@ impl Head {
             return Err(bad("the field that tells the body's length is too long"));
         }
         if let Some(value) = length {
-            let length = decimal(value).ok_or(bad("the Content-Length is not a number"))?;
+            let length = number(value, 10).ok_or(bad("the Content-Length is not a number"))?;
             if self.length.replace(length).is_some() {
                 return Err(bad("more than one Content-Length"));
             }
@@ -324,14 +324,14 @@ fn trim(value: &[u8]) -> &[u8] {
     &value[start..end]
 }
 
-/// `1*DIGIT`, up to 2^64 - 1.
-fn decimal(digits: &[u8]) -> Option<u64> {
+/// One digit or more, up to 2^64 - 1.
+fn number(digits: &[u8], radix: u32) -> Option<u64> {
     if digits.is_empty() {
         return None;
     }
     digits.iter().try_fold(0_u64, |number, digit| {
-        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
+        let digit = char::from(*digit).to_digit(radix)?;
+        number.checked_mul(u64::from(radix))?.checked_add(u64::from(digit))
     })
 }
 
@@ -341,13 +341,7 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
     let (digits, rest) = line.split_at(digits);
     let extension = trim(rest);
     let plain = !extension.contains(&b'\r') && (extension.is_empty() || extension.starts_with(b";"));
-    if digits.is_empty() || !plain {
-        return None;
-    }
-    digits.iter().try_fold(0_u64, |size, digit| {
-        let digit = char::from(*digit).to_digit(16)?;
-        size.checked_mul(16)?.checked_add(u64::from(digit))
-    })
+    number(digits, 16).filter(|_| plain)
 }
 
 #[cfg(test)]

@@ -54,11 +54,9 @@ impl Problem {
     /// The reply. `instance` is the path asked for, `request_id` finds the exchange in the logs.
     #[must_use]
     pub fn into_response(self, instance: &str, request_id: &str) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.json(instance, request_id)));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        headers.extend(self.headers);
+        let body = Body::from(self.json(instance, request_id));
+        let mut response = body.reply(self.status, [(CONTENT_TYPE, MEDIA_TYPE)]);
+        response.headers_mut().extend(self.headers);
         response
     }
 

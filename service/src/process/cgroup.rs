@@ -9,10 +9,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+
+use super::usage::expose;
 
 /// From here on a v1 memory limit means none: the kernel rounds "unlimited" down to a page below 2^63.
 const UNLIMITED: u64 = 1 << 62;
@@ -81,28 +82,34 @@ impl Cgroup {
 
 impl Collector for Cgroup {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let mut counter = |name, help, value: f64| {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
-            ConstCounter::new(value).encode(metric)
-        };
-        if let Some(throttling) = self.throttling() {
-            counter("container_cpu_periods", "Periods of the CPU limit", throttling.periods as f64)?;
-            let throttled = throttling.throttled_periods as f64;
-            counter(
-                "container_cpu_throttled_periods",
-                "Periods in which the CPU limit stopped the container",
-                throttled,
-            )?;
-            let seconds = throttling.throttled.as_secs_f64();
-            counter("container_cpu_throttled_seconds", "Time for which the CPU limit stopped the container", seconds)?;
+        if let Some(Throttling { periods, throttled_periods, throttled }) = self.throttling() {
+            let counters = [
+                ("container_cpu_periods", "Periods of the CPU limit", periods as f64),
+                (
+                    "container_cpu_throttled_periods",
+                    "Periods in which the CPU limit stopped the container",
+                    throttled_periods as f64,
+                ),
+                (
+                    "container_cpu_throttled_seconds",
+                    "Time for which the CPU limit stopped the container",
+                    throttled.as_secs_f64(),
+                ),
+            ];
+            for (name, help, value) in counters {
+                expose(&mut encoder, name, help, &ConstCounter::new(value))?;
+            }
         }
-        let mut gauge = |name, help, value: Option<u64>| {
-            let Some(value) = value else { return Ok(()) };
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::new(value).encode(metric)
-        };
-        gauge("container_memory_usage_bytes", "Memory that counts against the limit", self.memory_used())?;
-        gauge("container_memory_limit_bytes", "Where the container is OOM-killed", self.memory_limit())
+        let gauges = [
+            ("container_memory_usage_bytes", "Memory that counts against the limit", self.memory_used()),
+            ("container_memory_limit_bytes", "Where the container is OOM-killed", self.memory_limit()),
+        ];
+        for (name, help, value) in gauges {
+            if let Some(value) = value {
+                expose(&mut encoder, name, help, &ConstGauge::new(value))?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -39,11 +39,11 @@ impl Faults {
     pub(crate) fn read(environment: &mut Environment) -> Self {
         Self {
             start: environment.seconds(
-                Variable {
-                    name: "FAULT_START_SECONDS",
-                    default: "0",
-                    about: "fault: how long /started, /ready and all but the probes answer 503",
-                },
+                Variable::new(
+                    "FAULT_START_SECONDS",
+                    "0",
+                    "fault: how long /started, /ready and all but the probes answer 503",
+                ),
                 Duration::ZERO,
             ),
             never_ready: environment.switch("FAULT_NEVER_READY", "fault: /ready answers 503 for good"),
@@ -57,11 +57,11 @@ impl Faults {
             ),
             ignore_term: environment.switch("FAULT_IGNORE_TERM", "fault: SIGTERM and SIGINT are ignored"),
             memory_mib_per_second: environment.number(
-                Variable {
-                    name: "FAULT_MEMORY_MIB_PER_SECOND",
-                    default: "0",
-                    about: "fault: memory allocated and kept, in MiB a second, up to 4096 MiB",
-                },
+                Variable::new(
+                    "FAULT_MEMORY_MIB_PER_SECOND",
+                    "0",
+                    "fault: memory allocated and kept, in MiB a second, up to 4096 MiB",
+                ),
                 0,
                 1024,
             ),

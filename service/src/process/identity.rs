@@ -10,11 +10,8 @@ use crate::settings::environment::{Environment, Variable};
 pub use contract::served_by::NAME as SERVED_BY;
 
 /// The setting that says which version this is.
-pub(crate) const VERSION: Variable = Variable {
-    name: contract::VERSION,
-    default: "dev",
-    about: "version of the image, in x-served-by, logs and metrics",
-};
+pub(crate) const VERSION: Variable =
+    Variable::new(contract::VERSION, "dev", "version of the image, in x-served-by, logs and metrics");
 
 /// Identity of this process. Serializes as the `served_by` object of JSON replies.
 #[derive(Debug, Clone, Serialize)]
@@ -41,19 +38,15 @@ pub struct Identity {
 impl Identity {
     /// Reads who answers, where the service is called `service` unless told otherwise.
     pub(crate) fn read(environment: &mut Environment, service: &'static str) -> Self {
-        let service = environment.name(Variable {
-            name: "SERVICE_NAME",
-            default: service,
-            about: "name in x-served-by, logs and metrics",
-        });
-        let pod = environment.optional_name(Variable {
-            name: "POD_NAME",
-            default: "",
-            about: "name of the pod (downward API); empty is the host's name",
-        });
+        let service = environment.name(Variable::new("SERVICE_NAME", service, "name in x-served-by, logs and metrics"));
+        let pod = environment.optional_name(Variable::new(
+            "POD_NAME",
+            "",
+            "name of the pod (downward API); empty is the host's name",
+        ));
         let version = environment.name(VERSION);
         let mut optional = |name, about| {
-            let variable = Variable { name, default: "", about };
+            let variable = Variable::new(name, "", about);
             environment.optional_name(variable).unwrap_or_default()
         };
         Self {

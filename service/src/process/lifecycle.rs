@@ -30,16 +30,13 @@ pub struct Timing {
 impl Timing {
     /// Reads how long the drain may take.
     pub(crate) fn read(environment: &mut Environment) -> Self {
-        let quiet = Variable {
-            name: "DRAIN_SECONDS",
-            default: "3",
-            about: "after SIGTERM, how long replies say `Connection: close` before connections are closed",
-        };
-        let longest_request = Variable {
-            name: "LONGEST_REQUEST_SECONDS",
-            default: "10",
-            about: "after that, how long requests in flight may take to end",
-        };
+        let quiet = Variable::new(
+            "DRAIN_SECONDS",
+            "3",
+            "after SIGTERM, how long replies say `Connection: close` before connections are closed",
+        );
+        let longest_request =
+            Variable::new("LONGEST_REQUEST_SECONDS", "10", "after that, how long requests in flight may take to end");
         Self {
             quiet: environment.seconds(quiet, Duration::ZERO),
             longest_request: environment.seconds(longest_request, Duration::ZERO),

@@ -3,11 +3,7 @@
 //! A thread a core of a 64-core node, in a pod that may use a quarter of one, only adds switches and wakes threads that the
 //! kernel then throttles together.
 
-use std::thread;
-
 use tokio::runtime::{Builder, Runtime};
-
-use super::cgroup::Cgroup;
 
 /// How the runtime is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +16,7 @@ pub enum Workers {
 
 /// The workers for a CPU quota in cores, rounded up (`None` is no quota), on a machine with `cores`.
 #[must_use]
-pub fn workers(quota: Option<usize>, cores: usize) -> Workers {
+pub(crate) fn workers(quota: Option<usize>, cores: usize) -> Workers {
     let cores = cores.max(1);
     let usable = match quota {
         Some(quota) => quota.clamp(1, cores),
@@ -30,18 +26,6 @@ pub fn workers(quota: Option<usize>, cores: usize) -> Workers {
         1 => Workers::Current,
         many => Workers::Many(many),
     }
-}
-
-/// The CPU quota of this process in cores, rounded up.
-#[must_use]
-pub fn quota() -> Option<usize> {
-    Cgroup::own().quota()
-}
-
-/// Where the container is killed, in bytes.
-#[must_use]
-pub fn memory_limit() -> Option<u64> {
-    Cgroup::own().memory_limit()
 }
 
 /// A runtime for `workers`.
@@ -59,13 +43,6 @@ pub fn build(workers: Workers) -> std::io::Result<Runtime> {
     };
     // Blocking threads resolve names and burn CPU, both bounded by their callers; this bounds what a mistake could start.
     builder.enable_all().max_blocking_threads(64).build()
-}
-
-/// The cores of the machine that this process may run on.
-#[must_use]
-pub fn cores() -> usize {
-    // An error means that the number cannot be read; one worker always works.
-    thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::fmt;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
@@ -18,30 +17,29 @@ pub(crate) struct Process;
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         if let Some(bytes) = read("status").as_deref().and_then(resident_bytes) {
-            let metric = encoder.encode_descriptor(
-                "process_resident_memory_bytes",
-                "Resident memory",
-                None,
-                MetricType::Gauge,
-            )?;
-            ConstGauge::new(bytes).encode(metric)?;
+            expose(&mut encoder, "process_resident_memory_bytes", "Resident memory", &ConstGauge::new(bytes))?;
         }
         if let Some(seconds) = read("stat").as_deref().and_then(cpu_seconds) {
-            let metric = encoder.encode_descriptor(
-                "process_cpu_seconds",
-                "CPU time used, user and system",
-                None,
-                MetricType::Counter,
-            )?;
-            ConstCounter::new(seconds).encode(metric)?;
+            let seconds = ConstCounter::new(seconds);
+            expose(&mut encoder, "process_cpu_seconds", "CPU time used, user and system", &seconds)?;
         }
         if let Ok(files) = std::fs::read_dir("/proc/self/fd") {
-            let metric =
-                encoder.encode_descriptor("process_open_fds", "Open file descriptors", None, MetricType::Gauge)?;
-            ConstGauge::new(files.count() as u64).encode(metric)?;
+            let files = ConstGauge::new(files.count() as u64);
+            expose(&mut encoder, "process_open_fds", "Open file descriptors", &files)?;
         }
         Ok(())
     }
+}
+
+/// Encodes `value`, which was read just now.
+pub(super) fn expose(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    value: &impl EncodeMetric,
+) -> Result<(), fmt::Error> {
+    let metric = encoder.encode_descriptor(name, help, None, value.metric_type())?;
+    value.encode(metric)
 }
 
 fn read(name: &str) -> Option<String> {

@@ -34,11 +34,11 @@ impl Config {
     /// Reads the settings of a server whose service is called `service` unless told otherwise.
     pub(super) fn read(environment: &mut Environment, service: &'static str) -> Self {
         let bind: IpAddr = environment.parse(
-            Variable {
-                name: "BIND_ADDRESS",
-                default: "::",
-                about: "IP address to listen on; :: is all of both families, or of IPv4 where there is no IPv6",
-            },
+            Variable::new(
+                "BIND_ADDRESS",
+                "::",
+                "IP address to listen on; :: is all of both families, or of IPv4 where there is no IPv6",
+            ),
             "an IP address such as 0.0.0.0 or ::",
             |text| text.parse().ok(),
         );
@@ -60,7 +60,7 @@ impl Config {
 }
 
 fn port(environment: &mut Environment, name: &'static str, default: &'static str, about: &'static str) -> u16 {
-    let variable = Variable { name, default, about };
+    let variable = Variable::new(name, default, about);
     environment.number(variable, 0, u64::from(u16::MAX)) as u16
 }
 

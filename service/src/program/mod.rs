@@ -9,11 +9,13 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{App, Server};
+use crate::process::cgroup::Cgroup;
 use crate::process::identity::VERSION;
 use crate::process::memory::{self, Sum};
 use crate::process::runtime;
@@ -49,10 +51,14 @@ pub fn main<A: App>() -> ExitCode {
     }
 }
 
+/// The variables of this process.
+fn given() -> Environment<'static> {
+    Environment::new(&|name| std::env::var_os(name))
+}
+
 /// Says which version the image is of, as every log and reply will.
 fn version<A: App>() -> ExitCode {
-    let lookup = |name: &str| std::env::var_os(name);
-    let mut environment = Environment::new(&lookup);
+    let mut environment = given();
     let version = environment.name(VERSION);
     if let Err(invalid) = environment.finish() {
         return refused::<A>(&invalid);
@@ -111,8 +117,7 @@ fn help<A: App>() -> String {
 
 /// Prints the settings as JSON; refuses the same values as a start would.
 fn settings<A: App>() -> ExitCode {
-    let lookup = |name: &str| std::env::var_os(name);
-    let mut environment = Environment::new(&lookup);
+    let mut environment = given();
     configure::<A>(&mut environment);
     let json = serde_json::to_string_pretty(environment.settings()).expect("texts and numbers serialize");
     let printed = print::<A>(&(json + "\n"));
@@ -121,8 +126,7 @@ fn settings<A: App>() -> ExitCode {
 
 /// Prints the sum of what the settings let the process take of memory, as JSON.
 fn memory<A: App>() -> ExitCode {
-    let lookup = |name: &str| std::env::var_os(name);
-    let mut environment = Environment::new(&lookup);
+    let mut environment = given();
     let (config, own) = configure::<A>(&mut environment);
     if let Err(invalid) = environment.finish() {
         return refused::<A>(&invalid);
@@ -167,8 +171,7 @@ fn configure<A: App>(environment: &mut Environment) -> (Config, A::Config) {
 }
 
 fn start<A: App>() -> ExitCode {
-    let lookup = |name: &str| std::env::var_os(name);
-    let mut environment = Environment::new(&lookup);
+    let mut environment = given();
     let (mut config, own) = configure::<A>(&mut environment);
     let settings: Vec<&str> = environment.settings().iter().map(|setting| setting.name).collect();
     if let Err(invalid) = environment.finish() {
@@ -176,7 +179,10 @@ fn start<A: App>() -> ExitCode {
     }
     config.identity.faults = [config.faults.names(), A::faults(&own)].concat();
     log::start(config.log_format, config.log_level);
-    let workers = runtime::workers(runtime::quota(), runtime::cores());
+    let cgroup = Cgroup::own();
+    // An error means that the number of cores cannot be read; one worker always works.
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let workers = runtime::workers(cgroup.quota(), cores);
     tracing::info!(
         service = config.identity.service,
         version = config.identity.version,
@@ -191,7 +197,7 @@ fn start<A: App>() -> ExitCode {
         tracing::warn!(name, "fault: switched on by a setting FAULT_..., this is a rehearsal");
     }
     warn_of_misspelled(&settings);
-    compare_memory::<A>(&config.limits, &own, runtime::memory_limit());
+    compare_memory::<A>(&config.limits, &own, cgroup.memory_limit());
     let served = runtime::build(workers).and_then(|runtime| {
         let served = runtime.block_on(serve::<A>(config, own));
         // Dropping the runtime would wait for its blocking threads, such as one that resolves a name.

@@ -32,6 +32,14 @@ pub struct Variable {
     pub about: &'static str,
 }
 
+impl Variable {
+    /// The variable `name`.
+    #[must_use]
+    pub const fn new(name: &'static str, default: &'static str, about: &'static str) -> Self {
+        Self { name, default, about }
+    }
+}
+
 /// A variable as it was read: with what it takes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Setting {
@@ -186,7 +194,7 @@ impl<'a> Environment<'a> {
 
     /// Any text, where the variable may be unset.
     pub fn optional_text(&mut self, name: &'static str, about: &'static str) -> Option<String> {
-        self.parse(Variable { name, default: "", about }, "text", |text| {
+        self.parse(Variable::new(name, "", about), "text", |text| {
             Some(if text.is_empty() { None } else { Some(text.to_owned()) })
         })
     }
@@ -210,7 +218,7 @@ impl<'a> Environment<'a> {
     /// As [`Environment::seconds`] from 0 on, where the variable may be unset.
     pub fn optional_seconds(&mut self, name: &'static str, about: &'static str) -> Option<Duration> {
         let (values, accepted) = seconds_from(Duration::ZERO);
-        let variable = Variable { name, default: "", about };
+        let variable = Variable::new(name, "", about);
         self.take(variable, values, &format!("nothing, or {accepted}"), str::to_owned, |text| {
             if text.is_empty() { Some(None) } else { decimal(text).filter(|seconds| *seconds <= LONGEST).map(Some) }
         })
@@ -218,7 +226,7 @@ impl<'a> Environment<'a> {
 
     /// `true` or `false`; false where the variable is unset.
     pub fn switch(&mut self, name: &'static str, about: &'static str) -> bool {
-        self.word(Variable { name, default: "false", about }, &[("true", true), ("false", false)])
+        self.word(Variable::new(name, "false", about), &[("true", true), ("false", false)])
     }
 
     /// One of `words`, each with what it stands for.

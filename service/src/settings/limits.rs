@@ -48,23 +48,23 @@ impl Limits {
     /// Reads the bounds of a server.
     pub(crate) fn read(environment: &mut Environment) -> Self {
         let idle = environment.seconds(
-            Variable {
-                name: "IDLE_TIMEOUT_SECONDS",
-                default: "75",
-                about: "how long a connection may wait for a request; keep it above the clients' own",
-            },
+            Variable::new(
+                "IDLE_TIMEOUT_SECONDS",
+                "75",
+                "how long a connection may wait for a request; keep it above the clients' own",
+            ),
             SHORTEST_TIMEOUT,
         );
         let max_age = environment.seconds(
-            Variable {
-                name: "MAX_CONNECTION_AGE_SECONDS",
-                default: "60",
-                about: "age (+-10 %) at which replies say `Connection: close`; 0 is never",
-            },
+            Variable::new(
+                "MAX_CONNECTION_AGE_SECONDS",
+                "60",
+                "age (+-10 %) at which replies say `Connection: close`; 0 is never",
+            ),
             Duration::ZERO,
         );
         let mut seconds =
-            |name, default, about| environment.seconds(Variable { name, default, about }, SHORTEST_TIMEOUT);
+            |name, default, about| environment.seconds(Variable::new(name, default, about), SHORTEST_TIMEOUT);
         let head =
             seconds("HEAD_TIMEOUT_SECONDS", "10", "how long a request's head may take from its first byte; 408 then");
         let body =
@@ -72,7 +72,7 @@ impl Limits {
         let reply =
             seconds("REPLY_TIMEOUT_SECONDS", "30", "how long a client may take nothing of a reply; it is cut then");
         let mut number =
-            |name, default, (least, most), about| environment.number(Variable { name, default, about }, least, most);
+            |name, default, (least, most), about| environment.number(Variable::new(name, default, about), least, most);
         Self {
             idle,
             max_age: Some(max_age).filter(|age| !age.is_zero()),

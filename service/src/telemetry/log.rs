@@ -29,7 +29,7 @@ impl Format {
         let auto = if std::io::stdout().is_terminal() { Self::Human } else { Self::Json };
         let about = "json or human; auto is human on a terminal, else json";
         environment.word(
-            Variable { name: "LOG_FORMAT", default: "auto", about },
+            Variable::new("LOG_FORMAT", "auto", about),
             &[("json", Self::Json), ("human", Self::Human), ("auto", auto)],
         )
     }
@@ -44,7 +44,7 @@ impl Level {
     pub(crate) fn read(environment: &mut Environment) -> Self {
         let about = "error, warn, info, debug (adds a line for every request) or trace";
         environment.word(
-            Variable { name: "LOG_LEVEL", default: "info", about },
+            Variable::new("LOG_LEVEL", "info", about),
             &[
                 ("error", Self(LevelFilter::ERROR)),
                 ("warn", Self(LevelFilter::WARN)),

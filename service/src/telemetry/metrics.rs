@@ -13,7 +13,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 
 use crate::process::cgroup::Cgroup;
 use crate::process::identity::Identity;
@@ -79,72 +79,35 @@ impl Metrics {
     /// A registry with the server's own metrics.
     #[must_use]
     pub fn new(identity: &Identity) -> Self {
-        let mut metrics = Self {
-            registry: Registry::default(),
-            requests: Family::default(),
-            latency: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
-            in_flight: Gauge::default(),
-            held: Gauge::default(),
-            abandoned: Counter::default(),
-            connections: Gauge::default(),
-            closing: Gauge::default(),
-            accepted: Counter::default(),
-            shed: Counter::default(),
-            cut: Family::default(),
-        };
-        let registry = &mut metrics.registry;
-        registry.register(
-            "build",
-            "What is running",
-            Info::new(vec![("service", identity.service.clone()), ("version", identity.version.clone())]),
-        );
-        registry.register(
-            "http_requests",
-            "Replies that have ended, by route and status class",
-            metrics.requests.clone(),
-        );
-        registry.register_with_unit(
-            "http_request_duration",
-            "From the request's head to the end of the reply's body",
-            Unit::Seconds,
-            metrics.latency.clone(),
-        );
-        registry.register("http_requests_in_flight", "Requests whose reply has not ended", metrics.in_flight.clone());
-        registry.register_with_unit(
-            "http_request_bodies_held",
-            "Memory taken by bodies that are kept whole",
-            Unit::Bytes,
-            metrics.held.clone(),
-        );
-        registry.register(
-            "http_requests_abandoned",
-            "Requests whose client went away before a reply was made",
-            metrics.abandoned.clone(),
-        );
-        registry.register("http_connections", "Connections open on the service port", metrics.connections.clone());
-        registry.register(
-            "http_connections_closing",
-            "Connections whose last reply has been sent, and whose client may still be sending",
-            metrics.closing.clone(),
-        );
-        registry.register(
-            "http_connections_accepted",
-            "Connections accepted on the service port",
-            metrics.accepted.clone(),
-        );
-        registry.register(
-            "http_requests_shed",
-            "Requests that were answered 503 because too many were in flight",
-            metrics.shed.clone(),
-        );
-        registry.register(
-            "http_connections_cut",
-            "Connections whose client was too slow: with a request's head or body, or to take a reply",
-            metrics.cut.clone(),
-        );
-        registry.register_collector(Box::new(Process));
-        registry.register_collector(Box::new(Cgroup::own()));
-        metrics
+        let mut registry = Registry::default();
+        let build = vec![("service", identity.service.clone()), ("version", identity.version.clone())];
+        registry.register("build", "What is running", Info::new(build));
+        let r = &mut registry;
+        let requests = added(r, "http_requests", "Replies that have ended, by route and status class");
+        let latency = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
+        let help = "From the request's head to the end of the reply's body";
+        r.register_with_unit("http_request_duration", help, Unit::Seconds, latency.clone());
+        let in_flight = added(r, "http_requests_in_flight", "Requests whose reply has not ended");
+        let held = Gauge::default();
+        let help = "Memory taken by bodies that are kept whole";
+        r.register_with_unit("http_request_bodies_held", help, Unit::Bytes, held.clone());
+        let abandoned = added(r, "http_requests_abandoned", "Requests whose client went away before a reply was made");
+        let connections = added(r, "http_connections", "Connections open on the service port");
+        let help = "Connections whose last reply has been sent, and whose client may still be sending";
+        let closing = added(r, "http_connections_closing", help);
+        let accepted = added(r, "http_connections_accepted", "Connections accepted on the service port");
+        let help = "Requests that were answered 503 because too many were in flight";
+        let shed = added(r, "http_requests_shed", help);
+        let help = "Connections whose client was too slow: with a request's head or body, or to take a reply";
+        let cut = added(r, "http_connections_cut", help);
+        r.register_collector(Box::new(Process));
+        r.register_collector(Box::new(Cgroup::own()));
+        Self { registry, requests, latency, in_flight, held, abandoned, connections, closing, accepted, shed, cut }
+    }
+
+    /// A new metric of an app, which the registry keeps as well.
+    pub fn add<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        added(&mut self.registry, name, help)
     }
 
     /// The registry, for an app's own metrics.
@@ -190,6 +153,12 @@ impl Metrics {
         text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+fn added<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
 }
 
 fn class(status: StatusCode) -> &'static str {
