@@ -79,7 +79,9 @@ impl App for Backend {
     type Config = Config;
 
     fn configure(environment: &mut Environment) -> Config {
-        Config::read(environment)
+        let config = Config::read(environment);
+        config.check(environment);
+        config
     }
 
     fn memory(config: &Config, limits: &Limits) -> Vec<Term> {

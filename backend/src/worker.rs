@@ -10,7 +10,6 @@ use std::time::{Duration, Instant as StdInstant};
 
 use prometheus_client::metrics::counter::Counter;
 use service::process::lifecycle::Phase;
-use service::settings::environment::{Environment, Variable};
 use service::telemetry::metrics::Metrics;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -35,15 +34,17 @@ const MOST_CONCURRENT: u64 = 32;
 /// Votes that are counted in one step: the store does nothing else meanwhile.
 const TALLIED_AT_ONCE: usize = 100;
 
-/// How a worker works.
-#[derive(Debug, Clone, Copy)]
-pub struct Settings {
-    /// Jobs at the same time.
-    pub concurrency: usize,
-    /// How long a job is this worker's unless the lease is renewed.
-    pub lease: Duration,
-    /// How long a lane that found no job waits before it looks again.
-    pub poll: Duration,
+service::settings! {
+    /// How a worker works.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Settings {
+        /// worker: jobs at the same time
+        concurrency: usize = number("WORKER_CONCURRENCY", "2", 1, MOST_CONCURRENT);
+        /// worker: how long a job stays with a worker that is not heard of any more
+        lease: Duration = seconds("WORKER_LEASE_SECONDS", "10", Duration::from_millis(200));
+        /// worker: milliseconds between two looks into an empty queue
+        poll: Duration = milliseconds("WORKER_POLL_MS", "100", 1, 60_000);
+    }
 }
 
 /// A worker.
@@ -71,24 +72,6 @@ enum End {
     Lost,
     /// This worker has to end first.
     Deadline,
-}
-
-impl Settings {
-    /// Reads how a worker works.
-    pub fn read(environment: &mut Environment) -> Self {
-        let concurrency = Variable::new("WORKER_CONCURRENCY", "2", "worker: jobs at the same time");
-        let lease = Variable::new(
-            "WORKER_LEASE_SECONDS",
-            "10",
-            "worker: how long a job stays with a worker that is not heard of any more",
-        );
-        let poll = Variable::new("WORKER_POLL_MS", "100", "worker: milliseconds between two looks into an empty queue");
-        Self {
-            concurrency: environment.number(concurrency, 1, MOST_CONCURRENT) as usize,
-            lease: environment.seconds(lease, Duration::from_millis(200)),
-            poll: Duration::from_millis(environment.number(poll, 1, 60_000)),
-        }
-    }
 }
 
 impl Worker {

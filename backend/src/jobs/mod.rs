@@ -29,13 +29,10 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 impl Bounds {
     /// Reads the bounds of the jobs, of which `queued` may wait.
     pub fn read(environment: &mut Environment, queued: u64) -> Self {
-        let dead =
-            Variable::new("JOBS_DEAD_MAX", "1000", "dead letters that are kept; of more, the oldest are dropped");
-        let keep = Variable::new(
-            "JOBS_KEEP_SECONDS",
-            "3600",
-            "how long a job that is done, and its Idempotency-Key, are kept",
-        );
+        let about = "dead letters that are kept; of more, the oldest are dropped";
+        let dead = Variable::new("JOBS_DEAD_MAX", "1000", about);
+        let about = "how long a job that is done, and its Idempotency-Key, are kept";
+        let keep = Variable::new("JOBS_KEEP_SECONDS", "3600", about);
         let tries = Variable::new("JOBS_MAX_TRIES", "5", "tries of a job before it is a dead letter");
         Self {
             queued,

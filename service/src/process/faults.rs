@@ -9,65 +9,31 @@ use std::future::pending;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::settings::environment::{Environment, Variable};
-
 /// What is allocated at a time: 1 MiB.
 const MIB: usize = 1 << 20;
 /// Where allocating stops, in MiB: a machine without a memory limit must survive the rehearsal.
 const MOST_MIB: u64 = 4096;
 
-/// The faults of a server. [`Faults::default`] has none.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// How long the server listens before it has started: until then `/started`, `/ready` and every path that is no probe
-    /// are answered 503.
-    pub start: Duration,
-    /// `/ready` is answered 503 for good.
-    pub never_ready: bool,
-    /// When the process ends with exit code 1, counted from its start.
-    pub crash_after: Option<Duration>,
-    /// The drain does not say `Connection: close` before it closes connections.
-    pub no_close_notice: bool,
-    /// SIGTERM and SIGINT are ignored, as by a process 1 without a handler.
-    pub ignore_term: bool,
-    /// Memory that is allocated and touched, in MiB a second, up to 4 GiB.
-    pub memory_mib_per_second: u64,
+crate::settings! {
+    /// The faults of a server. [`Faults::default`] has none.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    pub struct Faults {
+        /// fault: how long /started, /ready and all but the probes answer 503
+        start: Duration = seconds("FAULT_START_SECONDS", "0", Duration::ZERO);
+        /// fault: /ready answers 503 for good
+        never_ready: bool = switch("FAULT_NEVER_READY");
+        /// fault: the process exits 1 after so long; 0 is at once, unset is never
+        crash_after: Option<Duration> = optional_seconds("FAULT_CRASH_AFTER_SECONDS");
+        /// fault: the drain closes connections without `Connection: close` before
+        no_close_notice: bool = switch("FAULT_NO_CLOSE_NOTICE");
+        /// fault: SIGTERM and SIGINT are ignored
+        ignore_term: bool = switch("FAULT_IGNORE_TERM");
+        /// fault: memory allocated and kept, in MiB a second, up to 4096 MiB
+        memory_mib_per_second: u64 = number("FAULT_MEMORY_MIB_PER_SECOND", "0", 0, 1024);
+    }
 }
 
 impl Faults {
-    /// Reads the faults that every server can have.
-    pub(crate) fn read(environment: &mut Environment) -> Self {
-        Self {
-            start: environment.seconds(
-                Variable::new(
-                    "FAULT_START_SECONDS",
-                    "0",
-                    "fault: how long /started, /ready and all but the probes answer 503",
-                ),
-                Duration::ZERO,
-            ),
-            never_ready: environment.switch("FAULT_NEVER_READY", "fault: /ready answers 503 for good"),
-            crash_after: environment.optional_seconds(
-                "FAULT_CRASH_AFTER_SECONDS",
-                "fault: the process exits 1 after so long; 0 is at once, unset is never",
-            ),
-            no_close_notice: environment.switch(
-                "FAULT_NO_CLOSE_NOTICE",
-                "fault: the drain closes connections without `Connection: close` before",
-            ),
-            ignore_term: environment.switch("FAULT_IGNORE_TERM", "fault: SIGTERM and SIGINT are ignored"),
-            memory_mib_per_second: environment.number(
-                Variable::new(
-                    "FAULT_MEMORY_MIB_PER_SECOND",
-                    "0",
-                    "fault: memory allocated and kept, in MiB a second, up to 4096 MiB",
-                ),
-                0,
-                1024,
-            ),
-        }
-    }
-
     /// Names of those that are on, as in `served_by` and in the log.
     #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
@@ -119,6 +85,7 @@ fn due(rate: u64, elapsed: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::environment::Environment;
     use std::ffi::OsString;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Faults, Vec<String>> {

@@ -38,21 +38,16 @@ pub struct Identity {
 impl Identity {
     /// Reads who answers, where the service is called `service` unless told otherwise.
     pub(crate) fn read(environment: &mut Environment, service: &'static str) -> Self {
-        let service = environment.name(Variable::new("SERVICE_NAME", service, "name in x-served-by, logs and metrics"));
-        let pod = environment.optional_name(Variable::new(
-            "POD_NAME",
-            "",
-            "name of the pod (downward API); empty is the host's name",
-        ));
+        let about = "name in x-served-by, logs and metrics";
+        let service = environment.name(Variable::new("SERVICE_NAME", service, about));
+        let about = "name of the pod (downward API); empty is the host's name";
+        let pod = environment.optional_name("POD_NAME", about).unwrap_or_else(host_name);
         let version = environment.name(VERSION);
-        let mut optional = |name, about| {
-            let variable = Variable::new(name, "", about);
-            environment.optional_name(variable).unwrap_or_default()
-        };
+        let mut optional = |name, about| environment.optional_name(name, about).unwrap_or_default();
         Self {
             service,
             version,
-            pod: pod.unwrap_or_else(host_name),
+            pod,
             namespace: optional("POD_NAMESPACE", "namespace of the pod (downward API)"),
             node: optional("NODE_NAME", "name of the node (downward API)"),
             address: optional("POD_IP", "address of the pod (downward API)"),

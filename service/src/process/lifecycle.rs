@@ -16,31 +16,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::settings::environment::{Environment, Variable};
-
-/// How long the phases of the drain last.
-#[derive(Debug, Clone, Copy)]
-pub struct Timing {
-    /// Length of [`Phase::Draining`].
-    pub quiet: Duration,
-    /// Longest length of [`Phase::Closing`].
-    pub longest_request: Duration,
-}
-
-impl Timing {
-    /// Reads how long the drain may take.
-    pub(crate) fn read(environment: &mut Environment) -> Self {
-        let quiet = Variable::new(
-            "DRAIN_SECONDS",
-            "3",
-            "after SIGTERM, how long replies say `Connection: close` before connections are closed",
-        );
-        let longest_request =
-            Variable::new("LONGEST_REQUEST_SECONDS", "10", "after that, how long requests in flight may take to end");
-        Self {
-            quiet: environment.seconds(quiet, Duration::ZERO),
-            longest_request: environment.seconds(longest_request, Duration::ZERO),
-        }
+crate::settings! {
+    /// How long the phases of the drain last: [`Phase::Draining`], and at most [`Phase::Closing`].
+    #[derive(Debug, Clone, Copy)]
+    pub struct Timing {
+        /// after SIGTERM, how long replies say `Connection: close` before connections are closed
+        quiet: Duration = seconds("DRAIN_SECONDS", "3", Duration::ZERO);
+        /// after that, how long requests in flight may take to end
+        longest_request: Duration = seconds("LONGEST_REQUEST_SECONDS", "10", Duration::ZERO);
     }
 }
 

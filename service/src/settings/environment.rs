@@ -186,8 +186,8 @@ impl<'a> Environment<'a> {
     }
 
     /// As [`Environment::name`], where the variable may be unset.
-    pub fn optional_name(&mut self, variable: Variable) -> Option<String> {
-        self.parse(variable, &format!("nothing, or {}", served_by::PART), |text| {
+    pub fn optional_name(&mut self, name: &'static str, about: &'static str) -> Option<String> {
+        self.parse(Variable::new(name, "", about), &format!("nothing, or {}", served_by::PART), |text| {
             if text.is_empty() { Some(None) } else { served_by::is_part(text).then(|| Some(text.to_owned())) }
         })
     }
@@ -207,12 +207,22 @@ impl<'a> Environment<'a> {
         })
     }
 
+    /// A whole number of milliseconds from `least` to `most`.
+    pub fn milliseconds(&mut self, variable: Variable, least: u64, most: u64) -> Duration {
+        Duration::from_millis(self.number(variable, least, most))
+    }
+
     /// A number of seconds from `least` to a day, decimals allowed.
     pub fn seconds(&mut self, variable: Variable, least: Duration) -> Duration {
         let (values, accepted) = seconds_from(least);
         self.take(variable, values, &accepted, str::to_owned, |text| {
             decimal(text).filter(|seconds| (least..=LONGEST).contains(seconds))
         })
+    }
+
+    /// As [`Environment::seconds`] from 0 on, where 0 is never.
+    pub fn seconds_or_never(&mut self, variable: Variable) -> Option<Duration> {
+        Some(self.seconds(variable, Duration::ZERO)).filter(|seconds| !seconds.is_zero())
     }
 
     /// As [`Environment::seconds`] from 0 on, where the variable may be unset.

@@ -2,6 +2,7 @@
 //!
 //! The lowest layer: knows no other.
 
+mod declared;
 pub mod environment;
 pub mod limits;
 pub(crate) mod spelling;
