@@ -9,8 +9,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::StatusCode;
-use hyper::header::{HeaderValue, RETRY_AFTER};
 use serde::Serialize;
 use service::message::problem::Problem;
 use tokio::sync::Semaphore;
@@ -74,12 +72,11 @@ impl Discovery {
         let service = service.filter(|name| is_name(name)).ok_or_else(|| {
             let detail = "the query parameter service takes the name of a Service: lower-case letters, digits and '-', \
                  with '.' between labels";
-            Problem::new(StatusCode::BAD_REQUEST, detail)
+            Problem::bad(detail)
         })?;
-        let place = Arc::clone(&self.room).try_acquire_owned().map_err(|_| {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("{AT_ONCE} names are being looked up already"))
-                .header(RETRY_AFTER, HeaderValue::from(PATIENCE.as_secs()))
-        })?;
+        let place = Arc::clone(&self.room)
+            .try_acquire_owned()
+            .map_err(|_| Problem::busy(format!("{AT_ONCE} names are being looked up already"), PATIENCE.as_secs()))?;
         let asked = Instant::now();
         let name = service.to_owned();
         // A task of its own keeps the place until the thread that asks is free again, however long that takes.

@@ -208,14 +208,8 @@ impl Backend {
 /// The time that the query parameter `name` asks for with `text`, from `least` milliseconds to `most`.
 fn milliseconds(name: &str, text: &str, least: u64, most: Duration) -> Result<Duration, Problem> {
     let most = most.as_millis() as u64;
-    let digits = text.bytes().all(|b| b.is_ascii_digit());
-    match text.parse::<u64>() {
-        Ok(ms) if digits && (least..=most).contains(&ms) => Ok(Duration::from_millis(ms)),
-        _ => Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            format!("the query parameter {name} takes a whole number from {least} to {most}"),
-        )),
-    }
+    let ms = query::number(text, least..=most).map(Duration::from_millis);
+    ms.ok_or_else(|| Problem::bad(format!("the query parameter {name} takes a whole number from {least} to {most}")))
 }
 
 /// Rounded up: `Retry-After` has no fractions, and earlier would be too early.

@@ -1,6 +1,7 @@
 //! Query parameters, read strictly: a misspelt parameter must not be taken for its default.
 
-use hyper::StatusCode;
+use std::ops::RangeInclusive;
+
 use service::message::problem::Problem;
 
 /// Checks that there are no parameters.
@@ -10,7 +11,9 @@ use service::message::problem::Problem;
 pub fn none(query: &str) -> Result<(), Problem> {
     match pairs(query).next() {
         None => Ok(()),
-        Some((name, _)) => Err(bad(format!("this path takes no query parameters, but {:?} is given", shown(name)))),
+        Some((name, _)) => {
+            Err(Problem::bad(format!("this path takes no query parameters, but {:?} is given", shown(name))))
+        }
     }
 }
 
@@ -23,13 +26,19 @@ pub fn only<'q>(known: &str, query: &'q str) -> Result<Option<&'q str>, Problem>
     let mut found = None;
     for (name, value) in pairs(query) {
         if name != known {
-            return Err(bad(format!("the query parameter {:?} is unknown; known: {known}", shown(name))));
+            return Err(Problem::bad(format!("the query parameter {:?} is unknown; known: {known}", shown(name))));
         }
         if found.replace(value).is_some() {
-            return Err(bad(format!("the query parameter {known} is given twice")));
+            return Err(Problem::bad(format!("the query parameter {known} is given twice")));
         }
     }
     Ok(found)
+}
+
+/// A number in digits alone: `str::parse` would also take a sign.
+pub(crate) fn number(text: &str, known: RangeInclusive<u64>) -> Option<u64> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|number| digits && known.contains(number))
 }
 
 fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
@@ -40,10 +49,6 @@ fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
 /// As much of a name as a message repeats.
 fn shown(name: &str) -> String {
     name.chars().take(40).collect()
-}
-
-fn bad(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::{Body as _, Bytes};
-use hyper::header::{CONTENT_TYPE, EXPECT, HeaderMap, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, EXPECT, HeaderMap};
 use serde::de::DeserializeOwned;
 use service::message::incoming::Incoming;
 use service::message::problem::Problem;
@@ -50,23 +50,20 @@ pub(crate) async fn json<T: DeserializeOwned>(
         let detail = "the body has to be JSON, and Content-Type to say so: application/json";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body is not accepted: {error}")))
+    serde_json::from_slice(&bytes).map_err(|error| Problem::bad(format!("the body is not accepted: {error}")))
 }
 
 async fn whole(room: &Room, mut body: Incoming, longest: usize) -> Result<Bytes, Problem> {
     let mut held = room.body();
     while let Some(frame) = body.frame().await {
-        let frame =
-            frame.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body can't be read: {error}")))?;
+        let frame = frame.map_err(|error| Problem::bad(format!("the body can't be read: {error}")))?;
         let Some(part) = frame.data_ref() else { continue };
         if held.as_ref().len() + part.len() > longest {
             return Err(too_long(longest));
         }
         if held.extend(part).is_err() {
             let detail = "the bodies of other requests take all the memory that there is for them";
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-            return Err(problem.header(RETRY_AFTER, HeaderValue::from_static("1")));
+            return Err(Problem::busy(detail, 1));
         }
     }
     Ok(held.freeze())

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use service::message::problem::Problem;
 use service::settings::environment::{Environment, Variable};
 
+use crate::query;
 use knots::KNOTS;
 
 /// The longest document of items, in bytes: a quarter of what a `ConfigMap` can hold.
@@ -150,11 +151,9 @@ impl Items {
     /// # Errors
     /// 400 where it is no id, 404 where no item has it.
     pub fn one(&self, id: &str) -> Result<Bytes, Problem> {
-        let digits = id.bytes().all(|b| b.is_ascii_digit());
-        let number: u32 = id.parse().ok().filter(|n| digits && *n > 0).ok_or_else(|| {
-            let detail = format!("an item's id is a whole number from 1 to {}", u32::MAX);
-            Problem::new(StatusCode::BAD_REQUEST, detail)
-        })?;
+        let number = query::number(id, 1..=u32::MAX.into());
+        let bad = || Problem::bad(format!("an item's id is a whole number from 1 to {}", u32::MAX));
+        let number = number.ok_or_else(bad)? as u32;
         self.one.get(&number).cloned().ok_or_else(|| {
             let detail = format!("no item has the id {number}; there are {}", self.one.len());
             Problem::new(StatusCode::NOT_FOUND, detail)

@@ -11,8 +11,8 @@ use service::message::problem::Problem;
 use service::message::room::Room;
 use service::settings::environment::{Environment, Variable};
 
-use crate::store::unavailable::busy;
-use crate::{reply, upload};
+use crate::store::unavailable::RETRY_SECONDS;
+use crate::{query, reply, upload};
 use kind::Kind;
 use queue::{Bounds, PutBack, Queue, Submitted};
 
@@ -52,7 +52,7 @@ pub(crate) async fn submit(
     served_by: &str,
 ) -> Result<Response<Body>, Problem> {
     let kind: Kind = upload::json(room, headers, body, LONGEST).await?;
-    kind.check().map_err(|accepted| Problem::new(StatusCode::BAD_REQUEST, accepted))?;
+    kind.check().map_err(Problem::bad)?;
     let id = match queue.submit(&kind, idempotency_key(headers)?).await? {
         Submitted::New(id) | Submitted::Same(id) => id,
         Submitted::Other => {
@@ -104,7 +104,7 @@ fn accepted(id: u64, served_by: &str) -> Response<Body> {
 }
 
 fn too_many(queue: &Queue) -> Problem {
-    busy(format!("{} jobs wait already", queue.bounds().queued))
+    Problem::busy(format!("{} jobs wait already", queue.bounds().queued), RETRY_SECONDS)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
@@ -114,15 +114,12 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let key = key.to_str().ok().filter(visible).filter(|_| more.is_none());
     key.map(Some).ok_or_else(|| {
         let detail = format!("Idempotency-Key is given once, with 1 to {LONGEST_KEY} visible ASCII characters");
-        Problem::new(StatusCode::BAD_REQUEST, detail)
+        Problem::bad(detail)
     })
 }
 
 fn parse_id(id: &str) -> Result<u64, Problem> {
-    let digits = id.bytes().all(|b| b.is_ascii_digit());
     // What the store counts with is a signed number.
-    id.parse().ok().filter(|id| digits && (1..=i64::MAX as u64).contains(id)).ok_or_else(|| {
-        let detail = format!("a job's id is a whole number from 1 to {}", i64::MAX);
-        Problem::new(StatusCode::BAD_REQUEST, detail)
-    })
+    const MOST: u64 = i64::MAX as u64;
+    query::number(id, 1..=MOST).ok_or_else(|| Problem::bad(format!("a job's id is a whole number from 1 to {MOST}")))
 }

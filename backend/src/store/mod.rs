@@ -30,12 +30,12 @@ pub(crate) mod script;
 pub(crate) mod session;
 pub(crate) mod unavailable;
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
+use service::telemetry::notice::Notice;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use address::Address;
 pub(crate) use resp::Value;
@@ -43,8 +43,6 @@ use script::Script;
 use session::Session;
 use unavailable::Unavailable;
 
-/// The pause between two log lines about what the store refuses.
-const QUIET: Duration = Duration::from_secs(10);
 /// How often a store that nobody asks is asked whether it is there.
 const CHECK: Duration = Duration::from_secs(1);
 /// The pause after the first failed attempt to connect; it doubles with each further one.
@@ -57,8 +55,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Store {
     link: watch::Receiver<Link>,
     patience: Duration,
-    /// When a refusal is logged next, at the earliest.
-    quiet_until: Arc<Mutex<Option<Instant>>>,
+    refusals: Notice,
 }
 
 /// How things stand between here and the store.
@@ -76,7 +73,7 @@ impl Store {
     pub(crate) fn start(address: Address, patience: Duration, reachable: Gauge) -> Self {
         let (sender, link) = watch::channel(Link::Connecting);
         tokio::spawn(keep(address, patience, sender, reachable));
-        Self { link, patience, quiet_until: Arc::default() }
+        Self { link, patience, refusals: Notice::default() }
     }
 
     /// Sends one command.
@@ -108,13 +105,10 @@ impl Store {
     /// A store that can't be reached is logged where it is connected to; what it refuses while it is there, here, and not for
     /// every request.
     fn log(&self, failure: &Unavailable) {
-        let now = Instant::now();
-        let mut quiet_until = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(failure, Unavailable::Unreachable(_)) || quiet_until.is_some_and(|until| now < until) {
-            return;
+        if !matches!(failure, Unavailable::Unreachable(_)) {
+            let failure = failure.clone();
+            self.refusals.happens(move |times| tracing::warn!(%failure, times, "store: refused"));
         }
-        *quiet_until = Some(now + QUIET);
-        tracing::warn!(%failure, "store: refused");
     }
 }
 

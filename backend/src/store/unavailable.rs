@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use hyper::StatusCode;
-use hyper::header::{HeaderValue, RETRY_AFTER};
 use service::message::problem::Problem;
 
 /// Seconds after which a client may try again. The store is looked for anew more often than that.
-const RETRY_SECONDS: &str = "2";
+pub(crate) const RETRY_SECONDS: u64 = 2;
 /// The longest text of the store that a message repeats, in characters.
 const LONGEST_SHOWN: usize = 200;
 
@@ -82,13 +80,8 @@ impl From<Unavailable> for Problem {
             Unavailable::Full(_) => "the store takes no writes: its memory or its volume is full",
             Unavailable::Refused(_) => "the store refuses the command",
         };
-        busy(detail)
+        Problem::busy(detail, RETRY_SECONDS)
     }
-}
-
-/// 503 with a time to come back.
-pub(crate) fn busy(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS))
 }
 
 #[cfg(test)]

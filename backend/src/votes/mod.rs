@@ -20,7 +20,7 @@ use service::settings::environment::{Environment, Variable};
 
 use crate::store::meaning::{count, number, strange, text};
 use crate::store::script::Script;
-use crate::store::unavailable::{Unavailable, busy};
+use crate::store::unavailable::{RETRY_SECONDS, Unavailable};
 use crate::store::{Store, Value};
 use crate::{reply, upload};
 
@@ -96,7 +96,7 @@ impl Votes {
         served_by: &str,
     ) -> Result<Response<Body>, Problem> {
         let vote: Vote = upload::json(room, headers, body, LONGEST).await?;
-        vote.check(&self.settings.options).map_err(|accepted| Problem::new(StatusCode::BAD_REQUEST, accepted))?;
+        vote.check(&self.settings.options).map_err(Problem::bad)?;
         let (queued, voters) = (self.settings.queued.to_string(), self.settings.voters.to_string());
         let arguments = [vote.voter.as_bytes(), vote.option.as_bytes(), queued.as_bytes(), voters.as_bytes()];
         match text(&self.store.run(Script::Vote, SYSTEM, &arguments).await?)? {
@@ -105,8 +105,8 @@ impl Votes {
                 *response.status_mut() = StatusCode::ACCEPTED;
                 Ok(response)
             }
-            "full" => Err(busy(format!("{queued} votes wait already"))),
-            "crowded" => Err(busy(format!("{voters} have voted, no more voters are taken"))),
+            "full" => Err(Problem::busy(format!("{queued} votes wait already"), RETRY_SECONDS)),
+            "crowded" => Err(Problem::busy(format!("{voters} have voted, no more voters are taken"), RETRY_SECONDS)),
             _ => Err(strange().into()),
         }
     }

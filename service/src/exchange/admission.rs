@@ -31,19 +31,19 @@ fn check_host<B>(request: &Request<B>) -> Result<(), Problem> {
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host,
         (None, None) if request.version() == Version::HTTP_10 => return check_no_authority(request),
-        (None, _) => return Err(bad("a Host header is required")),
-        (Some(_), Some(_)) => return Err(bad("more than one Host header")),
+        (None, _) => return Err(Problem::bad("a Host header is required")),
+        (Some(_), Some(_)) => return Err(Problem::bad("more than one Host header")),
     };
     if !is_host(host.as_bytes()) {
-        return Err(bad("the Host header is not a host name or address with an optional port"));
+        return Err(Problem::bad("the Host header is not a host name or address with an optional port"));
     }
     let same = |authority: &str| host.to_str().is_ok_and(|host| is_same_authority(authority, host));
     match request.uri().authority() {
         Some(authority) if !same(authority.as_str()) => {
-            Err(bad("the request target names another host than the Host header"))
+            Err(Problem::bad("the request target names another host than the Host header"))
         }
         Some(_) if request.uri().scheme_str() != Some("http") => {
-            Err(bad("the request target has another scheme than http"))
+            Err(Problem::bad("the request target has another scheme than http"))
         }
         _ => Ok(()),
     }
@@ -66,7 +66,7 @@ fn is_same_authority(one: &str, other: &str) -> bool {
 
 fn check_no_authority<B>(request: &Request<B>) -> Result<(), Problem> {
     match request.uri().authority() {
-        Some(_) => Err(bad("a request target with a host needs a Host header")),
+        Some(_) => Err(Problem::bad("a request target with a host needs a Host header")),
         None => Ok(()),
     }
 }
@@ -97,10 +97,6 @@ fn is_host(value: &[u8]) -> bool {
         }
     };
     host_is_valid && port.is_none_or(|digits| digits.is_empty() || port_of(digits).is_some())
-}
-
-fn bad(detail: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
 #[cfg(test)]

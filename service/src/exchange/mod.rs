@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 use hyper::body::{Body as _, Bytes, Frame, SizeHint};
-use hyper::header::{CONNECTION, EXPECT, HeaderName, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONNECTION, EXPECT, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -138,7 +138,7 @@ impl Exchange {
         self.server.metrics.shed.inc();
         let detail = "too many requests are being answered: try again later";
         // After a second, a request in flight has usually ended.
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(RETRY_AFTER, HeaderValue::from_static("1"))
+        Problem::busy(detail, 1)
     }
 
     fn complete(mut self, reply: Reply, close: bool) -> Response<Accounted> {

@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header of the request id, on requests and replies.
-pub const REQUEST_ID: HeaderName = HeaderName::from_static(contract::REQUEST_ID);
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static(contract::REQUEST_ID);
 /// The header of the trace context.
-pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The vendors' part of the trace context.
-pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The longest request id that is kept, in bytes.
 const LONGEST_ID: usize = 128;

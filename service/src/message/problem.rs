@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
@@ -29,6 +29,16 @@ impl Problem {
     /// A problem with `status`; `detail` is for people and repeats no more of the request than it needs.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status, detail: detail.into(), upstream: None, headers: Vec::new() }
+    }
+
+    /// 400: the request is wrong, and `detail` says what of it.
+    pub fn bad(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 503, and after how many seconds to come back.
+    pub fn busy(detail: impl Into<String>, seconds: u64) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
     /// Names the upstream at fault, as the member `upstream`.
@@ -113,7 +123,6 @@ impl From<Refusal> for Problem {
 mod tests {
     use super::*;
     use http_body_util::BodyExt;
-    use hyper::header::RETRY_AFTER;
 
     #[tokio::test]
     async fn has_the_members_of_the_rfc() {

@@ -9,6 +9,7 @@
 
 use serde::Serialize;
 
+use crate::settings::environment::listed;
 use crate::settings::limits::Limits;
 
 /// The process itself: code, threads, the settings, tables, metrics and those who read them, in bytes.
@@ -51,20 +52,20 @@ impl Term {
 
 /// The sum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Sum {
+pub(crate) struct Sum {
     /// In bytes.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// What it consists of.
-    pub terms: Vec<Term>,
+    pub(crate) terms: Vec<Term>,
 }
 
 /// A setting that the sum depends on, and the greatest value with which the sum would fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lower {
+pub(crate) struct Lower {
     /// Name of the variable.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// To this.
-    pub to: u64,
+    pub(crate) to: u64,
 }
 
 /// A setting that the sum depends on.
@@ -85,7 +86,7 @@ const KNOBS: [Knob; 4] = [
 impl Sum {
     /// What a server within `limits` may take, and its app besides: `own`.
     #[must_use]
-    pub fn of(limits: &Limits, own: Vec<Term>) -> Self {
+    pub(crate) fn of(limits: &Limits, own: Vec<Term>) -> Self {
         let buffers = 2 * limits.buffer_bytes() as u64;
         let mut terms = vec![
             Term::new("the process", 1, PROCESS),
@@ -101,7 +102,7 @@ impl Sum {
 /// How a sum that does not fit into `most` bytes can be made to: each by itself is enough. `own` are the app's terms within
 /// given limits. Empty where no single setting is enough.
 #[must_use]
-pub fn lower(most: u64, limits: &Limits, own: impl Fn(&Limits) -> Vec<Term>) -> Vec<Lower> {
+pub(crate) fn lower(most: u64, limits: &Limits, own: impl Fn(&Limits) -> Vec<Term>) -> Vec<Lower> {
     let fits = |limits: &Limits| Sum::of(limits, own(limits)).bytes <= most;
     let fit = |knob: &Knob| {
         let with = |value| {
@@ -129,9 +130,14 @@ pub fn lower(most: u64, limits: &Limits, own: impl Fn(&Limits) -> Vec<Term>) -> 
     KNOBS.iter().filter_map(fit).chain(sum.terms.iter().filter_map(fit_own)).collect()
 }
 
+/// The settings that [`lower`] knows of every server.
+pub(crate) fn knobs() -> String {
+    listed(&KNOBS.map(|knob| knob.name), "and")
+}
+
 /// Bytes as MiB, rounded up.
 #[must_use]
-pub fn mib(bytes: u64) -> u64 {
+pub(crate) fn mib(bytes: u64) -> u64 {
     bytes.div_ceil(1 << 20)
 }
 

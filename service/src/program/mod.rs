@@ -146,7 +146,7 @@ fn compare_memory<A: App>(limits: &Limits, own: &A::Config, limit: Option<u64>) 
     let enough = memory::lower(limit, limits, own);
     let enough: Vec<String> = enough.iter().map(|lower| format!("{} to {}", lower.name, lower.to)).collect();
     let lower = match &*enough {
-        [] => "MAX_CONNECTIONS, MAX_HEAD_BYTES, MAX_IN_FLIGHT and MAX_HELD_BODY_BYTES together".to_owned(),
+        [] => memory::knobs() + " together",
         enough => enough.join(", or "),
     };
     tracing::warn!(

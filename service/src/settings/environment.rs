@@ -245,10 +245,7 @@ impl<'a> Environment<'a> {
     /// Where the declared default is none of them, which is a mistake in the program.
     pub fn word<T: Clone>(&mut self, variable: Variable, words: &[(&'static str, T)]) -> T {
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let accepted = match names.as_slice() {
-            [others @ .., last] if !others.is_empty() => format!("{} or {last}", others.join(", ")),
-            names => names.concat(),
-        };
+        let accepted = listed(&names, "or");
         self.take(variable, Values::Words { words: names }, &accepted, str::to_owned, |text| {
             words.iter().find_map(|(word, value)| (*word == text).then(|| value.clone()))
         })
@@ -275,6 +272,14 @@ impl<'a> Environment<'a> {
     /// Every value that was refused, in the order of reading.
     pub fn finish(self) -> Result<(), Vec<Invalid>> {
         if self.invalid.is_empty() { Ok(()) } else { Err(self.invalid) }
+    }
+}
+
+/// The names, with commas between them and `last` before the last one.
+pub(crate) fn listed(names: &[&str], last: &str) -> String {
+    match names {
+        [others @ .., name] if !others.is_empty() => format!("{} {last} {name}", others.join(", ")),
+        names => names.concat(),
     }
 }
 

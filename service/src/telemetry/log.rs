@@ -16,7 +16,7 @@ use crate::settings::environment::{Environment, Variable};
 
 /// Form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// One JSON object a line.
     Json,
     /// Text for people.
@@ -37,7 +37,7 @@ impl Format {
 
 /// The least severe level that is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Level(LevelFilter);
+pub(crate) struct Level(LevelFilter);
 
 impl Level {
     /// Reads the level.
@@ -58,7 +58,7 @@ impl Level {
 
 /// Starts logging for the process. Libraries stay at `warn`: their debug lines are about themselves, not about requests.
 /// A second call changes nothing.
-pub fn start(format: Format, level: Level) {
+pub(crate) fn start(format: Format, level: Level) {
     let ours = ["service", "backend", "frontend"].map(|target| (target, level.0));
     let targets = Targets::new().with_default(level.0.min(LevelFilter::WARN)).with_targets(ours);
     let registry = tracing_subscriber::registry().with(targets);

@@ -2,6 +2,6 @@
 //!
 //! Knows `process` and what is below it.
 
-pub mod log;
+pub(crate) mod log;
 pub mod metrics;
 pub mod notice;
