@@ -29,6 +29,7 @@ import (
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 
 	"practice/cluster/forward"
+	"practice/cluster/volumes"
 )
 
 func main() {
@@ -53,6 +54,8 @@ func run(name string, args []string) int {
 		return kubernetes(proxy.NewProxyCommand())
 	case "kubelet":
 		return kubernetes(kubelet.NewKubeletCommand(context.Background()))
+	case "volumes":
+		return volumes.Main(args[1:])
 	case "kubectl":
 		return runKubectl(args)
 	case "helm":
