@@ -1,4 +1,4 @@
-// Package forward joins TCP connections on one address to another one: it makes a port of the nodes reachable on the
+// Package forward joins TCP connections on one address to another one: it makes ports of the nodes reachable on the
 // machine's loopback address without a firewall rule.
 package forward
 
@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,33 +18,39 @@ import (
 // very machine, so what has not answered in this time is down.
 const dialTimeout = time.Second
 
-// Main is the command `forward LISTEN TARGET...`: it accepts connections on LISTEN and joins each to the first target
-// that accepts one, in the order given. It returns 64 for a wrong call and 1 when it cannot listen.
+// Main is the command `forward LISTEN=TARGET[,TARGET...]...`: it accepts connections on each LISTEN and joins each to the
+// first of its targets that accepts one, in the order given. It returns 64 for a wrong call and 1 when it cannot listen.
 func Main(args []string) int {
-	if len(args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: forward LISTEN TARGET...")
+	incomplete := func(arg string) bool {
+		address, targets, _ := strings.Cut(arg, "=")
+		return address == "" || targets == ""
+	}
+	if len(args) == 0 || slices.ContainsFunc(args, incomplete) {
+		fmt.Fprintln(os.Stderr, "usage: forward LISTEN=TARGET[,TARGET...]...")
 		return 64
 	}
-	listener, err := net.Listen("tcp", args[0])
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "forward:", err)
-		return 1
+	var forwards sync.WaitGroup
+	for _, arg := range args {
+		address, targets, _ := strings.Cut(arg, "=")
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "forward:", err)
+			return 1
+		}
+		fmt.Printf("forward: %s to %s\n", listener.Addr(), targets)
+		forwards.Go(func() { serve(listener, strings.Split(targets, ",")) })
 	}
-	fmt.Printf("forward: %s to %v\n", listener.Addr(), args[1:])
-	if err := serve(listener, args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "forward:", err)
-		return 1
-	}
+	forwards.Wait()
 	return 0
 }
 
 // serve forwards what listener accepts until it is closed. An error of a single connection ends that connection only.
-func serve(listener net.Listener, targets []string) error {
+func serve(listener net.Listener, targets []string) {
 	for {
 		client, err := listener.Accept()
 		switch {
 		case errors.Is(err, net.ErrClosed):
-			return nil
+			return
 		case err != nil:
 			// Out of file descriptors, as a rule: a pause lets connections end.
 			fmt.Fprintln(os.Stderr, "forward:", err)

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"syscall"
@@ -71,6 +72,46 @@ func TestPassesTheEndOfOneDirectionOnAndKeepsTheOther(t *testing.T) {
 	answer, err := io.ReadAll(connection)
 	if err != nil || string(answer) != "question" {
 		t.Fatalf("answer %q, error %v", answer, err)
+	}
+}
+
+func TestACallWithoutAddressesOrTargetsIsRefused(t *testing.T) {
+	for _, args := range [][]string{nil, {"127.0.0.1:0"}, {"127.0.0.1:0="}, {"127.0.0.1:0=127.0.0.1:1", "127.0.0.1:1"}} {
+		if code := Main(args); code != 64 {
+			t.Errorf("%q: exit code %d", args, code)
+		}
+	}
+}
+
+func TestEveryAddressHasTargetsOfItsOwn(t *testing.T) {
+	var addresses, forwards []string
+	for _, server := range []net.Listener{listen(t), listen(t)} {
+		address := closedAddress(t)
+		go func() {
+			if connection, err := server.Accept(); err == nil {
+				fmt.Fprint(connection, address)
+				connection.Close()
+			}
+		}()
+		addresses = append(addresses, address)
+		forwards = append(forwards, address+"="+closedAddress(t)+","+server.Addr().String())
+	}
+	go Main(forwards)
+	for _, address := range addresses {
+		var connection net.Conn
+		var err error
+		for deadline := time.Now().Add(testDeadline); connection == nil; connection, err = net.Dial("tcp", address) {
+			if time.Now().After(deadline) {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		defer connection.Close()
+		connection.SetDeadline(time.Now().Add(testDeadline))
+		answer, err := io.ReadAll(connection)
+		if err != nil || string(answer) != address {
+			t.Errorf("answer %q on %s, error %v", answer, address, err)
+		}
 	}
 }
 
