@@ -8,22 +8,18 @@
 # The machine has one link to the cluster and nothing else: no bridge, no firewall rule, no changed sysctl. Links end
 # with the namespace that one of their ends lies in.
 
-link() {
-  echo "practice$slot"
-}
-
-# link_exists LINK: asked of the namespace that this runs in. /sys is that of the namespace in which it was mounted: the same,
-# but for tests, and there before the package of `ip` is.
+# link_exists LINK: in the namespace that this runs in, before the package of `ip` is there as well.
 link_exists() {
-  if command -v ip >/dev/null; then ip link show dev "$1" >/dev/null 2>&1; else [ -e "/sys/class/net/$1" ]; fi
+  grep -q "^ *$1:" /proc/net/dev
 }
 
-# link_owner: the cluster that made the link.
+# link_owner: the cluster that made the link. /sys is that of the namespace in which it was mounted: the same, but for tests, and
+# there before the package of `ip` is.
 link_owner() {
   if command -v ip >/dev/null; then
-    ip -details link show dev "$(link)" | sed -n 's/^ *alias //p'
+    ip -details link show dev "$link" | sed -n 's/^ *alias //p'
   else
-    cat "/sys/class/net/$(link)/ifalias"
+    cat "/sys/class/net/$link/ifalias"
   fi
 }
 
@@ -31,64 +27,57 @@ link_owner() {
 # this slot. A link that was just made, by an `up` that was stopped there, names nobody yet.
 owned() {
   local owner
-  link_exists "$(link)" || return 0
+  link_exists "$link" || return 0
   owner=$(link_owner)
   [ -z "$owner" ] || [ "$owner" = "$run" ]
 }
 
 check_owner() {
-  owned || problem "the link $(link) of this machine belongs to the cluster in $(link_owner)" \
+  owned || problem "the link $link of this machine belongs to the cluster in $(link_owner)" \
     "stop that one (make down in its repository), or give this one another name: CLUSTER=other make up"
 }
 
 check_addresses() {
   local other
   command -v ip >/dev/null || return 0
-  other=$(ip -4 route show root "$network.0/24" | awk -v own="$(link)" '!index($0, " dev " own " ") { print; exit }')
+  other=$(ip -4 route show root "$network.0/24" | awk -v own="$link" '!index($0, " dev " own " ") { print; exit }')
   [ -z "$other" ] || problem "addresses $network.0/24 are in use on this machine: $other" "choose others for the cluster: CLUSTER_NETWORK=10.90 make up"
 }
 
-in_control_plane() {
-  nsenter --target "$(pid_of control-plane)" --net -- "$@"
-}
-
 bridge_is_up() {
-  in_control_plane ip link show dev bridge0 up | grep -q bridge0
+  inside control-plane ip link show dev bridge0 up | grep -q bridge0
 }
 
 # plug_machine: the machine to the bridge; what is plugged stays so.
 plug_machine() {
   until_true 10 bridge_is_up
-  link_exists "$(link)" || ip link add "$(link)" type veth peer name machine netns "$(pid_of control-plane)"
-  ip link set dev "$(link)" alias "$run"
-  in_control_plane ip link set machine master bridge0 up
-  ip address replace "$network.1/24" dev "$(link)"
-  ip link set "$(link)" up
+  link_exists "$link" || ip link add "$link" type veth peer name machine netns "$(pid_of control-plane)"
+  ip link set dev "$link" alias "$run"
+  inside control-plane ip link set machine master bridge0 up
+  ip address replace "$network.1/24" dev "$link"
+  ip link set "$link" up
 }
 
 unplug_machine() {
-  if link_exists "$(link)" && owned; then ip link delete "$(link)"; fi
+  if link_exists "$link" && owned; then ip link delete "$link"; fi
 }
 
 # connect_nodes: every node to the bridge, and to the pods of every other node; what is connected stays so.
 connect_nodes() {
   local i j
   for ((i = 1; i <= nodes; i++)); do
-    in_control_plane ip route replace "10.244.$i.0/24" via "$network.1$i"
-    if ! on_node "$i" ip link show dev eth0 >/dev/null 2>&1; then
-      in_control_plane ip link delete "node$i" 2>/dev/null || true
-      in_control_plane ip link add "node$i" type veth peer name eth0 netns "$(pid_of "node$i")"
+    # The API server reaches metrics-server by its pod address.
+    inside control-plane ip route replace "10.244.$i.0/24" via "$network.1$i"
+    if ! inside "node$i" ip link show dev eth0 >/dev/null 2>&1; then
+      inside control-plane ip link delete "node$i" 2>/dev/null || true
+      inside control-plane ip link add "node$i" type veth peer name eth0 netns "$(pid_of "node$i")"
     fi
-    in_control_plane ip link set "node$i" master bridge0 up
-    on_node "$i" ip address replace "$network.1$i/24" dev eth0
-    on_node "$i" ip link set eth0 up
-    on_node "$i" ip route replace default via "$network.2"
+    inside control-plane ip link set "node$i" master bridge0 up
+    inside "node$i" ip address replace "$network.1$i/24" dev eth0
+    inside "node$i" ip link set eth0 up
+    inside "node$i" ip route replace default via "$network.2"
     for ((j = 1; j <= nodes; j++)); do
-      ((j == i)) || on_node "$i" ip route replace "10.244.$j.0/24" via "$network.1$j"
+      ((j == i)) || inside "node$i" ip route replace "10.244.$j.0/24" via "$network.1$j"
     done
   done
-}
-
-on_node() {
-  nsenter --target "$(pid_of "node$1")" --net -- "${@:2}"
 }

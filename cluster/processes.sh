@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2154
-# The processes of a cluster: started in sessions of their own, recorded, stopped by what was recorded. Sourced by `cluster`.
-# A record is $run/NAME.pid: the process id and the time it started, which together name one process for ever.
+# The processes of a cluster: started in sessions of their own, recorded, stopped by what was recorded; and, inside, the servers
+# that each of them keeps. Sourced. A record is $run/NAME.pid: the process id and the time it started, which together name one
+# process for ever.
 
 # record_and_run FILE COMMAND...: COMMAND, recorded by itself: there is no moment in which it runs unrecorded.
 # shellcheck disable=SC2016
@@ -16,12 +17,15 @@ spawn_plain() {
   until_true 5 alive "$name"
 }
 
-# spawn NAME COMMAND...: the same in namespaces of its own, as process 1: they all end with it.
-# `unshare` itself is recorded: it stays outside, and with --kill-child takes the rest with it, whatever kills it.
+# What makes a command process 1 of namespaces of its own: they all end with it. `unshare` itself stays outside, and with
+# --kill-child takes the rest with it, whatever kills it.
+apart=(unshare --mount --net --pid --uts --ipc --fork --kill-child --mount-proc)
+
+# spawn NAME COMMAND...: the same in namespaces of its own. What is recorded is `unshare`.
 spawn() {
   local name=$1
   shift
-  spawn_plain "$name" unshare --mount --net --pid --uts --ipc --fork --kill-child --mount-proc "$here/sandbox" "$run" "$@"
+  spawn_plain "$name" "${apart[@]}" "$here/sandbox" "$run" "$@"
   until_true 5 separate "$name"
 }
 
@@ -30,26 +34,33 @@ separate() {
   [ "$(readlink "/proc/$(pid_of "$1")/ns/net")" != "$(readlink /proc/self/ns/net)" ]
 }
 
+# inside NAME COMMAND...: COMMAND in the network and the file system of what `spawn` started as NAME.
+inside() {
+  nsenter --target "$(pid_of "$1")" --net --mount -- "${@:2}"
+}
+
 pid_of() {
   local pid
   read -r pid _ <"$run/$1.pid"
   echo "$pid"
 }
 
-# alive NAME: whether the very process that was recorded still runs. A zombie does not: it is its parent's to collect.
+# since PID: when a process started that still runs. A zombie does not: it is its parent's to collect.
+since() {
+  local fields
+  read -ra fields 2>/dev/null <"/proc/$1/stat" && [ "${fields[2]}" != Z ] && echo "${fields[21]}"
+}
+
+# alive NAME: whether the very process that was recorded still runs.
 alive() {
-  local pid started fields
-  read -r pid started 2>/dev/null <"$run/$1.pid" || return 1
-  read -ra fields 2>/dev/null <"/proc/$pid/stat" || return 1
-  [ "${fields[21]}" = "$started" ] && [ "${fields[2]}" != Z ]
+  local pid started
+  read -r pid started 2>/dev/null <"$run/$1.pid" && [ "$(since "$pid")" = "$started" ]
 }
 
 # ended PID...: whether none of these processes runs any more.
 ended() {
-  local pid fields
-  for pid in "$@"; do
-    if read -ra fields 2>/dev/null <"/proc/$pid/stat" && [ "${fields[2]}" != Z ]; then return 1; fi
-  done
+  local pid
+  for pid; do if since "$pid" >/dev/null; then return 1; fi; done
 }
 
 # stop NAME: ends it at once, as the loss of power would; there is nothing to save.
@@ -66,24 +77,28 @@ stop() {
   rm -f "$run/$1.pid"
 }
 
-# members: process ids of the cluster, pods included.
-members() {
-  local name space spaces=' ' directory
-  for name in "$run"/*.pid; do
-    name=$(basename "$name" .pid)
-    alive "$name" || continue
-    pid_of "$name"
-    # The PID namespace that it opened, in which all its children and their children live.
-    space=$(readlink "/proc/$(pid_of "$name")/ns/pid_for_children")
-    [ "$space" = "$(readlink /proc/self/ns/pid)" ] || spaces+="$space "
-  done
-  for directory in /proc/[0-9]*; do
-    case $spaces in *" $(readlink "$directory/ns/pid" 2>/dev/null || echo none) "*) echo "${directory#/proc/}" ;; esac
+# memory_of_cluster: MiB of all its processes, pods included, each shared page divided among those who share it. They carry its
+# mark, or live on its file systems.
+memory_of_cluster() {
+  { grep -lszxF "PRACTICE_CLUSTER=$run" /proc/[0-9]*/environ || true; grep -lsF "$run/" /proc/[0-9]*/mountinfo || true; } |
+    cut -d/ -f3 | sort -u | while read -r pid; do cat "/proc/$pid/smaps_rollup" 2>/dev/null || true; done |
+    awk '/^Pss:/ { kib += $2 } END { print int(kib / 1024) }'
+}
+
+# remove_cgroup NAME: a cgroup whose processes have ended; version 1 has one in the tree of each controller.
+remove_cgroup() {
+  local directory
+  for directory in /sys/fs/cgroup/*/"$1" /sys/fs/cgroup/"$1"; do
+    [ ! -e "$directory" ] || until_true 10 find "$directory" -depth -type d -exec rmdir {} +
   done
 }
 
-# memory_of_cluster: MiB, each shared page divided among those who share it.
-memory_of_cluster() {
-  members | while read -r pid; do cat "/proc/$pid/smaps_rollup" 2>/dev/null || true; done |
-    awk '/^Pss:/ { kib += $2 } END { print int(kib / 1024) }'
+# keep NAME COMMAND...: runs a server with the log NAME, and again a second after it ended, as an init system would.
+keep() {
+  local name=$1
+  shift
+  while :; do
+    "$@" >>"$log/$name.log" 2>&1 || echo "$name ended with exit code $?" | tee -a "$log/$name.log"
+    sleep 1
+  done &
 }

@@ -20,6 +20,16 @@ fail() {
   exit 1
 }
 
+# usage: what the script says of itself at its head. With a wrong call that is all it does.
+usage() {
+  sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+}
+
+wrong_call() {
+  usage >&2
+  exit 64
+}
+
 # How many times as long as elsewhere every wait may take on this machine: 1, and some 10 where the processor is emulated.
 export PATIENCE=${PATIENCE:-1}
 [[ $PATIENCE =~ ^[1-9][0-9]?$ ]] || fail "PATIENCE=$PATIENCE is not accepted" "use a whole number from 1 to 99: every wait may take so many times as long"
@@ -72,18 +82,13 @@ how_far() {
 
 # tick TEXT FILE: tells that TEXT is under way and how far, until it is killed, or the script it belongs to is.
 tick() {
+  local pause=20
+  [ ! -t 1 ] || pause=1
   # A read that never ends is a sleep without a process, which nobody would have to end as well.
-  if [ -t 1 ]; then
-    until read -rt 1 _ <> <(:) || (($? <= 128)); do
-      kill -0 $$ 2>/dev/null || return 0
-      printf '\r%s ...%s\e[K' "$(say "$1")" "$(how_far "$2")"
-    done
-  else
-    until read -rt 20 _ <> <(:) || (($? <= 128)); do
-      kill -0 $$ 2>/dev/null || return 0
-      say "... $1$(how_far "$2")"
-    done
-  fi
+  until read -rt $pause _ <> <(:) || (($? <= 128)); do
+    kill -0 $$ 2>/dev/null || return 0
+    if [ -t 1 ]; then printf '\r%s ...%s\e[K' "$(say "$1")" "$(how_far "$2")"; else say "... $1$(how_far "$2")"; fi
+  done
 }
 
 # until_true SECONDS COMMAND...: waits until COMMAND succeeds; fails after SECONDS, or PATIENCE times that, with COMMAND's
@@ -98,6 +103,17 @@ until_true() {
     fi
     sleep 0.1
   done
+}
+
+# side_by_side COMMAND ARGUMENT...: COMMAND for each ARGUMENT, all at the same time. Fails if one does, once all have ended.
+side_by_side() {
+  local command=$1 argument process running=() failed=0
+  for argument in "${@:2}"; do
+    "$command" "$argument" &
+    running+=($!)
+  done
+  for process in "${running[@]}"; do wait "$process" || failed=1; done
+  return $failed
 }
 
 # lap NAME: writes down how long it is since the lap before, or since the script began; `e2e/times` lists the laps.

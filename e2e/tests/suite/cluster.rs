@@ -107,6 +107,35 @@ fn every_wait_has_patience_with_a_slow_machine() {
 }
 
 #[test]
+fn what_is_ended_leaves_no_process_and_a_server_that_ends_is_started_again() {
+    Shell::default().run(
+        r#"here=$PWD/cluster run=$(mktemp -d) log=$run
+           . cluster/progress.sh; . cluster/processes.sh
+           trap 'for name in one tree; do stop $name; done; rm -rf "$run"' EXIT
+           not() { if "$@"; then echo "but: $*"; exit 1; fi }
+           processes() { cluster/footprint | grep -F "process of $run"; }
+
+           spawn_plain one sleep 1000
+           alive one
+           # A record of an earlier process that had the same number.
+           echo "$(pid_of one) 1" >"$run/earlier.pid"
+           not alive earlier
+           stop earlier
+           alive one
+           stop one
+           not alive one
+
+           # The server leaves something behind each time, as containerd leaves its shims.
+           server='echo started; setsid sleep 1000 & exit 3'
+           spawn tree bash -c '. "$0"; log=$1; keep server sh -c "$2"; wait' "$here/processes.sh" "$run" "$server"
+           until_true 20 grep -z 'started.*ended with exit code 3.*started' "$run/server.log"
+           processes
+           stop tree
+           not processes"#,
+    );
+}
+
+#[test]
 fn a_second_checkout_takes_the_programs_that_another_has_made() {
     // Without a network and without modules nothing can be made.
     let shell = Shell::default();
