@@ -13,7 +13,7 @@ use crate::{exit, output::print};
 const MAX_LEDGER: u64 = 64 << 20;
 
 /// What `spread` was asked for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Options {
     /// The ledger, as `load --ledger` writes it.
     pub(crate) ledger: PathBuf,

@@ -40,18 +40,6 @@ impl Ledger {
         Ok(Self(ledger))
     }
 
-    /// Requests sent.
-    #[must_use]
-    pub fn sent(&self) -> u64 {
-        self.requests.sent
-    }
-
-    /// Requests lost, whatever the reason.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        self.requests.lost
-    }
-
     /// Whether a version of a service answered.
     #[must_use]
     pub fn saw(&self, service: &str, version: &str) -> bool {
@@ -66,8 +54,13 @@ impl Ledger {
     #[track_caller]
     pub fn assert_nothing_lost(&self, at_least: u64) {
         let shown = &self.losses[..self.losses.len().min(SHOWN)];
-        assert_eq!(self.lost(), 0, "requests were lost: {}; the first of them: {shown:#?}", self.losses_by_kind());
-        assert!(self.sent() >= at_least, "only {} requests were sent, not {at_least}", self.sent());
+        assert_eq!(
+            self.requests.lost,
+            0,
+            "requests were lost: {}; the first of them: {shown:#?}",
+            self.losses_by_kind()
+        );
+        assert!(self.requests.sent >= at_least, "only {} requests were sent, not {at_least}", self.requests.sent);
     }
 
     /// `v1 v2` or, where the services differ, `backend v1 v2, frontend v1`.

@@ -125,31 +125,31 @@ const LOAD: Spec = Spec {
         (
             "Load",
             &[
-                row("-r, --rate N", "100", "requests a second", Rate(|given, rate| given.rate = Some(rate))),
+                row("-r, --rate N", "100", "requests a second", Rate(|given, rate| given.plan.rate = rate)),
                 row(
                     "-d, --duration TIME",
                     "60s",
                     "for how long requests come due",
-                    Time(TENTH, HOUR, |given, time| given.duration = time),
+                    Time(TENTH, HOUR, |given, time| given.plan.duration = time),
                 ),
                 row(
                     "-c, --connections N",
                     "50",
                     "connections to each host and port",
-                    Count(10_000, |given, count| given.connections = count),
+                    Count(10_000, |given, count| given.plan.connections = count),
                 ),
                 row(
                     "--new-connections",
                     "",
                     "a new connection for each request, closed after the reply (the request says Connection: close); then -c is \
                      how many may be open at a time",
-                    Switch(|given| given.new_connections = true),
+                    Switch(|given| given.plan.new_connections = true),
                 ),
                 row(
                     "--round-trip TIME",
                     "none",
                     "act like a client that is so far away: all that it sends and hears is on its way for half of it",
-                    Time(MS, SECOND, |given, time| given.round_trip = time),
+                    Time(MS, SECOND, |given, time| given.plan.round_trip = time),
                 ),
                 timeout("5s", MINUTE, "from when a request is due to the end of its reply"),
                 row(
@@ -171,7 +171,7 @@ const LOAD: Spec = Spec {
                     "--echo",
                     "",
                     "a POST with a body that no other request has (its x-request-id in 32 lines), which must come back unchanged",
-                    Switch(|given| given.echo = true),
+                    Switch(|given| given.plan.echo = true),
                 ),
             ],
         ),
@@ -201,7 +201,7 @@ const LOAD: Spec = Spec {
                     "",
                     "write the ledger to FILE as JSON as well, before anything is printed. FILE is as it was until all of the \
                      new one is on the disk",
-                    Path(|given, path| given.ledger = Some(path)),
+                    Path(|given, path| given.plan.ledger = Some(path)),
                 ),
             ],
         ),
@@ -273,7 +273,7 @@ const SPREAD: Spec = Spec {
                 "--last TIME",
                 "all",
                 "count only the answers of this last part",
-                Time(TENTH, HOUR, |given, time| given.last = Some(time)),
+                Time(TENTH, HOUR, |given, time| given.spread.last = Some(time)),
             ),
             row(
                 "--pods SERVICE=N",

@@ -2,7 +2,6 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    path::PathBuf,
     time::Duration,
 };
 
@@ -18,7 +17,7 @@ use super::{
 };
 use crate::{
     get,
-    plan::{Form, Plan, mix::WHOLE, schedule::Rate},
+    plan::{Form, Plan, mix::WHOLE},
     request::{
         message::{Message, REQUEST_ID},
         url::Url,
@@ -43,20 +42,11 @@ pub(super) struct Given {
     pub(super) quiet: bool,
     pub(super) status: Option<StatusCode>,
     pub(super) interval: Duration,
-    pub(super) rate: Option<Rate>,
-    pub(super) duration: Duration,
-    pub(super) connections: usize,
-    pub(super) new_connections: bool,
-    pub(super) round_trip: Duration,
     pub(super) mix: Vec<(Url, u64)>,
-    pub(super) accept: Vec<StatusCode>,
-    pub(super) contains: Option<String>,
-    pub(super) echo: bool,
-    pub(super) output: Form,
-    pub(super) ledger: Option<PathBuf>,
-    pub(super) last: Option<Duration>,
-    pub(super) pods: Vec<(String, usize)>,
-    pub(super) within: Option<f64>,
+    /// What is of `load` alone.
+    pub(super) plan: Plan,
+    /// What is of `spread` alone.
+    pub(super) spread: spread::Options,
 }
 
 /// What the values of options may be: each says what is accepted.
@@ -94,17 +84,17 @@ impl Given {
     }
 
     pub(super) fn accept(&mut self, text: &str) -> Result<(), String> {
-        self.accept.push(status(text)?);
+        self.plan.accept.push(status(text)?);
         Ok(())
     }
 
     pub(super) fn within(&mut self, text: &str) -> Result<(), String> {
-        self.within = Some(share(text)? as f64 / WHOLE as f64);
+        self.spread.within = Some(share(text)? as f64 / WHOLE as f64);
         Ok(())
     }
 
     pub(super) fn output(&mut self, text: &str) -> Result<(), String> {
-        self.output = match text {
+        self.plan.output = match text {
             "table" => Form::Table,
             "json" => Form::Json,
             _ => return Err("accepted are table and json".into()),
@@ -116,7 +106,7 @@ impl Given {
         if !(1..=4096).contains(&text.len()) {
             return Err("accepted is a text of 1 to 4096 bytes".into());
         }
-        self.contains = Some(text.to_owned());
+        self.plan.contains = Some(text.to_owned());
         Ok(())
     }
 
@@ -128,7 +118,7 @@ impl Given {
 
     pub(super) fn pods(&mut self, text: &str) -> Result<(), String> {
         let (service, pods) = text.split_once('=').ok_or("must be SERVICE=N, such as backend=4")?;
-        self.pods.push((service.to_owned(), count(pods, 10_000)?));
+        self.spread.pods.push((service.to_owned(), count(pods, 10_000)?));
         Ok(())
     }
 }
@@ -152,37 +142,24 @@ pub(super) fn wait(mut given: Given) -> Result<Command, String> {
 }
 
 pub(super) fn load(mut given: Given) -> Result<Command, String> {
-    if given.echo && given.data.is_some() {
+    if given.plan.echo && given.data.is_some() {
         return Err("--echo gives each request a body of its own: leave out --data".into());
     }
     if given.headers.contains_key(REQUEST_ID) {
         return Err("--header x-request-id: load gives each request an id of its own".into());
     }
-    if given.echo {
+    if given.plan.echo {
         // There will be one: a POST unless told otherwise.
         given.data = Some(String::new());
     }
     let urls = given.operands.iter().map(|url| parsed_url(url)).collect::<Result<_, _>>()?;
-    Ok(Command::Ask(Ask::Load(Plan {
-        urls: shares(urls, std::mem::take(&mut given.mix))?,
-        message: given.message(),
-        rate: given.rate.ok_or("no --rate given")?,
-        duration: given.duration,
-        connections: given.connections,
-        new_connections: given.new_connections,
-        round_trip: given.round_trip,
-        timeout: given.timeout,
-        accept: given.accept,
-        contains: given.contains,
-        echo: given.echo,
-        output: given.output,
-        ledger: given.ledger,
-    })))
+    let (message, timeout) = (given.message(), given.timeout);
+    Ok(Command::Ask(Ask::Load(Plan { urls: shares(urls, given.mix)?, message, timeout, ..given.plan })))
 }
 
 pub(super) fn spread(mut given: Given) -> Result<Command, String> {
     let ledger = given.operands.pop().ok_or("no ledger given: the file that load --ledger wrote")?.into();
-    Ok(Command::Spread(spread::Options { ledger, last: given.last, pods: given.pods, within: given.within }))
+    Ok(Command::Spread(spread::Options { ledger, ..given.spread }))
 }
 
 /// Splits what the `--mix` URLs leave evenly among the others.

@@ -11,7 +11,7 @@ pub(crate) mod mix;
 pub(crate) mod schedule;
 
 /// What `load` was asked for.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// Where to, with weights that add up to about [`mix::WHOLE`].
     pub(crate) urls: Vec<(Url, u64)>,

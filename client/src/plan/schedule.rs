@@ -7,8 +7,8 @@ use std::time::Duration;
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 
-/// Requests per second, in thousandths, so that the arithmetic of the schedule is exact.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Requests per second, in thousandths, so that the arithmetic of the schedule is exact. Zero until one is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rate {
     per_thousand_seconds: u64,
 }

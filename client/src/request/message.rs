@@ -16,7 +16,7 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static(contract::REQUEST_ID);
 
 /// What every request of a command has in common.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Message {
     /// Method; GET unless told otherwise.
     pub(crate) method: Method,

@@ -27,7 +27,7 @@ fn phase_5_the_backend_scales_up_under_load_and_back_down() {
     });
     // A burn past the bound is answered 429, which is not what this test is about.
     let ledger = load.stop();
-    assert!(ledger.sent() > 100);
+    assert!(ledger.requests.sent > 100);
 
     let down = Duration::from_secs(240);
     eventually_within(down, "the autoscaler is back at 2 pods", || {
