@@ -1,8 +1,6 @@
 //! The picture of the whole proof: every row's answers over time by version, and its losses in red, one below the other.
 
-use std::fmt::Write as _;
-
-use crate::plot::{self, Plot, escaped};
+use crate::plot::{self, DIM, LOST, Plot, Svg};
 use crate::summary::Outcome;
 
 /// From one row to the next, the height of its chart and of the band of losses below it.
@@ -19,7 +17,7 @@ pub(crate) fn svg(outcomes: &[Outcome]) -> String {
     let sent: u64 = outcomes.iter().map(Outcome::sent).sum();
     let forbidden: u64 = outcomes.iter().map(Outcome::forbidden_losses).sum();
 
-    let mut svg = String::new();
+    let mut svg = Svg::default();
     plot::legend(&mut svg, &colours, outcomes.iter().map(Outcome::lost).sum());
     for (index, (outcome, plot)) in outcomes.iter().zip(&plots).enumerate() {
         let y = TOP + index as f64 * ROW;
@@ -28,23 +26,24 @@ pub(crate) fn svg(outcomes: &[Outcome]) -> String {
         plot::losses(&mut svg, plot, y + CHART + 2.0, BAND);
     }
     let title = format!("The proof: {sent} requests, {forbidden} lost where none may be");
-    plot::document(&title, TOP + outcomes.len() as f64 * ROW, &svg)
+    svg.document(&title, TOP + outcomes.len() as f64 * ROW)
 }
 
 /// What stands left of a row.
-fn name(svg: &mut String, outcome: &Outcome, plot: &Plot, y: f64) {
-    let line = |svg: &mut String, class: &str, number: f64, text: &str| {
-        let y = y + number * 15.0;
-        let _ = writeln!(svg, "<text class=\"{class}\" x=\"14\" y=\"{y:.1}\">{}</text>", escaped(text));
-    };
-    let state = if outcome.holds() { outcome.row.demand.name() } else { "does not hold" };
-    line(svg, if outcome.holds() { "name" } else { "lost-text" }, 0.7, &format!("{}: {state}", outcome.row.name));
+fn name(svg: &mut Svg, outcome: &Outcome, plot: &Plot, y: f64) {
+    let holds = outcome.holds();
+    let state = if holds { outcome.row.demand.name() } else { "does not hold" };
     let seconds = plot.length_ms() as f64 / 1000.0;
-    line(svg, "dim", 1.7, &format!("{} requests in {seconds:.0} s", outcome.sent()));
     let lost = outcome.lost();
-    line(svg, if lost > 0 { "lost-text" } else { "dim" }, 2.7, &format!("{lost} lost"));
     let repeated: usize = outcome.identities.iter().map(|identity| identity.repeated.len()).sum();
-    line(svg, "dim", 3.7, &format!("{repeated} done twice"));
+    for (number, attributes, words) in [
+        (0.7, if holds { "class=\"name\"" } else { LOST }, format!("{}: {state}", outcome.row.name)),
+        (1.7, DIM, format!("{} requests in {seconds:.0} s", outcome.sent())),
+        (2.7, if lost > 0 { LOST } else { DIM }, format!("{lost} lost")),
+        (3.7, DIM, format!("{repeated} done twice")),
+    ] {
+        svg.text(attributes, 14.0, y + number * 15.0, &words);
+    }
 }
 
 #[cfg(test)]

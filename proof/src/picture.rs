@@ -1,8 +1,6 @@
 //! The picture of a row: answers over time by version and by pod, losses in red, and what was done when.
 
-use std::fmt::Write as _;
-
-use crate::plot::{self, LEFT, Plot, WIDTH, escaped};
+use crate::plot::{self, DIM, LEFT, Plot, Svg, WIDTH};
 use crate::summary::Outcome;
 
 /// Height of the chart of answers, of the band of losses, and of a pod's lane.
@@ -28,14 +26,17 @@ pub(crate) fn svg(outcome: &Outcome) -> String {
     let list = axis + 34.0;
     let height = list + outcome.events.len() as f64 * LINE + LINE;
 
-    let mut svg = String::new();
+    let mut svg = Svg::default();
     let colours = plot::colours([&plot]);
     plot::legend(&mut svg, &colours, plot.lost.iter().sum());
     plot::answers(&mut svg, &plot, &colours, TOP, CHART);
-    let _ = writeln!(svg, "<text class=\"dim\" x=\"14\" y=\"{}\">answers by version</text>", TOP + CHART);
+    svg.text(DIM, 14.0, TOP + CHART, "answers by version");
     plot::losses(&mut svg, &plot, band, BAND);
-    through_lanes(&mut svg, &plot, band + BAND, axis);
-    let _ = writeln!(svg, "<text class=\"dim\" x=\"14\" y=\"{}\">lost</text>", band + 16.0);
+    // A light red line through all lanes.
+    for (_, x, width) in plot.losses() {
+        svg.rect("class=\"lost\" opacity=\"0.25\"", x, band + BAND, width, axis - band - BAND);
+    }
+    svg.text(DIM, 14.0, band + 16.0, "lost");
     for (index, ((service, version, pod), counts)) in pods.iter().enumerate() {
         let name = format!("{service} {version} {pod}");
         lane(&mut svg, &plot, lanes + index as f64 * LANE, &name, colours[version], counts);
@@ -44,73 +45,45 @@ pub(crate) fn svg(outcome: &Outcome) -> String {
     for (index, event) in outcome.events.iter().enumerate() {
         let seconds = since_start(event.unix_ms);
         let x = LEFT + WIDTH * seconds * 1000.0 / end_ms as f64;
-        let y = list + index as f64 * LINE;
         let number = index + 1;
-        let _ = writeln!(svg, "<line class=\"event\" x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{axis:.1}\"/>");
-        let _ = writeln!(svg, "<text class=\"dim\" x=\"{:.1}\" y=\"{:.1}\">{number}</text>", x + 2.0, TOP - 2.0);
-        let what = escaped(&event.what);
-        let _ = writeln!(svg, "<text x=\"14\" y=\"{y:.1}\">{number}  {seconds:.1} s  {what}</text>");
+        svg.add(format_args!("<line class=\"event\" x1=\"{x:.1}\" y1=\"{TOP}\" x2=\"{x:.1}\" y2=\"{axis:.1}\"/>"));
+        svg.text(DIM, x + 2.0, TOP - 2.0, &number.to_string());
+        svg.text("", 14.0, list + index as f64 * LINE, &format!("{number}  {seconds:.1} s  {}", event.what));
     }
     if plot.pods.len() > MOST_LANES {
         let more = plot.pods.len() - MOST_LANES;
-        let y = axis + 12.0;
-        let _ = writeln!(svg, "<text class=\"dim\" x=\"14\" y=\"{y:.1}\">{more} more pods are not drawn</text>");
+        svg.text(DIM, 14.0, axis + 12.0, &format!("{more} more pods are not drawn"));
     }
-    plot::document(&format!("{}: {}", outcome.row.name, outcome.row.what), height, &svg)
-}
-
-/// Where something was lost, a light red line through all lanes.
-fn through_lanes(svg: &mut String, plot: &Plot, top: f64, bottom: f64) {
-    for (step, _) in plot.lost.iter().enumerate().filter(|(_, count)| **count > 0) {
-        let (x, width) = (plot.x(step), (WIDTH / plot.steps as f64).max(3.0));
-        let height = bottom - top;
-        let _ = writeln!(
-            svg,
-            "<rect class=\"lost\" opacity=\"0.25\" x=\"{x:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>"
-        );
-    }
+    svg.document(&format!("{}: {}", outcome.row.name, outcome.row.what), height)
 }
 
 /// The answers of one pod: the more of them, the stronger the colour. Steps alike are one rectangle.
-fn lane(svg: &mut String, plot: &Plot, y: f64, name: &str, colour: &str, counts: &[u64]) {
+fn lane(svg: &mut Svg, plot: &Plot, y: f64, name: &str, colour: &str, counts: &[u64]) {
     let highest = counts.iter().copied().max().unwrap_or(0).max(1);
     let strength = |count: u64| (count * 3).div_ceil(highest);
-    let _ = writeln!(
-        svg,
-        "<text x=\"14\" y=\"{:.1}\" textLength=\"{:.0}\" lengthAdjust=\"spacingAndGlyphs\">{}</text>",
-        y + 10.0,
-        (name.len() as f64 * 5.4).min(LEFT - 24.0),
-        escaped(name)
-    );
+    let length = (name.len() as f64 * 5.4).min(LEFT - 24.0);
+    let squeezed = format!("textLength=\"{length:.0}\" lengthAdjust=\"spacingAndGlyphs\"");
+    svg.text(&squeezed, 14.0, y + 10.0, name);
     let mut step = 0;
     while step < counts.len() {
         let level = strength(counts[step]);
         let run = counts[step..].iter().take_while(|&&count| strength(count) == level).count();
         if level > 0 {
-            let _ = writeln!(
-                svg,
-                "<rect fill=\"{colour}\" opacity=\"{}\" x=\"{:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{:.1}\"/>",
-                [0.0, 0.45, 0.75, 1.0][level.min(3) as usize],
-                plot.x(step),
-                plot.x(step + run) - plot.x(step),
-                LANE - 3.0
-            );
+            let opacity = [0.0, 0.45, 0.75, 1.0][level.min(3) as usize];
+            let (x, width) = (plot.x(step), plot.x(step + run) - plot.x(step));
+            svg.rect(&format!("fill=\"{colour}\" opacity=\"{opacity}\""), x, y, width, LANE - 3.0);
         }
         step += run;
     }
 }
 
-fn time_axis(svg: &mut String, y: f64, seconds: f64) {
-    let _ = writeln!(svg, "<line class=\"axis\" x1=\"{LEFT}\" y1=\"{y}\" x2=\"{}\" y2=\"{y}\"/>", LEFT + WIDTH);
+fn time_axis(svg: &mut Svg, y: f64, seconds: f64) {
+    svg.add(format_args!("<line class=\"axis\" x1=\"{LEFT}\" y1=\"{y}\" x2=\"{}\" y2=\"{y}\"/>", LEFT + WIDTH));
     let every = tick(seconds);
     let mut at = 0.0;
     while at <= seconds {
         let x = LEFT + WIDTH * at / seconds;
-        let _ = writeln!(
-            svg,
-            "<text class=\"dim\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{at:.0} s</text>",
-            y + 14.0
-        );
+        svg.text("class=\"dim\" text-anchor=\"middle\"", x, y + 14.0, &format!("{at:.0} s"));
         at += every;
     }
 }

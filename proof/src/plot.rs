@@ -1,7 +1,7 @@
 //! What the ledgers of a row say over time, and the parts of a picture that show it. SVG by hand.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use e2e::Ledger;
 
@@ -13,6 +13,10 @@ const RIGHT: f64 = 30.0;
 const COLUMNS: u64 = 360;
 /// Versions by colour, first come first: blue, gold, violet, green; readable on light and dark, none near the red of losses.
 const COLOURS: [&str; 4] = ["#4a86c8", "#c99a1e", "#8d6cc0", "#3f9c6d"];
+
+/// The attributes of words that stand back, and of those that must not be overlooked.
+pub(crate) const DIM: &str = "class=\"dim\"";
+pub(crate) const LOST: &str = "class=\"lost-text\"";
 
 const STYLE: &str = "<style>
   svg { color-scheme: light dark; }
@@ -98,6 +102,13 @@ impl Plot {
         LEFT + WIDTH * step as f64 / self.steps as f64
     }
 
+    /// Where something was lost: how much, from where on, and how wide that is drawn.
+    pub(crate) fn losses(&self) -> impl Iterator<Item = (u64, f64, f64)> {
+        let width = (WIDTH / self.steps as f64).max(3.0);
+        let lost = self.lost.iter().enumerate().filter(|(_, count)| **count > 0);
+        lost.map(move |(step, count)| (*count, self.x(step), width))
+    }
+
     /// Length of the time axis.
     pub(crate) fn length_ms(&self) -> u64 {
         self.step_ms * self.steps as u64
@@ -112,14 +123,43 @@ fn add(steps: &mut [u64], offset: u64, bin_ms: u64, step_ms: u64, first_bin: u64
     }
 }
 
-/// A whole picture of this height.
-pub(crate) fn document(title: &str, height: f64, content: &str) -> String {
-    let (title, width) = (escaped(title), LEFT + WIDTH + RIGHT);
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">\n\
-         <title>{title}</title>\n{STYLE}<rect class=\"back\" width=\"{width}\" height=\"{height}\"/>\n\
-         <text class=\"title\" x=\"14\" y=\"24\">{title}</text>\n{content}</svg>\n"
-    )
+/// A picture that is being drawn.
+#[derive(Default)]
+pub(crate) struct Svg(String);
+
+impl Svg {
+    /// An element as it stands in the picture.
+    pub(crate) fn add(&mut self, element: fmt::Arguments<'_>) {
+        // Writing to a string does not fail.
+        let _ = writeln!(self.0, "{element}");
+    }
+
+    /// A rectangle with these attributes.
+    pub(crate) fn rect(&mut self, attributes: &str, x: f64, y: f64, width: f64, height: f64) {
+        let [x, y, width, height] = [x, y, width, height].map(tenths);
+        self.add(format_args!("<rect {attributes} x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>"));
+    }
+
+    /// Words with these attributes.
+    pub(crate) fn text(&mut self, attributes: &str, x: f64, y: f64, words: &str) {
+        let (x, y, words) = (tenths(x), tenths(y), escaped(words));
+        self.add(format_args!("<text {attributes} x=\"{x}\" y=\"{y}\">{words}</text>"));
+    }
+
+    /// The whole of it, this high.
+    pub(crate) fn document(self, title: &str, height: f64) -> String {
+        let (title, width) = (escaped(title), LEFT + WIDTH + RIGHT);
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" role=\"img\">\n\
+             <title>{title}</title>\n{STYLE}<rect class=\"back\" width=\"{width}\" height=\"{height}\"/>\n\
+             <text class=\"title\" x=\"14\" y=\"24\">{title}</text>\n{}</svg>\n",
+            self.0
+        )
+    }
+}
+
+fn tenths(length: f64) -> f64 {
+    (length * 10.0).round() / 10.0
 }
 
 /// A colour for each version of `plots`.
@@ -133,19 +173,18 @@ pub(crate) fn colours<'p>(plots: impl IntoIterator<Item = &'p Plot>) -> BTreeMap
 }
 
 /// Which colour is which version, and how much was lost.
-pub(crate) fn legend(svg: &mut String, colours: &BTreeMap<String, &str>, lost: u64) {
+pub(crate) fn legend(svg: &mut Svg, colours: &BTreeMap<String, &str>, lost: u64) {
     let mut x = LEFT;
     for (version, colour) in colours {
-        let _ = writeln!(svg, "<rect x=\"{x}\" y=\"31\" width=\"10\" height=\"10\" fill=\"{colour}\"/>");
-        let _ = writeln!(svg, "<text x=\"{}\" y=\"40\">{}</text>", x + 14.0, escaped(version));
+        svg.rect(&format!("fill=\"{colour}\""), x, 31.0, 10.0, 10.0);
+        svg.text("", x + 14.0, 40.0, version);
         x += 60.0;
     }
-    let class = if lost > 0 { "lost-text" } else { "dim" };
-    let _ = writeln!(svg, "<text class=\"{class}\" x=\"{x}\" y=\"40\">{lost} lost</text>");
+    svg.text(if lost > 0 { LOST } else { DIM }, x, 40.0, &format!("{lost} lost"));
 }
 
 /// Answers a second by version, stacked, between `top` and `top` + `height`.
-pub(crate) fn answers(svg: &mut String, plot: &Plot, colours: &BTreeMap<String, &str>, top: f64, height: f64) {
+pub(crate) fn answers(svg: &mut Svg, plot: &Plot, colours: &BTreeMap<String, &str>, top: f64, height: f64) {
     let mut floor = vec![0; plot.steps];
     let sums = (0..plot.steps).map(|step| plot.versions.values().map(|counts| counts[step]).sum());
     let highest: u64 = sums.max().unwrap_or(0).max(1);
@@ -161,29 +200,26 @@ pub(crate) fn answers(svg: &mut String, plot: &Plot, colours: &BTreeMap<String, 
             let _ = write!(path, "L{:.1} {:.1}H{:.1}", plot.x(step + 1), y(floor[step]), plot.x(step));
             floor[step] += counts[step];
         }
-        let _ = writeln!(svg, "<path d=\"{path}Z\" fill=\"{}\"/>", colours[version]);
+        svg.add(format_args!("<path d=\"{path}Z\" fill=\"{}\"/>", colours[version]));
     }
     let rate = highest as f64 * 1000.0 / plot.step_ms as f64;
-    let (x, y) = (LEFT - 6.0, top + 9.0);
-    let _ = writeln!(svg, "<text class=\"dim\" x=\"{x}\" y=\"{y}\" text-anchor=\"end\">{rate:.0}/s</text>");
+    svg.text("class=\"dim\" text-anchor=\"end\"", LEFT - 6.0, top + 9.0, &format!("{rate:.0}/s"));
 }
 
 /// A band of this `height` at `y` with a red bar where something was lost, at least three pixels wide.
-pub(crate) fn losses(svg: &mut String, plot: &Plot, y: f64, height: f64) {
-    let _ = writeln!(svg, "<rect class=\"empty\" x=\"{LEFT}\" y=\"{y}\" width=\"{WIDTH}\" height=\"{height}\"/>");
+pub(crate) fn losses(svg: &mut Svg, plot: &Plot, y: f64, height: f64) {
+    svg.rect("class=\"empty\"", LEFT, y, WIDTH, height);
     let highest = plot.lost.iter().copied().max().unwrap_or(0).max(1);
-    for (step, &count) in plot.lost.iter().enumerate().filter(|(_, count)| **count > 0) {
+    for (count, x, width) in plot.losses() {
         let bar = height * (0.25 + 0.75 * count as f64 / highest as f64);
-        let (x, width) = (plot.x(step), (WIDTH / plot.steps as f64).max(3.0));
-        let _ = writeln!(
-            svg,
+        svg.add(format_args!(
             "<rect class=\"lost\" x=\"{x:.1}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{bar:.1}\"><title>{count} lost</title></rect>",
             y + height - bar,
-        );
+        ));
     }
 }
 
-pub(crate) fn escaped(text: &str) -> String {
+fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
