@@ -58,6 +58,19 @@ fn each_layer_of_the_gateway_knows_only_those_below() {
     }
 }
 
+/// In the order of service/src/lib.rs.
+#[test]
+fn each_layer_of_a_server_knows_only_those_before_it() {
+    let source = |file: &str| fs::read_to_string(root().join("service/src").join(file)).ok();
+    let list = source("lib.rs").unwrap();
+    let modules = list.lines().filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.split_once(';'));
+    let layers: Vec<&str> = modules.map(|(name, _)| name).collect();
+    let layer = |path: &[String]| layers.iter().position(|name| path.first().is_some_and(|room| room == name));
+    for one in Tree::read("lib.rs", &source).uses().iter().filter(|one| one.from.first() != one.to.first()) {
+        assert!(layer(&one.from) > layer(&one.to), "{}: {:?} must not know {:?}", one.place, one.from, one.to);
+    }
+}
+
 #[test]
 fn a_circle_is_told_with_its_places_however_the_modules_name_each_other() {
     let a = "a.rs";
