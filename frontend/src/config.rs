@@ -8,7 +8,7 @@ use service::settings::limits::Limits;
 
 use crate::auth::Credentials;
 use crate::client::Networks;
-use crate::routes::{self, Source, Table};
+use crate::routes::{self, Table, TableSource};
 use crate::tunnel::{self, Bounds};
 use crate::upstream::{self, Defaults, Origin, Settings};
 
@@ -16,7 +16,7 @@ use crate::upstream::{self, Defaults, Origin, Settings};
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Which requests go where.
-    pub routes: Source,
+    pub routes: TableSource,
     /// Fault: `/ready` asks the upstreams' `/ready`, so that one dead service takes down all in front of it.
     pub ready_needs_upstream: bool,
     /// Proxies that are believed what they say of clients.
@@ -61,7 +61,7 @@ impl Config {
             Table::default()
         });
         Self {
-            routes: Source { file, credentials, defaults, table },
+            routes: TableSource { file, credentials, defaults, table },
             ready_needs_upstream: environment.switch(
                 "FAULT_READY_NEEDS_UPSTREAM",
                 "fault: /ready asks the upstreams' /ready, and answers 503 without them",

@@ -8,7 +8,7 @@ use hyper::header::{
     PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 
-use crate::mistakes::Place;
+use crate::mistakes::Section;
 
 /// Tells the upstream which client a request is of; it comes from nowhere but here.
 pub(crate) const CLIENT: HeaderName = HeaderName::from_static("x-auth-client");
@@ -99,12 +99,12 @@ pub(crate) fn seconds(time: Duration) -> HeaderValue {
 }
 
 /// A header that a table sets or looks at, under `key`: none that is the gateway's own.
-pub(crate) fn read(place: &mut Place, key: &str, name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
+pub(crate) fn read(section: &mut Section, key: &str, name: &str, value: &str) -> Option<(HeaderName, HeaderValue)> {
     let framing = ["connection", "content-length", "host", "te", "trailer", "transfer-encoding", "upgrade"];
     let parsed = HeaderName::from_bytes(name.as_bytes()).ok().zip(HeaderValue::from_str(value).ok());
-    let header = place.need(parsed, || format!("{key}: {name:?} with {value:?} is no header"))?;
+    let header = section.need(parsed, || format!("{key}: {name:?} with {value:?} is no header"))?;
     let free = !framing.contains(&header.0.as_str()) && !claims_client(&header.0);
-    place.need(free.then_some(header), || format!("{key}: {name} is the gateway's own"))
+    section.need(free.then_some(header), || format!("{key}: {name} is the gateway's own"))
 }
 
 #[cfg(test)]

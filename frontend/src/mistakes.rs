@@ -5,12 +5,12 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// A part of a document that is being checked.
-pub(crate) struct Place<'m> {
+pub(crate) struct Section<'m> {
     name: String,
     mistakes: &'m mut Vec<String>,
 }
 
-impl<'m> Place<'m> {
+impl<'m> Section<'m> {
     /// The part called `name`, whose mistakes are added to `mistakes`.
     pub(crate) fn new(name: String, mistakes: &'m mut Vec<String>) -> Self {
         Self { name, mistakes }
@@ -37,7 +37,7 @@ impl<'m> Place<'m> {
         None
     }
 
-    /// As [`Place::within`], a time.
+    /// As [`Section::within`], a time.
     pub(crate) fn seconds(
         &mut self,
         key: &str,

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use service::message::problem::Problem;
 
 use crate::headers;
-use crate::mistakes::Place;
+use crate::mistakes::Section;
 use api_key::ApiKeys;
 pub(crate) use credentials::Fingerprints;
 pub use credentials::{Credentials, Reading};
@@ -188,12 +188,12 @@ struct JwtEntry {
 
 impl Entry {
     /// Checks it, and reads its secret.
-    pub(crate) fn check(self, place: &mut Place, secrets: &mut Reading) -> Option<Guard> {
+    pub(crate) fn check(self, section: &mut Section, secrets: &mut Reading) -> Option<Guard> {
         match (self.api_key, self.jwt) {
-            (Some(entry), None) => entry.check(place, secrets),
-            (None, Some(entry)) => entry.check(place, secrets),
+            (Some(entry), None) => entry.check(section, secrets),
+            (None, Some(entry)) => entry.check(section, secrets),
             (None, None) | (Some(_), Some(_)) => {
-                place.mistake("auth: accepted is either apiKey or jwt");
+                section.mistake("auth: accepted is either apiKey or jwt");
                 None
             }
         }
@@ -201,24 +201,24 @@ impl Entry {
 }
 
 impl ApiKeyEntry {
-    fn check(self, place: &mut Place, secrets: &mut Reading) -> Option<Guard> {
+    fn check(self, section: &mut Section, secrets: &mut Reading) -> Option<Guard> {
         let header = self.header.as_deref().unwrap_or("x-api-key");
-        let header = headers::read(place, "auth.apiKey.header", header, "").map(|(name, _)| name);
-        let keys = secret(place, "auth.apiKey.secret", &self.secret, secrets, ApiKeys::parse);
+        let header = headers::read(section, "auth.apiKey.header", header, "").map(|(name, _)| name);
+        let keys = secret(section, "auth.apiKey.secret", &self.secret, secrets, ApiKeys::parse);
         Some(Guard::ApiKey { secret: self.secret, header: header?, keys: keys?.into() })
     }
 }
 
 impl JwtEntry {
-    fn check(self, place: &mut Place, secrets: &mut Reading) -> Option<Guard> {
+    fn check(self, section: &mut Section, secrets: &mut Reading) -> Option<Guard> {
         for (key, name) in [("issuer", &self.issuer), ("audience", &self.audience)] {
             if name.as_ref().is_some_and(|name| !(1..=MOST_NAME).contains(&name.len())) {
-                place.mistake(format!("auth.jwt.{key}: accepted are 1 to {MOST_NAME} bytes, or leave it out"));
+                section.mistake(format!("auth.jwt.{key}: accepted are 1 to {MOST_NAME} bytes, or leave it out"));
             }
         }
-        let leeway = place.seconds("auth.jwt.leewaySeconds", self.leeway_seconds.unwrap_or(USUAL_LEEWAY), LEEWAYS);
+        let leeway = section.seconds("auth.jwt.leewaySeconds", self.leeway_seconds.unwrap_or(USUAL_LEEWAY), LEEWAYS);
         let key = |content: &[u8]| Key::parse(self.algorithm, content);
-        let key = secret(place, "auth.jwt.secret", &self.secret, secrets, key);
+        let key = secret(section, "auth.jwt.secret", &self.secret, secrets, key);
         let rules = Rules { issuer: self.issuer, audience: self.audience, leeway: leeway? };
         Some(Guard::Jwt { secret: self.secret, rules, key: key?.into() })
     }
@@ -226,14 +226,14 @@ impl JwtEntry {
 
 /// What `parse` makes of the secret called `name`.
 fn secret<T>(
-    place: &mut Place,
+    section: &mut Section,
     key: &str,
     name: &str,
     secrets: &mut Reading,
     parse: impl Fn(&[u8]) -> Result<T, String>,
 ) -> Option<T> {
     let parsed = secrets.secret(name).and_then(parse);
-    parsed.map_err(|mistake| place.mistake(format!("{key} {name:?}: {mistake}"))).ok()
+    parsed.map_err(|mistake| section.mistake(format!("{key} {name:?}: {mistake}"))).ok()
 }
 
 #[cfg(test)]

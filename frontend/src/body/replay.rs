@@ -24,10 +24,10 @@ const PART: usize = 16 * 1024;
 
 /// A request's body, over all tries.
 pub(crate) struct RequestBody<B = Incoming> {
-    source: Mutex<Source<B>>,
+    arriving: Mutex<Arriving<B>>,
 }
 
-struct Source<B> {
+struct Arriving<B> {
     /// What has not come yet.
     body: B,
     /// What has come, from the start; none once it was too much.
@@ -55,7 +55,7 @@ impl<B> RequestBody<B> {
     /// A body of which nothing has been sent, and of which at most `longest` bytes are accepted. What is kept of it takes
     /// `room`.
     pub(crate) fn new(body: B, longest: u64, room: &Room) -> Arc<Self> {
-        let source = Source {
+        let arriving = Arriving {
             body,
             kept: Some(room.body()),
             broken: false,
@@ -64,20 +64,20 @@ impl<B> RequestBody<B> {
             attempt: 0,
             progress: Progress { advanced: Instant::now(), starved: false },
         };
-        Arc::new(Self { source: Mutex::new(source) })
+        Arc::new(Self { arriving: Mutex::new(arriving) })
     }
 
     /// The body for the next try, from its start. An earlier try can't read on.
     pub(crate) fn replay(self: &Arc<Self>) -> Replay<B> {
-        let mut source = self.lock();
-        source.attempt += 1;
-        Replay { body: Arc::clone(self), attempt: source.attempt, sent: 0 }
+        let mut arriving = self.lock();
+        arriving.attempt += 1;
+        Replay { body: Arc::clone(self), attempt: arriving.attempt, sent: 0 }
     }
 
     /// Whether another try could send the whole body.
     pub(crate) fn can_be_sent_again(&self) -> bool {
-        let source = self.lock();
-        source.kept.is_some() && !source.broken
+        let arriving = self.lock();
+        arriving.kept.is_some() && !arriving.broken
     }
 
     /// Whether it ended before its end, or was too long: the client's doing.
@@ -102,12 +102,12 @@ impl<B> RequestBody<B> {
         deadline::within(limit, || self.lock().progress, work)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Source<B>> {
-        self.source.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Arriving<B>> {
+        self.arriving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<B> Source<B> {
+impl<B> Arriving<B> {
     fn keep(&mut self, data: &[u8]) {
         let Some(kept) = &mut self.kept else { return };
         if kept.as_ref().len() + data.len() > MOST_KEPT || kept.extend(data).is_err() {
@@ -134,50 +134,50 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let replay = &mut *self;
-        let mut source = replay.body.lock();
-        if source.attempt != replay.attempt {
+        let mut arriving = replay.body.lock();
+        if arriving.attempt != replay.attempt {
             return Poll::Ready(Some(Err("this try is over".into())));
         }
-        let again = source.again(replay.sent);
+        let again = arriving.again(replay.sent);
         if !again.is_empty() {
             let part = Bytes::copy_from_slice(&again[..again.len().min(PART)]);
             replay.sent += part.len();
             return Poll::Ready(Some(Ok(Frame::data(part))));
         }
-        let frame = Pin::new(&mut source.body).poll_frame(context);
-        source.progress.starved = frame.is_pending();
+        let frame = Pin::new(&mut arriving.body).poll_frame(context);
+        arriving.progress.starved = frame.is_pending();
         let frame = ready!(frame);
-        source.progress.advanced = Instant::now();
+        arriving.progress.advanced = Instant::now();
         match &frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
-                    let Some(allowed) = source.allowed.checked_sub(data.len() as u64) else {
-                        source.too_long = true;
-                        source.broken = true;
+                    let Some(allowed) = arriving.allowed.checked_sub(data.len() as u64) else {
+                        arriving.too_long = true;
+                        arriving.broken = true;
                         return Poll::Ready(Some(Err("the request's body is too long".into())));
                     };
-                    source.allowed = allowed;
-                    source.keep(data);
+                    arriving.allowed = allowed;
+                    arriving.keep(data);
                     replay.sent += data.len();
                 }
             }
-            Some(Err(_)) => source.broken = true,
+            Some(Err(_)) => arriving.broken = true,
             None => {}
         }
-        let is_last = source.body.is_end_stream();
+        let is_last = arriving.body.is_end_stream();
         let on = |frame: Frame<Bytes>| if is_last { frame } else { frame.map_data(passed_on) };
         Poll::Ready(frame.map(|frame| frame.map(on).map_err(Into::into)))
     }
 
     fn is_end_stream(&self) -> bool {
-        let source = self.body.lock();
-        source.again(self.sent).is_empty() && source.body.is_end_stream()
+        let arriving = self.body.lock();
+        arriving.again(self.sent).is_empty() && arriving.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let source = self.body.lock();
-        let again = source.again(self.sent).len() as u64;
-        let rest = source.body.size_hint();
+        let arriving = self.body.lock();
+        let again = arriving.again(self.sent).len() as u64;
+        let rest = arriving.body.size_hint();
         let mut hint = SizeHint::new();
         hint.set_lower(rest.lower() + again);
         if let Some(upper) = rest.upper() {

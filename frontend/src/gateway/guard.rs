@@ -14,7 +14,7 @@ use crate::routes::{Live, Route, Router, cors};
 use crate::tunnel::{Handshake, Place, Tunnels};
 
 /// What is known of a request that may go on.
-pub(super) struct Passed {
+pub(super) struct Cleared {
     /// The client that the route's `auth` knows it by.
     pub(super) client: Option<HeaderValue>,
     /// What its client may still do, as headers of the reply.
@@ -33,7 +33,7 @@ pub(super) fn check<B: Body>(
     (live, row): (&Live, usize),
     sender: &Client,
     tunnels: &Tunnels,
-) -> Result<Passed, Problem> {
+) -> Result<Cleared, Problem> {
     let route = &live.table.routes[row];
     let client = route.auth.as_ref().map(|guard| guard.admit(request.headers(), since_1970())).transpose()?;
     let allowance = limit(request, router, (live, row), client.as_ref(), sender.address())?;
@@ -46,7 +46,7 @@ pub(super) fn check<B: Body>(
         Some(handshake) => Some((handshake, place(request, route, sender, tunnels)?)),
         None => None,
     };
-    Ok(Passed { client, allowance, websocket })
+    Ok(Cleared { client, allowance, websocket })
 }
 
 /// Counts the request where the route limits its clients.
@@ -76,10 +76,7 @@ fn place<B>(request: &Request<B>, route: &Route, sender: &Client, tunnels: &Tunn
         let detail = "pages of this origin may not open a WebSocket here: cors.origins of the route names others";
         return Err(Problem::new(StatusCode::FORBIDDEN, detail));
     }
-    tunnels.place().ok_or_else(|| {
-        let detail = "too many WebSockets are open: try again later";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).header(RETRY_AFTER, HeaderValue::from_static("1"))
-    })
+    tunnels.place().ok_or_else(|| Problem::busy("too many WebSockets are open: try again later", 1))
 }
 
 /// The time as tokens have it. A clock before 1970 is at its beginning.

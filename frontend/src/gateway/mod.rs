@@ -25,7 +25,7 @@ use crate::headers;
 use crate::routes::{Live, Route, Router, max_forwards};
 use crate::tunnel::{self, Tunnels};
 use crate::upstream::{Failure, Kind, Source, Upstream};
-use guard::Passed;
+use guard::Cleared;
 use reply::Told;
 pub use rewrite::rewrite;
 
@@ -86,7 +86,7 @@ impl Gateway {
         let route = &live.table.routes[place];
         let sender = self.client(context.peer, request.headers());
         let address = sender.address();
-        let Passed { client, allowance, websocket } =
+        let Cleared { client, allowance, websocket } =
             guard::check(&request, &self.router, (live, place), &sender, &self.tunnels)?;
 
         let (mut head, body) = request.into_parts();

@@ -15,7 +15,7 @@ use service::message::body::Body;
 use service::message::problem::Problem;
 
 use crate::headers;
-use crate::mistakes::Place;
+use crate::mistakes::Section;
 use crate::routes::methods;
 
 /// The most of what one list has.
@@ -188,39 +188,39 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn check(self, place: &mut Place) -> Cors {
+    pub(super) fn check(self, section: &mut Section) -> Cors {
         for (key, count) in [
             ("cors.origins", self.origins.len()),
             ("cors.methods", self.methods.len()),
             ("cors.headers", self.headers.len()),
             ("cors.exposeHeaders", self.expose_headers.len()),
         ] {
-            place.count(key, count, MOST_LISTED);
+            section.count(key, count, MOST_LISTED);
         }
         let any = self.origins == ["*"];
         let origins = self.origins.iter().filter(|_| !any).filter_map(|text| {
             let accepted = "accepted is https://HOST or https://HOST:PORT, or * alone";
-            place.need(origin(text), || format!("cors.origins: {text:?}: {accepted}"))
+            section.need(origin(text), || format!("cors.origins: {text:?}: {accepted}"))
         });
         let origins = origins.collect();
         if self.origins.is_empty() {
-            place.mistake("cors.origins is empty: name one, or leave cors out");
+            section.mistake("cors.origins is empty: name one, or leave cors out");
         }
         if any && self.credentials {
-            place.mistake("cors.credentials: browsers refuse it with any origin (*): name the origins");
+            section.mistake("cors.credentials: browsers refuse it with any origin (*): name the origins");
         }
         let mut names = |key: &str, texts: &[String]| {
             let name = |text: &String| {
                 let name = HeaderName::from_bytes(text.as_bytes()).ok();
-                place.need(name, || format!("cors.{key}: {text:?} is no name of a header"))
+                section.need(name, || format!("cors.{key}: {text:?} is no name of a header"))
             };
             texts.iter().filter_map(name).collect()
         };
         let (headers, expose) = (names("headers", &self.headers), names("exposeHeaders", &self.expose_headers));
-        let max_age = place.seconds("cors.maxAgeSeconds", self.max_age_seconds.unwrap_or(USUAL_AGE), AGES);
+        let max_age = section.seconds("cors.maxAgeSeconds", self.max_age_seconds.unwrap_or(USUAL_AGE), AGES);
         Cors {
             origins,
-            methods: methods::read(place, &self.methods),
+            methods: methods::read(section, &self.methods),
             headers,
             expose,
             credentials: self.credentials,

@@ -49,7 +49,7 @@ impl<'t> Destination<'t> {
             Match::Route(place, _) if !path.others().any(Probe::is_at) => Ok(Self::Route(place)),
             Match::Route(..) | Match::Unclear => {
                 let detail = "some programs would take the path for that of another route, so it is not forwarded";
-                Err(Problem::new(StatusCode::BAD_REQUEST, detail))
+                Err(Problem::bad(detail))
             }
             Match::OtherMethods(methods) => {
                 let methods = headers::list(methods.iter().map(Method::as_str));

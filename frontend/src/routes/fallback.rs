@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use service::message::body::Body;
 
-use crate::mistakes::Place;
+use crate::mistakes::Section;
 
 /// A reply that stands in for the upstream's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +47,12 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn check(self, place: &mut Place) -> Option<Fallback> {
-        let status = place.within("fallback.status", self.status, 200..=599);
+    pub(super) fn check(self, section: &mut Section) -> Option<Fallback> {
+        let status = section.within("fallback.status", self.status, 200..=599);
         let content_type = HeaderValue::from_str(&self.content_type).ok();
         let text = &self.content_type;
-        let content_type = place.need(content_type, || format!("fallback.contentType: {text:?} is no content type"))?;
+        let content_type =
+            section.need(content_type, || format!("fallback.contentType: {text:?} is no content type"))?;
         Some(Fallback { status: StatusCode::from_u16(status?).ok()?, content_type, body: self.body.into() })
     }
 }

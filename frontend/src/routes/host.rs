@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
-use crate::mistakes::Place;
+use crate::mistakes::Section;
 
 /// The name in `host`, without its port, which may be empty (RFC 3986, section 3.2.3), and without the dot that ends a name
 /// which is complete (RFC 9110, section 4.2.3, and RFC 3986, section 3.2.2); an IPv6 address, in its brackets, in its one
@@ -24,9 +24,9 @@ fn address(name: &str) -> Option<Ipv6Addr> {
 }
 
 /// A host of a table, in its one spelling.
-pub(super) fn read(place: &mut Place, host: &str) -> String {
+pub(super) fn read(section: &mut Section, host: &str) -> String {
     if !is_name(host.strip_suffix('.').unwrap_or(host)) {
-        place.mistake(format!("host {host:?}: accepted is a name without a port, such as shop.example"));
+        section.mistake(format!("host {host:?}: accepted is a name without a port, such as shop.example"));
     }
     name(host).to_ascii_lowercase()
 }

@@ -1,7 +1,7 @@
 //! How many more hops a request may make: `Max-Forwards` of RFC 9110, section 7.6.2.
 
+use hyper::Method;
 use hyper::header::{HeaderMap, HeaderValue, MAX_FORWARDS};
-use hyper::{Method, StatusCode};
 use service::message::problem::Problem;
 
 /// Whether a request of `method` with `headers` must go no further, so that its answer is to come from here. Where it goes
@@ -20,7 +20,7 @@ pub(crate) fn is_spent(method: &Method, headers: &mut HeaderMap) -> Result<bool,
     let Some(value) = values.next() else { return Ok(false) };
     let digits = value.as_bytes();
     if values.next().is_some() || digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "Max-Forwards is not one number"));
+        return Err(Problem::bad("Max-Forwards is not one number"));
     }
     // More than fits is more than any way has.
     let left =

@@ -2,7 +2,7 @@
 
 use hyper::Method;
 
-use crate::mistakes::Place;
+use crate::mistakes::Section;
 
 /// Whether a route with these `methods`, any if there are none, takes `method`.
 pub(super) fn take(methods: &[Method], method: &Method) -> bool {
@@ -24,11 +24,11 @@ pub(super) fn each_once<'m>(methods: impl IntoIterator<Item = &'m Method>) -> Ve
 }
 
 /// Those of a table.
-pub(super) fn read(place: &mut Place, texts: &[String]) -> Vec<Method> {
+pub(super) fn read(section: &mut Section, texts: &[String]) -> Vec<Method> {
     let method = |text: &String| {
         let method = Method::from_bytes(text.as_bytes()).ok();
         let method = method.filter(|_| text.bytes().all(|b| b.is_ascii_uppercase()));
-        place.need(method, || format!("method {text:?}: accepted is a name in upper case, such as GET"))
+        section.need(method, || format!("method {text:?}: accepted is a name in upper case, such as GET"))
     };
     texts.iter().filter_map(method).collect()
 }

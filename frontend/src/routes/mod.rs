@@ -24,5 +24,5 @@ pub(crate) use path::origin_form;
 pub use path::{Path, respell};
 pub use route::Route;
 pub(crate) use router::{Live, Router};
-pub use router::{Source, read};
+pub use router::{TableSource, read};
 pub use table::{Match, Table};

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use hyper::http::uri::PathAndQuery;
-use hyper::{Request, StatusCode, Uri};
+use hyper::{Request, Uri};
 use service::message::problem::Problem;
 
 /// A path in its one spelling: unreserved characters are not encoded (RFC 3986, section 6.2.2.2), what is encoded has its
@@ -78,9 +78,7 @@ pub fn respell<B>(request: &mut Request<B>, path: &Path<'_>) -> Result<(), Probl
 /// # Errors
 /// 400 where it is none that can be sent.
 pub(crate) fn origin_form(target: String) -> Result<Uri, Problem> {
-    PathAndQuery::try_from(target)
-        .map(Uri::from)
-        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the request target cannot be forwarded"))
+    PathAndQuery::try_from(target).map(Uri::from).map_err(|_| Problem::bad("the request target cannot be forwarded"))
 }
 
 /// `raw` in its one spelling.
@@ -187,7 +185,7 @@ fn is_of_a_segment(byte: u8) -> bool {
 }
 
 fn bad(what: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, format!("the path holds {what}, which is not forwarded"))
+    Problem::bad(format!("the path holds {what}, which is not forwarded"))
 }
 
 #[cfg(test)]

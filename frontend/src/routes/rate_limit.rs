@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::headers;
-use crate::mistakes::Place;
+use crate::mistakes::Section;
 
 /// The most requests of a limit.
 const MOST_LIMITED: u32 = 1_000_000;
@@ -197,24 +197,24 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Checks it, on a route that knows its clients if it `has_auth`.
-    pub(super) fn check(self, place: &mut Place, has_auth: bool) -> Option<PerClient> {
-        let limit = place.within("rateLimit.requests", self.requests, 1..=MOST_LIMITED);
-        let period = place.seconds("rateLimit.periodSeconds", self.period_seconds, PERIODS);
+    pub(super) fn check(self, section: &mut Section, has_auth: bool) -> Option<PerClient> {
+        let limit = section.within("rateLimit.requests", self.requests, 1..=MOST_LIMITED);
+        let period = section.seconds("rateLimit.periodSeconds", self.period_seconds, PERIODS);
         let mut client = if self.by_client { ClientKey::Client } else { ClientKey::Address };
         if let Some(text) = &self.by_header {
             match HeaderName::from_bytes(text.as_bytes()) {
                 Ok(name) if headers::claims_client(&name) => {
-                    place.mistake(format!("rateLimit.byHeader: {text} is the gateway's own: use byClient"));
+                    section.mistake(format!("rateLimit.byHeader: {text} is the gateway's own: use byClient"));
                 }
                 Ok(name) => client = ClientKey::Header(name),
-                Err(_) => place.mistake(format!("rateLimit.byHeader: {text:?} is no name of a header")),
+                Err(_) => section.mistake(format!("rateLimit.byHeader: {text:?} is no name of a header")),
             }
         }
         if self.by_client && !has_auth {
-            place.mistake("rateLimit.byClient: nobody says who the client is: add auth, or use byHeader");
+            section.mistake("rateLimit.byClient: nobody says who the client is: add auth, or use byHeader");
         }
         if self.by_client && self.by_header.is_some() {
-            place.mistake("rateLimit: accepted is either byHeader or byClient");
+            section.mistake("rateLimit: accepted is either byHeader or byClient");
         }
         Some(PerClient { quota: Quota { limit: limit?, period: period?, clients: CLIENTS_TOLD_APART }, client })
     }

@@ -10,7 +10,7 @@ use service::telemetry::metrics::Label;
 
 use crate::auth::{self, Guard, Reading};
 use crate::headers;
-use crate::mistakes::Place;
+use crate::mistakes::Section;
 use crate::routes::cors::{self, Cors};
 use crate::routes::fallback::{self, Fallback};
 use crate::routes::path::Path;
@@ -36,7 +36,7 @@ pub struct Route {
     /// Any if empty. HEAD is taken where GET is.
     pub methods: Vec<Method>,
     /// What the upstream sees in place of the path; the same if none.
-    pub(crate) rewrite: Option<String>,
+    pub rewrite: Option<String>,
     /// Upstreams and their weights, at least one with a weight.
     pub shares: Vec<Share>,
     /// Requests that leave the shares aside.
@@ -50,7 +50,7 @@ pub struct Route {
     /// What pages of other origins may do; nothing if none.
     pub(crate) cors: Option<Cors>,
     /// The longest body of a request, in bytes.
-    pub(crate) most_request_bytes: u64,
+    pub most_request_bytes: u64,
     /// The longest body of a reply, in bytes.
     pub(crate) most_reply_bytes: u64,
     /// What the client gets when the upstream gives no reply; a problem if none.
@@ -221,7 +221,7 @@ enum Protocol {
 
 impl Entry {
     /// Checks it, and reads the secret that it names. Of a route with mistakes there is as much as could be read, to look for more.
-    pub(super) fn check(self, place: &mut Place, secrets: &mut Reading) -> Route {
+    pub(super) fn check(self, section: &mut Section, secrets: &mut Reading) -> Route {
         for (key, count) in [
             ("hosts", self.hosts.len()),
             ("methods", self.methods.len()),
@@ -231,36 +231,36 @@ impl Entry {
             ("requestHeaders", self.request_headers.len()),
             ("responseHeaders", self.response_headers.len()),
         ] {
-            place.count(key, count, MOST_LISTED);
+            section.count(key, count, MOST_LISTED);
         }
-        let path = prefix(place, "path", &self.path, self.exact);
+        let path = prefix(section, "path", &self.path, self.exact);
         // The route would be found by one of them only.
         if let Some(other) = Path::read(&self.path).iter().flat_map(Path::others).next() {
             let reason = format!("path {:?}: some programs take it for {other:?}", self.path);
-            place.mistake(format!("{reason}: accepted is a path without parameters (;) and encoded delimiters"));
+            section.mistake(format!("{reason}: accepted is a path without parameters (;) and encoded delimiters"));
         }
         let has_auth = self.auth.is_some();
-        let response_headers = set_headers(place, "responseHeaders", &self.response_headers);
+        let response_headers = set_headers(section, "responseHeaders", &self.response_headers);
         for mistake in sunset::mistakes(&response_headers) {
-            place.mistake(format!("responseHeaders: {mistake}"));
+            section.mistake(format!("responseHeaders: {mistake}"));
         }
         Route {
             path,
             exact: self.exact,
             websocket: self.upgrades.contains(&Protocol::WebSocket),
-            hosts: self.hosts.iter().map(|host| host::read(place, host)).collect(),
-            methods: methods::read(place, &self.methods),
-            rewrite: self.rewrite.map(|text| prefix(place, "rewrite", &text, self.exact)),
-            shares: split::read(place, self.upstream, self.split),
-            pins: self.pins.into_iter().filter_map(|pin| pin.check(place)).collect(),
-            persistence: Overrides::read(place, self.try_timeout_seconds, self.timeout_seconds, self.retries),
-            auth: self.auth.and_then(|entry| entry.check(place, secrets)),
-            rate_limit: self.rate_limit.and_then(|entry| entry.check(place, has_auth)),
-            cors: self.cors.map(|entry| entry.check(place)),
+            hosts: self.hosts.iter().map(|host| host::read(section, host)).collect(),
+            methods: methods::read(section, &self.methods),
+            rewrite: self.rewrite.map(|text| prefix(section, "rewrite", &text, self.exact)),
+            shares: split::read(section, self.upstream, self.split),
+            pins: self.pins.into_iter().filter_map(|pin| pin.check(section)).collect(),
+            persistence: Overrides::read(section, self.try_timeout_seconds, self.timeout_seconds, self.retries),
+            auth: self.auth.and_then(|entry| entry.check(section, secrets)),
+            rate_limit: self.rate_limit.and_then(|entry| entry.check(section, has_auth)),
+            cors: self.cors.map(|entry| entry.check(section)),
             most_request_bytes: self.max_request_bytes.unwrap_or(u64::MAX),
             most_reply_bytes: self.max_reply_bytes.unwrap_or(u64::MAX),
-            fallback: self.fallback.and_then(|entry| entry.check(place)),
-            request_headers: set_headers(place, "requestHeaders", &self.request_headers),
+            fallback: self.fallback.and_then(|entry| entry.check(section)),
+            request_headers: set_headers(section, "requestHeaders", &self.request_headers),
             response_headers,
         }
     }
@@ -268,22 +268,22 @@ impl Entry {
 
 /// A path that the gateway would forward, in its one spelling, less its last slash if it stands for all below it; `/` is all
 /// paths.
-fn prefix(place: &mut Place, key: &str, text: &str, exact: bool) -> String {
+fn prefix(section: &mut Section, key: &str, text: &str, exact: bool) -> String {
     let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#{}".contains(&b));
     let accepted = "accepted is a path such as /shop, without dot segments and query";
-    let path = place.need(Path::read(text).ok().filter(|_| plain), || format!("{key} {text:?}: {accepted}"));
+    let path = section.need(Path::read(text).ok().filter(|_| plain), || format!("{key} {text:?}: {accepted}"));
     let path = path.as_ref().map_or(text, Path::as_str);
     if exact { path.to_owned() } else { path.trim_end_matches('/').to_owned() }
 }
 
 /// Headers that the gateway sets, under `key`.
-fn set_headers(place: &mut Place, key: &str, entries: &BTreeMap<String, String>) -> Vec<(HeaderName, HeaderValue)> {
+fn set_headers(section: &mut Section, key: &str, entries: &BTreeMap<String, String>) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
     for (name, value) in entries {
-        let Some(header) = headers::read(place, key, name, value) else { continue };
+        let Some(header) = headers::read(section, key, name, value) else { continue };
         // Of names that differ in case only one would be set, and the document could not say which.
         if headers.iter().any(|(other, _)| *other == header.0) {
-            place.mistake(format!("{key}: {} is given twice", header.0));
+            section.mistake(format!("{key}: {} is given twice", header.0));
         }
         headers.push(header);
     }

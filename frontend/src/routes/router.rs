@@ -53,7 +53,7 @@ struct Reload {
 
 /// Where the table comes from.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct TableSource {
     /// A file that holds one, read again when it changes; without one the table never changes.
     pub file: Option<PathBuf>,
     /// Where the secrets are that it names, read again with it.
@@ -90,7 +90,7 @@ impl Live {
 
 impl Router {
     /// Puts the table of `source` in force, and follows its file. Needs a runtime.
-    pub(crate) fn start(source: Source, metrics: &mut Metrics) -> Arc<Self> {
+    pub(crate) fn start(source: TableSource, metrics: &mut Metrics) -> Arc<Self> {
         let reloads = Family::default();
         let upstream_metrics = upstream::Metrics::register(metrics);
         metrics.registry().register("route_table_reloads", "Changes of the route table's file", reloads.clone());

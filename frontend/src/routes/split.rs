@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::headers;
-use crate::mistakes::Place;
+use crate::mistakes::Section;
 
 /// The most parts that one upstream can have.
 const MOST_WEIGHT: u32 = 1_000_000;
@@ -63,27 +63,27 @@ pub(super) fn only(upstream: impl Into<String>) -> Vec<Share> {
 }
 
 /// The shares of a route that leads to one `upstream`, or to several as `split` has them.
-pub(super) fn read(place: &mut Place, upstream: Option<String>, split: Vec<Share>) -> Vec<Share> {
+pub(super) fn read(section: &mut Section, upstream: Option<String>, split: Vec<Share>) -> Vec<Share> {
     let shares = match (upstream, split) {
         (Some(upstream), split) if split.is_empty() => only(upstream),
         (None, split) if !split.is_empty() => split,
         _ => {
-            place.mistake("accepted is either upstream or split");
+            section.mistake("accepted is either upstream or split");
             return Vec::new();
         }
     };
     if shares.iter().all(|share| share.weight == 0) {
-        place.mistake("all weights of split are 0: one must be above");
+        section.mistake("all weights of split are 0: one must be above");
     }
     for share in &shares {
-        place.within("weight", share.weight, 0..=MOST_WEIGHT);
+        section.within("weight", share.weight, 0..=MOST_WEIGHT);
     }
     shares
 }
 
 impl PinEntry {
-    pub(super) fn check(self, place: &mut Place) -> Option<Pin> {
-        let (header, value) = headers::read(place, "pins", &self.header, &self.value)?;
+    pub(super) fn check(self, section: &mut Section) -> Option<Pin> {
+        let (header, value) = headers::read(section, "pins", &self.header, &self.value)?;
         Some(Pin { header, value, upstream: self.upstream })
     }
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::auth::Reading;
-use crate::mistakes::Place;
+use crate::mistakes::Section;
 use crate::routes::path::Path;
 use crate::routes::route::{self, Route};
 use crate::routes::{host, methods, split};
@@ -148,28 +148,28 @@ impl Document {
             .upstreams
             .into_iter()
             .filter_map(|(name, entry)| {
-                let settings = entry.check(&mut Place::new(format!("upstreams.{name}"), mistakes), defaults)?;
+                let settings = entry.check(&mut Section::new(format!("upstreams.{name}"), mistakes), defaults)?;
                 Some((name, settings))
             })
             .collect();
         let mut routes: Vec<Route> = Vec::new();
         for (index, entry) in self.routes.into_iter().enumerate() {
             let name = format!("routes[{index}]");
-            let route = entry.check(&mut Place::new(name.clone(), mistakes), secrets);
+            let route = entry.check(&mut Section::new(name.clone(), mistakes), secrets);
             // What an upstream has by itself was checked there.
             let own = route.persistence != Overrides::default();
             for (to, settings) in upstreams.iter().filter(|(to, _)| own && route.upstreams().any(|name| name == *to)) {
-                let place = &mut Place::new(format!("{name}, for the upstream {to}"), mistakes);
-                route.persistence.over(settings.persistence()).check(place);
+                let section = &mut Section::new(format!("{name}, for the upstream {to}"), mistakes);
+                route.persistence.over(settings.persistence()).check(section);
             }
-            let mut place = Place::new(name, mistakes);
+            let mut section = Section::new(name, mistakes);
             for name in route.upstreams().filter(|name| !upstreams.contains_key(*name)) {
                 let known: Vec<&str> = upstreams.keys().map(String::as_str).collect();
                 let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                place.mistake(format!("there is no upstream {name:?}, and there are: {known}"));
+                section.mistake(format!("there is no upstream {name:?}, and there are: {known}"));
             }
             if let Some(other) = routes.iter().position(|other| other.is_ambiguous_with(&route)) {
-                place.mistake(format!("takes requests that routes[{other}] takes, and neither is more specific"));
+                section.mistake(format!("takes requests that routes[{other}] takes, and neither is more specific"));
             }
             routes.push(route);
         }

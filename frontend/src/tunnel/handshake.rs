@@ -49,14 +49,15 @@ impl Handshake {
             return Ok(None);
         }
         if !request.body().is_end_stream() {
-            return Err(bad("a WebSocket's request has no body"));
+            return Err(Problem::bad("a WebSocket's request has no body"));
         }
         if nominates_own(headers) {
-            return Err(bad("Connection names a field of the WebSocket's handshake"));
+            return Err(Problem::bad("Connection names a field of the WebSocket's handshake"));
         }
-        let key = only(headers, &SEC_WEBSOCKET_KEY).ok_or_else(|| bad("a WebSocket needs one Sec-WebSocket-Key"))?;
+        let key =
+            only(headers, &SEC_WEBSOCKET_KEY).ok_or_else(|| Problem::bad("a WebSocket needs one Sec-WebSocket-Key"))?;
         if !is_key(key.as_bytes()) {
-            return Err(bad("the Sec-WebSocket-Key is not 16 bytes in base64"));
+            return Err(Problem::bad("the Sec-WebSocket-Key is not 16 bytes in base64"));
         }
         if only(headers, &SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
             let problem = Problem::new(StatusCode::UPGRADE_REQUIRED, "the only version of WebSocket here is 13");
@@ -125,10 +126,6 @@ fn is_key(key: &[u8]) -> bool {
 /// The answer to `key` (section 4.2.2).
 fn accept(key: &[u8]) -> String {
     Base64::encode_string(&Sha1::new().chain_update(key).chain_update(GUID).finalize())
-}
-
-fn bad(detail: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
 #[cfg(test)]

@@ -96,9 +96,7 @@ pub(crate) struct Tunnels {
 }
 
 /// A place for one tunnel.
-pub(crate) struct Place {
-    _held: OwnedSemaphorePermit,
-}
+pub(crate) type Place = OwnedSemaphorePermit;
 
 /// Label of tunnels that have ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -180,7 +178,7 @@ impl Tunnels {
 
     /// A place for one more, if there is one.
     pub(crate) fn place(&self) -> Option<Place> {
-        Arc::clone(&self.places).try_acquire_owned().ok().map(|held| Place { _held: held })
+        Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
     /// The tunnel from a client's connection to that on which the upstream has switched. `held` is kept as long as it lasts;

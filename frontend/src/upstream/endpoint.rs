@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use prometheus_client::metrics::counter::Counter;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::upstream::balance;
@@ -35,14 +33,10 @@ pub(super) struct Connecting {
     pub(super) idle: Duration,
     /// Age after which a connection is not used again.
     pub(super) max_age: Option<Duration>,
-    /// Places for idle connections, those of all endpoints of all upstreams.
-    pub(super) places: Arc<Semaphore>,
     /// When an endpoint leaves the rotation.
     pub(super) breaker: Option<Threshold>,
-    /// Counts the connections.
-    pub(super) connections: Counter,
-    /// Counts the replies that break off.
-    pub(super) failures: Tally,
+    /// Counts the connections, and the replies that break off.
+    pub(super) tally: Tally,
 }
 
 /// The endpoints of one upstream as its name had them last.
@@ -105,7 +99,7 @@ impl Endpoint {
         Self {
             address,
             connecting: Arc::clone(connecting),
-            pool: Pool::new(connecting.idle, Arc::clone(&connecting.places)),
+            pool: Pool::new(connecting.idle, Arc::clone(connecting.tally.places())),
             in_flight: AtomicU32::new(0),
             breaker: connecting.breaker.map(|threshold| Mutex::new(Breaker::new(threshold))),
         }
@@ -134,7 +128,7 @@ impl Endpoint {
 
     async fn connect(&self) -> Result<Link, Failure> {
         let link = Link::open(self.address, self.connecting.max_age).await?;
-        self.connecting.connections.inc();
+        self.connecting.tally.opened();
         Ok(link)
     }
 }
@@ -158,7 +152,7 @@ impl Try {
 
     /// Counts that the body of its reply broke off.
     pub(super) fn count(&self, failure: &Failure) {
-        self.endpoint.connecting.failures.count(failure);
+        self.endpoint.connecting.tally.failed(failure);
     }
 
     /// A connection that was kept, if there is one.
@@ -180,23 +174,14 @@ impl Try {
         match connected.unwrap_or(Err(Kind::ConnectTimeout.into())) {
             Ok(link) => Ok((self, link)),
             Err(failure) => {
-                self.failed(&failure);
+                self.tell(OfTry::of(&failure));
                 Err(failure)
             }
         }
     }
 
-    /// It has brought a reply.
-    pub(super) fn succeeded(&mut self) {
-        self.tell(OfTry::SUCCESS);
-    }
-
-    /// It has ended with `failure`.
-    pub(super) fn failed(&mut self, failure: &Failure) {
-        self.tell(OfTry::of(failure));
-    }
-
-    fn tell(&mut self, outcome: OfTry) {
+    /// It has ended so; what comes after that is no news of the endpoint.
+    pub(super) fn tell(&mut self, outcome: OfTry) {
         if self.told {
             return;
         }
@@ -218,6 +203,7 @@ impl Drop for Try {
 mod tests {
     use super::*;
     use crate::random::Random;
+    use crate::upstream::metrics::Metrics;
 
     const THRESHOLD: Threshold = Threshold { failures: 2, open: Duration::from_secs(30) };
 
@@ -225,10 +211,8 @@ mod tests {
         Endpoints::new(Connecting {
             idle: Duration::from_secs(30),
             max_age: None,
-            places: Arc::new(Semaphore::new(1)),
             breaker: Some(THRESHOLD),
-            connections: Counter::default(),
-            failures: Tally::default(),
+            tally: Metrics::default().of("test"),
         })
     }
 

@@ -17,7 +17,7 @@ pub(crate) struct Metrics {
     failures: Family<Failed, Counter>,
     retries: Family<Decision, Counter>,
     /// Places for idle connections.
-    pub(super) places: Arc<Semaphore>,
+    places: Arc<Semaphore>,
 }
 
 /// Label of connections.
@@ -33,15 +33,29 @@ struct Decision {
     decision: &'static str,
 }
 
-impl Metrics {
-    /// Registers them.
-    pub(crate) fn register(metrics: &mut service::telemetry::metrics::Metrics) -> Self {
-        let own = Self {
+/// Labels of failures.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Failed {
+    upstream: String,
+    reason: &'static str,
+}
+
+impl Default for Metrics {
+    /// Nothing has happened yet.
+    fn default() -> Self {
+        Self {
             connections: Family::default(),
             failures: Family::default(),
             retries: Family::default(),
             places: Arc::new(Semaphore::new(MOST_IDLE)),
-        };
+        }
+    }
+}
+
+impl Metrics {
+    /// Registers them.
+    pub(crate) fn register(metrics: &mut service::telemetry::metrics::Metrics) -> Self {
+        let own = Self::default();
         let registry = metrics.registry();
         registry.register("upstream_connections", "Connections opened to upstreams", own.connections.clone());
         registry.register(
@@ -57,48 +71,41 @@ impl Metrics {
         own
     }
 
-    /// The connections that are opened to `upstream`.
-    pub(super) fn connections(&self, upstream: &str) -> Counter {
-        self.connections.get_or_create(&Opened { upstream: upstream.to_owned() }).clone()
-    }
-
-    /// The failures of `upstream`.
-    pub(super) fn failures(&self, upstream: &str) -> Tally {
-        Tally { upstream: upstream.to_owned(), counts: self.failures.clone() }
-    }
-
-    /// Counts a retry to `upstream` that would have been safe, and was `granted` or not.
-    pub(super) fn retry(&self, upstream: &str, granted: bool) {
-        let decision = if granted { "made" } else { "over_budget" };
-        self.retries.get_or_create(&Decision { upstream: upstream.to_owned(), decision }).inc();
+    /// Those of `upstream`.
+    pub(super) fn of(&self, upstream: &str) -> Tally {
+        let opened = self.connections.get_or_create(&Opened { upstream: upstream.to_owned() }).clone();
+        Tally { upstream: upstream.to_owned(), opened, metrics: self.clone() }
     }
 }
 
-/// Counts the failures of one upstream, by kind.
+/// Counts what becomes of one upstream.
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
     upstream: String,
-    counts: Family<Failed, Counter>,
-}
-
-/// Labels of failures.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Failed {
-    upstream: String,
-    reason: &'static str,
+    opened: Counter,
+    metrics: Metrics,
 }
 
 impl Tally {
-    /// Counts one.
-    pub(super) fn count(&self, failure: &Failure) {
-        self.counts.get_or_create(&Failed { upstream: self.upstream.clone(), reason: failure.label() }).inc();
+    /// A connection was opened.
+    pub(super) fn opened(&self) {
+        self.opened.inc();
     }
-}
 
-#[cfg(test)]
-impl Default for Tally {
-    /// Of failures that nobody reads.
-    fn default() -> Self {
-        Self { upstream: "test".to_owned(), counts: Family::default() }
+    /// A request has no reply, or no whole one.
+    pub(super) fn failed(&self, failure: &Failure) {
+        let failed = Failed { upstream: self.upstream.clone(), reason: failure.label() };
+        self.metrics.failures.get_or_create(&failed).inc();
+    }
+
+    /// A retry that would have been safe was `granted` or not.
+    pub(super) fn retry(&self, granted: bool) {
+        let decision = if granted { "made" } else { "over_budget" };
+        self.metrics.retries.get_or_create(&Decision { upstream: self.upstream.clone(), decision }).inc();
+    }
+
+    /// Places for idle connections, those of all endpoints of all upstreams.
+    pub(super) fn places(&self) -> &Arc<Semaphore> {
+        &self.metrics.places
     }
 }

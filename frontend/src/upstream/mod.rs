@@ -72,10 +72,7 @@ pub(crate) struct Upstream {
     /// What the breaker has refused since the last line about it.
     refused: AtomicU64,
     random: Random,
-    /// Its name in metrics.
-    label: String,
-    failures: Tally,
-    metrics: Metrics,
+    tally: Tally,
 }
 
 /// A request that the breaker let through, until its outcome is told.
@@ -106,7 +103,7 @@ impl Upstream {
     /// Never: an authority that was parsed from a URI is visible ASCII.
     pub(crate) fn new(name: &str, settings: Settings, metrics: &Metrics) -> Self {
         let Settings { origin, timeouts, resilience } = &settings;
-        let failures = metrics.failures(name);
+        let tally = metrics.of(name);
         let resolver = Arc::new(Resolver::new(origin.host.clone(), origin.port));
         // Before the first request needs it: a new pod gets its share of the traffic at once.
         resolver.look_up();
@@ -116,19 +113,15 @@ impl Upstream {
             endpoints: Endpoints::new(Connecting {
                 idle: timeouts.idle,
                 max_age: timeouts.max_age,
-                places: Arc::clone(&metrics.places),
                 breaker: resilience.breaker,
-                connections: metrics.connections(name),
-                failures: failures.clone(),
+                tally: tally.clone(),
             }),
-            failures,
-            label: name.to_owned(),
+            tally,
             epoch: Instant::now(),
             budget: Mutex::new(Budget::new(resilience.budget)),
             breaker: resilience.breaker.map(|threshold| Mutex::new(Breaker::new(threshold))),
             refused: AtomicU64::new(0),
             random: Random::seeded(),
-            metrics: metrics.clone(),
             settings,
         }
     }
@@ -178,7 +171,7 @@ impl Upstream {
             }
         };
         if let Err(failure) = &outcome {
-            self.failures.count(failure);
+            self.tally.failed(failure);
         }
         outcome
     }
@@ -224,7 +217,7 @@ impl Upstream {
 
     fn may_retry(&self) -> bool {
         let granted = self.budget().retry(self.epoch.elapsed());
-        self.metrics.retry(&self.label, granted);
+        self.tally.retry(granted);
         granted
     }
 

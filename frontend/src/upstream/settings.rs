@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use service::settings::environment::{self, Environment, Variable};
 
-use crate::mistakes::Place;
+use crate::mistakes::Section;
 use crate::upstream::backoff::MOST_RETRIES;
 use crate::upstream::breaker::{MOST_FAILURES, Threshold};
 use crate::upstream::budget::{Allowance, MOST_PERCENT};
@@ -175,11 +175,11 @@ impl Persistence {
     }
 
     /// One try has to fit into all of them.
-    pub(crate) fn check(self, place: &mut Place) {
+    pub(crate) fn check(self, section: &mut Section) {
         let (attempt, overall) = (self.attempt.as_secs_f64(), self.overall.as_secs_f64());
         if attempt > overall {
             let text = format!("tryTimeoutSeconds {attempt} is above timeoutSeconds {overall}");
-            place.mistake(format!("{text}: lower the one or raise the other"));
+            section.mistake(format!("{text}: lower the one or raise the other"));
         }
     }
 }
@@ -194,11 +194,16 @@ pub(crate) struct Overrides {
 
 impl Overrides {
     /// Those of a table.
-    pub(crate) fn read(place: &mut Place, attempt: Option<f64>, overall: Option<f64>, retries: Option<u32>) -> Self {
+    pub(crate) fn read(
+        section: &mut Section,
+        attempt: Option<f64>,
+        overall: Option<f64>,
+        retries: Option<u32>,
+    ) -> Self {
         Self {
-            attempt: place.seconds("tryTimeoutSeconds", attempt, SECONDS),
-            overall: place.seconds("timeoutSeconds", overall, SECONDS),
-            retries: place.within("retries", retries, 0..=MOST_RETRIES),
+            attempt: section.seconds("tryTimeoutSeconds", attempt, SECONDS),
+            overall: section.seconds("timeoutSeconds", overall, SECONDS),
+            retries: section.within("retries", retries, 0..=MOST_RETRIES),
         }
     }
 
@@ -230,21 +235,21 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// Checks it; what it does not say is as the `defaults` have it.
-    pub(crate) fn check(self, place: &mut Place, defaults: Defaults) -> Option<Settings> {
+    pub(crate) fn check(self, section: &mut Section, defaults: Defaults) -> Option<Settings> {
         let Defaults { timeouts, resilience } = defaults;
         let Overrides { attempt, overall, retries } =
-            Overrides::read(place, self.try_timeout_seconds, self.timeout_seconds, self.retries);
-        let mut seconds = |key, given| place.seconds(key, given, SECONDS);
+            Overrides::read(section, self.try_timeout_seconds, self.timeout_seconds, self.retries);
+        let mut seconds = |key, given| section.seconds(key, given, SECONDS);
         let connect = seconds("connectTimeoutSeconds", self.connect_timeout_seconds);
         let idle = seconds("idleSeconds", self.idle_seconds);
         let open = seconds("breakerOpenSeconds", self.breaker_open_seconds);
-        let max_age = place.seconds("maxAgeSeconds", self.max_age_seconds, 0.0..=LONGEST);
-        let percent = place.within("retryBudgetPercent", self.retry_budget_percent, 0..=MOST_PERCENT);
-        let failures = place.within("breakerFailures", self.breaker_failures, 0..=MOST_FAILURES);
+        let max_age = section.seconds("maxAgeSeconds", self.max_age_seconds, 0.0..=LONGEST);
+        let percent = section.within("retryBudgetPercent", self.retry_budget_percent, 0..=MOST_PERCENT);
+        let failures = section.within("breakerFailures", self.breaker_failures, 0..=MOST_FAILURES);
         let failures = failures.unwrap_or(resilience.breaker.map_or(0, |threshold| threshold.failures));
         let open = open.unwrap_or(resilience.breaker.unwrap_or_default().open);
         let accepted = "accepted is http://HOST or http://HOST:PORT without a path";
-        let origin = place.need(Origin::parse(&self.url), || format!("url {:?}: {accepted}", self.url));
+        let origin = section.need(Origin::parse(&self.url), || format!("url {:?}: {accepted}", self.url));
         let settings = Settings {
             origin: origin?,
             timeouts: Timeouts {
@@ -260,7 +265,7 @@ impl Entry {
                 breaker: (failures > 0).then_some(Threshold { failures, open }),
             },
         };
-        settings.persistence().check(place);
+        settings.persistence().check(section);
         Some(settings)
     }
 }
