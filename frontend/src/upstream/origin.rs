@@ -1,5 +1,6 @@
 //! Where an upstream is.
 
+use contract::authority::{Host, port, split};
 use hyper::Uri;
 
 /// Where an upstream is.
@@ -23,16 +24,13 @@ impl Origin {
             && uri.path_and_query().is_none_or(|path| path == "/")
             && !authority.as_str().contains('@')
             && !text.contains('#');
-        let port = match authority.as_str().strip_prefix(authority.host())?.strip_prefix(':') {
-            Some(_) => authority.port_u16().filter(|port| *port > 0)?,
-            None => 80,
+        let (host, digits) = split(authority.as_str())?;
+        let port = digits.map_or(Some(80), port).filter(|port| *port > 0)?;
+        let host = match host {
+            Host::Ipv6(address) => address.to_string(),
+            Host::Name(name) => name.to_owned(),
         };
-        let host = authority.host().trim_matches(['[', ']']);
-        (bare && !host.is_empty()).then(|| Self {
-            host: host.to_owned(),
-            port,
-            authority: authority.as_str().to_owned(),
-        })
+        (bare && !host.is_empty()).then(|| Self { host, port, authority: authority.as_str().to_owned() })
     }
 }
 
@@ -65,6 +63,8 @@ mod tests {
             "http://a:99999",
             "http://a:0",
             "http://a:x",
+            "http://[x]",
+            "http://[::1]x",
             "http://a b",
             "http://a#f",
             "/x",
