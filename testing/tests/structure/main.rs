@@ -166,7 +166,9 @@ fn names_below(folder: &Path, names: &mut BTreeSet<String>) {
 #[test]
 fn what_tests_share_is_used_by_a_test() {
     let mut names = BTreeSet::new();
-    ["service", "backend", "frontend"].iter().for_each(|name| names_below(&root().join(name), &mut names));
+    for name in ["service", "backend", "frontend"] {
+        names_below(&root().join(name), &mut names);
+    }
     for entry in fs::read_dir(root().join("testing/src")).unwrap() {
         let path = entry.unwrap().path();
         let mut offered = Offered::default();
@@ -194,8 +196,10 @@ fn what_the_pages_name_is_there() {
     let top: Vec<String> = entries.filter(|entry| !ignored.contains(&format!("/{entry}/"))).collect();
     let mut found = BTreeSet::from(["README.md".to_owned()]);
     for entry in fs::read_dir(root.join("docs")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        found.extend(name.ends_with(".md").then(|| format!("docs/{name}")));
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            found.insert(format!("docs/{}", path.file_name().unwrap().display()));
+        }
     }
     let mut missing = Vec::new();
     for page in found {

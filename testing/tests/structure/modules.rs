@@ -58,7 +58,9 @@ impl<'s> Tree<'s> {
         let (children, imports) = (BTreeMap::new(), BTreeMap::new());
         self.modules.push(Module { path, parent, file, children, imports, mentions: Vec::new() });
         let mut reader = Reader { tree: self, module };
-        items.iter().for_each(|item| reader.visit_item(item));
+        for item in items {
+            reader.visit_item(item);
+        }
         module
     }
 
@@ -194,12 +196,11 @@ impl<'a> Visit<'a> for Reader<'_, '_> {
         let parent = &self.tree.modules[self.module];
         let path = [&parent.path[..], &[item.ident.to_string()]].concat();
         let file = parent.file.clone();
-        let child = match &item.content {
-            Some((_, items)) => self.tree.read_items(path, self.module, file, items),
-            None => {
-                let stem = path.join("/");
-                self.tree.read_file(path, self.module, &[format!("{stem}.rs"), format!("{stem}/mod.rs")])
-            }
+        let child = if let Some((_, items)) = &item.content {
+            self.tree.read_items(path, self.module, file, items)
+        } else {
+            let stem = path.join("/");
+            self.tree.read_file(path, self.module, &[format!("{stem}.rs"), format!("{stem}/mod.rs")])
         };
         self.tree.modules[self.module].children.insert(item.ident.to_string(), child);
     }
