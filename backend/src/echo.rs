@@ -10,7 +10,7 @@ use hyper::{Response, StatusCode};
 use service::message::body::Body;
 
 /// The longest body that is sent back, in bytes.
-pub const LONGEST: usize = crate::upload::LONGEST;
+pub const LONGEST: usize = 64 * 1024;
 
 /// The reply that sends `bytes` back.
 pub(crate) fn reply(bytes: Bytes) -> Response<Body> {

@@ -1,24 +1,27 @@
 //! The backend: items to read, CPU time to burn so that an autoscaler has something to see, and an echo; with a store, votes and
 //! jobs with their workers.
+//!
+//! What each request needs is in `query`, `upload` and `reply`; what the API does by itself in `items`, `burn`, `echo` and
+//! `discovery`; what is kept in the `store` in `jobs` and `votes`, wired by `systems` and done by the `worker`.
 
 // They panic where nobody reads what they print.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-pub mod burn;
+mod burn;
 pub mod config;
 mod discovery;
 mod docs;
 pub mod echo;
 pub mod items;
-pub mod jobs;
+mod jobs;
 pub mod query;
 mod reply;
 pub mod routes;
-pub mod store;
+mod store;
 mod systems;
 mod upload;
-pub mod votes;
-pub mod worker;
+mod votes;
+mod worker;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,8 +32,7 @@ use hyper::{Request, Response, StatusCode};
 use prometheus_client::metrics::counter::Counter;
 use service::app::probe::Probe;
 use service::app::route::{self, Route};
-use service::app::{App, Server};
-use service::app::{Context, Reply};
+use service::app::{App, Context, Reply, Server};
 use service::message::body::Body;
 use service::message::incoming::Incoming;
 use service::message::problem::Problem;

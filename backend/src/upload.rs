@@ -11,8 +11,6 @@ use service::message::incoming::Incoming;
 use service::message::problem::Problem;
 use service::message::room::Room;
 
-/// The longest body in bytes.
-pub(crate) const LONGEST: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 

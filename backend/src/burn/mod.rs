@@ -7,7 +7,7 @@
 //! CPU limit itself: once the threads of a pod have used up their quota (25 ms of every 100 ms at 250m), none of them runs
 //! until the next period, whatever its priority.
 
-pub mod slots;
+pub(crate) mod slots;
 
 use std::hint::black_box;
 use std::io;
@@ -25,11 +25,11 @@ const CHUNK: u64 = 20_000;
 
 /// What a burn did.
 #[derive(Debug, Clone, Copy)]
-pub struct Burned {
+pub(crate) struct Burned {
     /// Time from start to end on the wall clock.
-    pub took: Duration,
+    pub(crate) took: Duration,
     /// Steps of the computation: how much CPU the burn got in that time.
-    pub iterations: u64,
+    pub(crate) iterations: u64,
 }
 
 /// What a burn's thread has for its stack: its few variables, and what a panic needs to be reported.
@@ -42,7 +42,7 @@ const STACK_BYTES: usize = 128 * 1024;
 ///
 /// # Errors
 /// Where the system has no thread to give.
-pub async fn run(length: Duration, held: impl Send + 'static) -> io::Result<Burned> {
+pub(crate) async fn run(length: Duration, held: impl Send + 'static) -> io::Result<Burned> {
     let cancelled = Arc::new(AtomicBool::new(false));
     let _cancel = CancelOnDrop(Arc::clone(&cancelled));
     let (sender, receiver) = oneshot::channel();

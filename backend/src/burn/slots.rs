@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 /// Slots that are free or busy until an expected time.
 #[derive(Debug)]
-pub struct Slots {
+pub(crate) struct Slots {
     busy_until: Mutex<Vec<Option<Instant>>>,
 }
 
 /// A taken slot; free again when dropped.
 #[derive(Debug)]
-pub struct Slot {
+pub(crate) struct Slot {
     slots: Arc<Slots>,
     index: usize,
 }
@@ -19,7 +19,7 @@ pub struct Slot {
 impl Slots {
     /// That many free slots.
     #[must_use]
-    pub fn new(count: usize) -> Self {
+    pub(crate) fn new(count: usize) -> Self {
         Self { busy_until: Mutex::new(vec![None; count]) }
     }
 
@@ -27,7 +27,7 @@ impl Slots {
     ///
     /// # Errors
     /// Where every slot is busy: how long until one is expected to be free, at least 1 ms.
-    pub fn take(slots: &Arc<Self>, now: Instant, length: Duration) -> Result<Slot, Duration> {
+    pub(crate) fn take(slots: &Arc<Self>, now: Instant, length: Duration) -> Result<Slot, Duration> {
         let mut busy_until = slots.lock();
         if let Some(index) = busy_until.iter().position(Option::is_none) {
             busy_until[index] = Some(now + length);

@@ -1,7 +1,7 @@
 //! Jobs: submitted by a request, done by a worker, asked for by later requests.
 
 pub(crate) mod kind;
-pub mod queue;
+pub(crate) mod queue;
 
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};

@@ -23,7 +23,7 @@
 //! pods that come and go, and would have to be deleted after them. A stream would spare the polling (one script that
 //! finds nothing costs the store some 20 microseconds, and nothing is written) and bring an order that jobs do not need.
 
-pub mod address;
+pub(crate) mod address;
 pub(crate) mod meaning;
 mod resp;
 pub(crate) mod script;
