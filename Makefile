@@ -123,8 +123,9 @@ unit: ## Unit and integration tests of the crates, with real Redis, Chromium and
 	@$(call step,unit,'tests of the crates passed') cargo test --locked --workspace --exclude e2e \
 	  --config "target.'cfg(all())'.runner=['$(CURDIR)/e2e/report-time']"
 	@$(MAKE) --no-print-directory api
-	@. cluster/versions; $(call step,go,'tests of the port forward and of the volumes passed') \
-	  env -C cluster CGO_ENABLED=0 GOFLAGS="$$go_flags" go test -vet=off ./forward ./volumes
+	@$(call step,forward,'tests of the port forward passed') env -C cluster go test ./forward
+	@. cluster/versions; $(call step,volumes,'tests of the volumes passed') \
+	  env -C cluster CGO_ENABLED=0 GOFLAGS="$$go_flags" go test -vet=off ./volumes
 
 api: ## The backend's replies against its own /openapi.json, directly and through the gateway
 	@cargo build --locked --quiet -p backend -p frontend

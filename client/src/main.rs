@@ -2,6 +2,9 @@
 //!
 //! It drives one connection at a time with [`hyper::client::conn`], has no pool and retries nothing: pools and clients
 //! that retry hide the very losses that this one is here to count.
+//!
+//! Each module knows those below it alone: [`args`] makes a command of a command line, which one of [`get`], [`wait`], [`load`],
+//! [`spread`], [`hpa`] and [`pause`] carries out; a [`ledger`] is of a [`plan`], and both are of a [`request`].
 
 // They panic where a pipe has lost its reader: see `output`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]

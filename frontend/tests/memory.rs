@@ -3,38 +3,31 @@
 use std::net::SocketAddr;
 
 use serde_json::json;
-use testing::memory::{bounds, drip, mib, peak, resident, settled, slow_reader, unfinished_heads};
+use testing::memory::{
+    assert_drips_are_small, assert_unfinished_heads_within, assert_within, bounds, peak, resident, settled, slow_reader,
+};
 use testing::program::Program;
+use testing::scripted::{OK, Scripted};
+use testing::websocket::{HANDSHAKE, SWITCHED};
 use testing::wire::Wire;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::io::AsyncWriteExt;
 
 const MIB: u64 = 1 << 20;
-const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
 const ENDLESS: &str = "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_frontend");
 
-/// An upstream that reads all, and sends `reply` after whatever ends as a head does.
+/// An upstream that answers each head with `reply`, [`ENDLESS`] without an end, and takes all bodies where it has none.
 async fn upstream(reply: &'static str) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut head = Vec::new();
-                while let Ok(1..) = stream.read_buf(&mut head).await {
-                    if head.ends_with(b"\r\n\r\n") {
-                        head.clear();
-                        let _ = stream.write_all(reply.as_bytes()).await;
-                        // Without an end, if that is how it begins.
-                        while reply == ENDLESS && stream.write_all(&[b'x'; 16_384]).await.is_ok() {}
-                    }
-                }
-            });
+    let upstream = Scripted::start(move |_, mut upstream| async move {
+        while upstream.head().await.is_some() {
+            upstream.send(reply).await;
+            while reply == ENDLESS && upstream.stream.write_all(&[b'x'; 16_384]).await.is_ok() {}
+            if reply.is_empty() {
+                let _ = tokio::io::copy(&mut upstream.stream, &mut tokio::io::sink()).await;
+            }
         }
     });
-    address
+    upstream.await.address
 }
 
 /// A gateway whose only route, for every path, has `settings` besides its path and its upstream.
@@ -78,23 +71,14 @@ async fn long_names_of_clients_of_a_rate_limit_are_not_kept() {
     assert_eq!(client.ask("GET", "/x", &ask(0)).await.unwrap().status, 429, "the first is still told apart");
     let grown = peak(&gateway) - before;
     let names = (CLIENTS * NAME) as u64;
-    println!("{CLIENTS} clients of {NAME} bytes: {:.1} MiB more", mib(grown));
-    assert!(grown < 4 * MIB && names > 5 * 4 * MIB, "{:.1} MiB", mib(grown));
+    assert!(names > 5 * 4 * MIB, "the names would be seen");
+    assert_within(&format!("{CLIENTS} clients of {NAME} bytes"), grown, 0, 4 * MIB);
 }
 
-/// Each byte comes in a buffer of 8 KiB, which must not be kept for it.
 #[tokio::test]
 async fn bodies_sent_byte_by_byte_take_no_more_than_they_have_bytes() {
-    const UPLOADS: usize = 20;
-    const BYTES: usize = 400;
-    let upstream = upstream("").await;
-    let (gateway, service) = gateway("drip", upstream, &json!({}));
-    drip(service, "/x", UPLOADS, 1).await;
-    let before = resident(&gateway);
-    let clients = drip(service, "/x", UPLOADS, BYTES).await;
-    let grown = peak(&gateway) - before;
-    println!("{} bytes one by one: {:.1} MiB more", UPLOADS * BYTES, mib(grown));
-    assert!(grown < 8 * MIB && (clients.len() * BYTES * 8192) as u64 > 7 * 8 * MIB, "{:.1} MiB", mib(grown));
+    let (gateway, service) = gateway("drip", upstream("").await, &json!({}));
+    assert_drips_are_small(&gateway, service, "/x").await;
 }
 
 #[tokio::test]
@@ -102,11 +86,7 @@ async fn unfinished_heads_stay_within_the_bound_of_their_connections() {
     let environment = [("MAX_CONNECTIONS", "500")];
     let bound = bounds(PROGRAM, &environment)["connections"];
     let (gateway, service) = gateway_with("heads", upstream(OK).await, &json!({}), &environment);
-    let before = resident(&gateway);
-    let _clients = unfinished_heads(service, 500, 16_384).await;
-    let grown = settled(&gateway).await - before;
-    println!("500 unfinished heads: {:.1} of {:.1} MiB", mib(grown), mib(bound));
-    assert!(grown < bound && grown > bound / 3, "{:.1} of {:.1} MiB", mib(grown), mib(bound));
+    assert_unfinished_heads_within(&gateway, service, bound).await;
 }
 
 /// With long heads, as many as may be in flight; the upstreams send as fast as they can.
@@ -128,9 +108,7 @@ async fn readers_that_take_nothing_stay_within_the_bound_of_requests_in_flight()
     for client in &mut clients {
         assert_eq!(client.head().await.unwrap().0, 200);
     }
-    let grown = settled(&gateway).await - before;
-    println!("{CLIENTS} slow readers: {:.1} of {:.1} MiB", mib(grown), mib(bound));
-    assert!(grown < bound && grown > bound / 4, "{:.1} of {:.1} MiB", mib(grown), mib(bound));
+    assert_within(&format!("{CLIENTS} slow readers"), settled(&gateway).await - before, bound / 4, bound);
 }
 
 /// Bodies that could all be tried again, of requests that nobody answers; beyond the bound they are forwarded and not kept.
@@ -151,48 +129,32 @@ async fn bodies_that_are_kept_stay_within_their_bound() {
         client.send(format!("{request}{}", "x".repeat(65_536))).await.unwrap();
         clients.push(client);
     }
-    let grown = settled(&gateway).await - before;
-    println!("{CLIENTS} bodies of 64 KiB: {:.1} of {:.1} MiB", mib(grown), mib(bound));
-    assert!(grown < bound && held == 1 << 20, "{:.1} of {:.1} MiB", mib(grown), mib(bound));
+    assert_eq!(held, 1 << 20);
+    assert_within(&format!("{CLIENTS} bodies of 64 KiB"), settled(&gateway).await - before, 0, bound);
 }
 
 /// Tunnels that are stuffed from both ends, and taken from by neither.
 #[tokio::test]
 async fn tunnels_stay_within_their_bound() {
-    // The example of RFC 6455, section 1.3.
-    const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                            Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
     let environment = [("MAX_CONNECTIONS", "200"), ("MAX_TUNNELS", "200")];
     let bounds = bounds(PROGRAM, &environment);
     let bound = bounds["connections"] + bounds["tunnels"];
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let upstream = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let mut head = Vec::new();
-                while !head.ends_with(b"\r\n\r\n") {
-                    stream.read_buf(&mut head).await.unwrap();
-                }
-                stream.write_all(SWITCHED.as_bytes()).await.unwrap();
-                while stream.write_all(&[b'x'; 16_384]).await.is_ok() {}
-            });
-        }
+    let upstream = Scripted::start(|_, mut upstream| async move {
+        upstream.head().await;
+        upstream.send(SWITCHED).await;
+        while upstream.stream.write_all(&[b'x'; 16_384]).await.is_ok() {}
     });
+    let upstream = upstream.await.address;
     let (gateway, service) = gateway_with("tunnels", upstream, &json!({"upgrades": ["websocket"]}), &environment);
     let before = resident(&gateway);
     let mut clients = Vec::new();
     for _ in 0..200 {
         let mut client = slow_reader(service).await;
-        let fields = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-                      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-        client.send(format!("GET /x HTTP/1.1\r\nHost: test\r\n{fields}\r\n")).await.unwrap();
+        client.send(format!("GET /x HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\n")).await.unwrap();
         assert_eq!(client.head().await.unwrap().0, 101);
         let stuffed = client.send(vec![b'x'; 400_000]);
         let _ = tokio::time::timeout(std::time::Duration::from_millis(20), stuffed).await;
         clients.push(client);
     }
-    let grown = settled(&gateway).await - before;
-    println!("200 tunnels: {:.1} of {:.1} MiB", mib(grown), mib(bound));
-    assert!(grown < bound && grown > bound / 4, "{:.1} of {:.1} MiB", mib(grown), mib(bound));
+    assert_within("200 tunnels", settled(&gateway).await - before, bound / 4, bound);
 }

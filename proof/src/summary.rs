@@ -180,7 +180,7 @@ pub(crate) mod tests {
                 .collect(),
         };
         let kind = || "closed".to_owned();
-        let loss = |number| Loss { request_id: format!("a1-{number}"), kind: kind(), ..Loss::default() };
+        let entry = |number| Loss { request_id: format!("a1-{number}"), kind: kind(), ..Loss::default() };
         let timeline = Timeline {
             bin_ms: 1000,
             answers: vec![answers("v1", 0), answers("v2", 2)],
@@ -191,7 +191,7 @@ pub(crate) mod tests {
             started_unix_ms: 1_000_000,
             requests: Requests { due: 40 + lost, sent: 40 + lost, answered: 40, lost, ..Requests::default() },
             lost: vec![Lost { kind: kind(), requests: lost, ..Lost::default() }],
-            losses: (40..40 + lost).map(loss).collect(),
+            losses: (40..40 + lost).map(entry).collect(),
             services: vec![service("backend", &["v2", "v1"]), service("frontend", &["v1"])],
             latency_ms: Some(Latency { p90: 12.34, ..Latency::default() }),
             longest_gap: Gap { seconds: 0.25, ..Gap::default() },

@@ -26,13 +26,28 @@ fn status(program: &Program, name: &str) -> u64 {
     1024 * value.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap()
 }
 
-/// Bytes as MiB.
-pub fn mib(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
+/// Whether `grown` bytes, of what is said, are between `least` and `bound`.
+pub fn assert_within(what: &str, grown: u64, least: u64, bound: u64) {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let said = format!("{what}: {:.1} of {:.1} MiB, and at least {:.1}", mib(grown), mib(bound), mib(least));
+    println!("{said}");
+    assert!((least..bound).contains(&grown), "{said}");
+}
+
+/// Twenty uploads to `path` take no more than they have bytes, though each byte comes in a buffer of 8 KiB.
+pub async fn assert_drips_are_small(program: &Program, address: SocketAddr, path: &str) {
+    const UPLOADS: usize = 20;
+    const BYTES: usize = 400;
+    const MOST: u64 = 8 << 20;
+    drip(address, path, UPLOADS, 1).await;
+    let before = resident(program);
+    let clients = drip(address, path, UPLOADS, BYTES).await;
+    assert!((clients.len() * BYTES * 8192) as u64 > 7 * MOST, "the buffers would be seen");
+    assert_within(&format!("{} bytes one by one to {path}", UPLOADS * BYTES), peak(program) - before, 0, MOST);
 }
 
 /// Uploads to `path`, each of which sends its body byte by byte, so slowly that each byte is read on its own; they stay open.
-pub async fn drip(address: SocketAddr, path: &str, uploads: usize, bytes: usize) -> Vec<Wire> {
+async fn drip(address: SocketAddr, path: &str, uploads: usize, bytes: usize) -> Vec<Wire> {
     let mut clients = Vec::new();
     for _ in 0..uploads {
         let mut client = Wire::connect(address).await.unwrap();
@@ -68,21 +83,27 @@ pub async fn slow_reader(address: SocketAddr) -> Wire {
     Wire::over(socket.connect(address).await.unwrap())
 }
 
-/// Waits until the program's memory grows no more.
+/// Waits until the program's memory grows no more, for longer than a busy machine holds it up; the most that it ever was.
 pub async fn settled(program: &Program) -> u64 {
-    let mut before = 0;
-    loop {
+    let (mut most, mut same) = (0, 0);
+    while same < 4 {
         let now = resident(program);
-        if now <= before {
-            return peak(program);
-        }
-        before = now;
+        same = if now > most { 0 } else { same + 1 };
+        most = most.max(now);
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
+    peak(program)
+}
+
+/// 500 connections whose heads lack their end take no more than `bound`.
+pub async fn assert_unfinished_heads_within(program: &Program, address: SocketAddr, bound: u64) {
+    let before = resident(program);
+    let _clients = unfinished_heads(address, 500, 16_384).await;
+    assert_within("500 unfinished heads", settled(program).await - before, bound / 3, bound);
 }
 
 /// Connections whose heads, of `bytes`, lack their end: each alone, or behind a whole request that shifts it in its buffer.
-pub async fn unfinished_heads(address: SocketAddr, connections: usize, bytes: usize) -> Vec<Wire> {
+async fn unfinished_heads(address: SocketAddr, connections: usize, bytes: usize) -> Vec<Wire> {
     let mut clients = Vec::new();
     for number in 0..connections {
         let mut client = Wire::connect(address).await.unwrap();

@@ -82,6 +82,14 @@ impl Drop for Program {
     }
 }
 
+/// What a program says at the end of a start that `environment` does not allow, with exit code 64.
+pub fn refusal(program: impl AsRef<OsStr>, environment: &[(&str, &str)]) -> String {
+    let output = Command::new(program).env_clear().envs(environment.iter().copied()).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(64), "{text}");
+    text
+}
+
 /// The address that a log line has under `key`.
 pub fn address(line: &Value, key: &str) -> SocketAddr {
     line[key].as_str().unwrap().parse().unwrap()

@@ -46,6 +46,18 @@ pub struct Running {
     pub ended: JoinHandle<bool>,
 }
 
+impl Running {
+    /// What its `/metrics` say now.
+    pub fn metrics(&self) -> String {
+        self.server.metrics.render().unwrap()
+    }
+
+    /// Whether they have this line.
+    pub fn counts(&self, line: &str) -> bool {
+        self.metrics().lines().any(|other| other == line)
+    }
+}
+
 /// What a pod of `service` says of itself.
 pub fn identity(service: &str) -> Identity {
     Identity {

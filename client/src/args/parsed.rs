@@ -3,6 +3,7 @@
 use crate::{get, plan::Plan, spread, wait};
 
 /// What a command line asks for.
+#[expect(clippy::large_enum_variant, reason = "there is one, and it is moved twice")]
 #[derive(Debug)]
 pub(crate) enum Command {
     /// Print this text.

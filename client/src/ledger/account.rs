@@ -114,7 +114,7 @@ pub(crate) struct Server {
 /// Answers of some processes together.
 pub(crate) struct Answers {
     /// How many.
-    pub(crate) answers: u64,
+    pub(crate) count: u64,
     /// When the first was complete.
     pub(crate) first: Duration,
     /// When the last was complete.
@@ -145,7 +145,7 @@ impl Server {
     /// The answers of all `servers`.
     pub(crate) fn together(servers: &[&Self]) -> Answers {
         Answers {
-            answers: servers.iter().map(|server| server.answers).sum(),
+            count: servers.iter().map(|server| server.answers).sum(),
             first: servers.iter().map(|server| server.first).min().unwrap_or_default(),
             last: servers.iter().map(|server| server.last).max().unwrap_or_default(),
         }

@@ -1,7 +1,8 @@
 //! A latency histogram of fixed size: every value is kept within 1/128 (0.8 %) of what was recorded.
 //!
 //! The layout is the log-linear one of `HdrHistogram`: each power of two is cut into 128 equal buckets, and values
-//! below 256 have a bucket each. Recording is one shift and one addition, and the memory does not grow with the run.
+//! below 256 have a bucket each. Recording is one shift and one addition, and the memory does not grow with the run. The longest
+//! value is kept as it is.
 
 use std::time::Duration;
 

@@ -123,10 +123,10 @@ fn version(servers: &[&Server]) -> Version {
         first_seconds: seconds(server.first),
         last_seconds: seconds(server.last),
     };
-    let Answers { answers, first, last } = Server::together(servers);
+    let Answers { count, first, last } = Server::together(servers);
     Version {
         version: servers[0].version.clone(),
-        answers,
+        answers: count,
         first_seconds: seconds(first),
         last_seconds: seconds(last),
         pods: servers.iter().map(pod).collect(),

@@ -162,8 +162,8 @@ fn servers(text: &mut Text, account: &Account) {
             row(&server.pod, server.answers, server.first, server.last);
         }
         if version.len() > 1 {
-            let Answers { answers, first, last } = Server::together(version);
-            row("all", answers, first, last);
+            let Answers { count, first, last } = Server::together(version);
+            row("all", count, first, last);
         }
     }
 }

@@ -54,9 +54,9 @@ fn line(account: &Account, elapsed: Duration, planned: u64) -> String {
         account.lost,
     );
     for version in account.servers(Server::by_name).chunk_by(|a, b| a.is_like(b)) {
-        let Answers { answers, .. } = Server::together(version);
+        let Answers { count, .. } = Server::together(version);
         // Writing to a string does not fail.
-        let _ = write!(line, "  {}/{} {answers}", version[0].service, version[0].version);
+        let _ = write!(line, "  {}/{} {count}", version[0].service, version[0].version);
     }
     line
 }

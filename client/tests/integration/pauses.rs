@@ -8,18 +8,23 @@ use crate::server::{Server, Step};
 /// Longer than the timeout of what is asked meanwhile.
 const STOPPED: Duration = Duration::from_millis(1500);
 
+/// The ledger of a load that is stopped for a while once the server has had `requests`.
+fn stopped_within(server: &Server, arguments: &str, requests: usize) -> Ledger {
+    let url = server.url("/");
+    let arguments = format!("{arguments} --timeout 1s --output json");
+    let load = start(&[&["load", &url], &arguments.split(' ').collect::<Vec<_>>()[..]].concat());
+    wait_for("some requests", || server.requests().len() >= requests);
+    signal(&load, "STOP");
+    std::thread::sleep(STOPPED);
+    signal(&load, "CONT");
+    Ledger::read(&finish(load))
+}
+
 #[test]
 fn a_stopped_client_loses_nothing_whose_reply_arrived_and_says_that_it_was_late() {
     // Some replies arrive while it is stopped, and requests come due meanwhile.
     let server = Server::start(|request| vec![Step::Pause(Duration::from_millis(300)), request.answer()]);
-    let url = server.url("/");
-    let arguments = ["--rate", "20", "--duration", "4s", "--connections", "60", "--timeout", "1s", "--output", "json"];
-    let load = start(&[&["load", &url], &arguments[..]].concat());
-    wait_for("some requests", || server.requests().len() >= 20);
-    signal(&load, "STOP");
-    std::thread::sleep(STOPPED);
-    signal(&load, "CONT");
-    let ledger = Ledger::read(&finish(load));
+    let ledger = stopped_within(&server, "--rate 20 --duration 4s --connections 60", 20);
     assert_eq!(ledger.lost(), "");
     assert_eq!(ledger.count("/requests/answered"), 80);
     let lag = ledger.json["client_lag_ms"]["max"].as_f64().unwrap();
@@ -30,14 +35,7 @@ fn a_stopped_client_loses_nothing_whose_reply_arrived_and_says_that_it_was_late(
 #[test]
 fn what_came_due_while_it_was_stopped_is_sent() {
     let server = Server::start(|request| vec![request.answer()]);
-    let url = server.url("/");
-    let arguments = ["--rate", "20", "--duration", "3s", "--connections", "1", "--timeout", "1s", "--output", "json"];
-    let load = start(&[&["load", &url], &arguments[..]].concat());
-    wait_for("some requests", || server.requests().len() >= 5);
-    signal(&load, "STOP");
-    std::thread::sleep(STOPPED);
-    signal(&load, "CONT");
-    let ledger = Ledger::read(&finish(load));
+    let ledger = stopped_within(&server, "--rate 20 --duration 3s --connections 1", 5);
     assert_eq!(ledger.lost(), "");
     assert!(ledger.json["queue"]["wait_ms_max"].as_f64().unwrap() < 1000.0, "{}", ledger.json["queue"]);
 }
@@ -45,14 +43,7 @@ fn what_came_due_while_it_was_stopped_is_sent() {
 #[test]
 fn a_server_that_never_replies_is_found_out_all_the_same() {
     let server = Server::start(|_| vec![Step::Stall]);
-    let url = server.url("/");
-    let arguments = ["--rate", "10", "--duration", "500ms", "--timeout", "1s", "--output", "json"];
-    let load = start(&[&["load", &url], &arguments[..]].concat());
-    wait_for("all requests", || server.requests().len() == 5);
-    signal(&load, "STOP");
-    std::thread::sleep(STOPPED);
-    signal(&load, "CONT");
-    assert_eq!(Ledger::read(&finish(load)).lost(), "timeout 5");
+    assert_eq!(stopped_within(&server, "--rate 10 --duration 500ms", 5).lost(), "timeout 5");
 }
 
 #[test]

@@ -20,26 +20,16 @@ pub(crate) fn client(arguments: &[&str]) -> Ran {
 
 /// Starts the client, with both outputs as pipes.
 pub(crate) fn start(arguments: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_client"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+    piped(Command::new(env!("CARGO_BIN_EXE_client")).args(arguments))
 }
 
 /// Starts the client by another program, which is given the client and its arguments as its own last ones.
 pub(crate) fn start_as(by: &[&str], arguments: &[&str]) -> Child {
-    Command::new(by[0])
-        .args(&by[1..])
-        .arg(env!("CARGO_BIN_EXE_client"))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+    piped(Command::new(by[0]).args(&by[1..]).arg(env!("CARGO_BIN_EXE_client")).args(arguments))
+}
+
+fn piped(command: &mut Command) -> Child {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 /// Waits until `condition` holds.

@@ -3,11 +3,6 @@
 use e2e::shell::root;
 use e2e::{Namespace, Shell, page};
 
-/// One lab on a release of its own.
-fn lab(name: &str) {
-    lab_in(&namespace(name), name);
-}
-
 fn namespace(name: &str) -> Namespace {
     Namespace::unrestricted(&format!("lab-{}", name.trim_end_matches(".md")))
 }
@@ -17,171 +12,77 @@ fn lab_in(ns: &Namespace, name: &str) {
     page::run(ns, &root().join("labs").join(name));
 }
 
-#[test]
-fn lab_1_ways_in() {
-    lab("1-ways-in.md");
+/// A test for each lab that needs no more than a release of its own.
+macro_rules! labs {
+    ($($(#[$attribute:meta])* fn $test:ident() $page:literal)*) => {$(
+        #[test]
+        $(#[$attribute])*
+        fn $test() {
+            lab_in(&namespace($page), $page);
+        }
+    )*};
 }
 
-#[test]
-fn lab_2_probes_and_rollouts() {
-    lab("2-probes-and-rollouts.md");
+labs! {
+    fn lab_1_ways_in() "1-ways-in.md"
+    fn lab_2_probes_and_rollouts() "2-probes-and-rollouts.md"
+    #[ignore = "alone: it compares how much work a CPU limit lets through"]
+    fn lab_3_cpu_limits() "3-cpu-limits.md"
+    fn lab_4_https() "4-https.md"
+    #[ignore = "alone: it counts what 300 new connections a second lose"]
+    fn lab_5_prestop_sleep() "5-prestop-sleep.md"
+    #[ignore = "alone: it counts what 2,000 connections lose"]
+    fn lab_6_drain() "6-drain.md"
+    #[ignore = "alone: it counts what 2,000 connections lose"]
+    fn lab_7_connection_close() "7-connection-close.md"
+    fn lab_8_grace() "8-grace.md"
+    fn lab_9_surge() "9-surge.md"
+    fn lab_10_min_ready_seconds() "10-min-ready-seconds.md"
+    fn lab_11_startup_probe() "11-startup-probe.md"
+    fn lab_12_liveness() "12-liveness.md"
+    fn lab_13_readiness_cascade() "13-readiness-cascade.md"
+    fn lab_14_memory() "14-memory.md"
+    fn lab_16_hpa_without_requests() "16-hpa-without-requests.md"
+    fn labs_questions() "questions.md"
+    fn lab_17_pinned_connections() "17-pinned-connections.md"
+    fn lab_18_autoscaler() "18-autoscaler.md"
+    fn lab_19_canary() "19-canary.md"
+    fn lab_20_shop() "20-shop.md"
+    fn lab_21_two_services() "21-two-services.md"
+    fn lab_22_hello() "22-hello.md"
+    fn lab_23_jobs() "23-jobs.md"
+    fn lab_24_voting() "24-voting.md"
+    fn lab_25_settings_and_secrets() "25-settings-and-secrets.md"
 }
 
-#[test]
-#[ignore = "alone: it compares how much work a CPU limit lets through"]
-fn lab_3_cpu_limits() {
-    lab("3-cpu-limits.md");
+/// A command that is typed when this is dropped: what a page leaves behind where it fails in between, it undoes.
+struct AtTheEnd {
+    shell: Shell,
+    command: &'static str,
 }
 
-#[test]
-fn lab_4_https() {
-    lab("4-https.md");
-}
-
-#[test]
-#[ignore = "alone: it counts what 300 new connections a second lose"]
-fn lab_5_prestop_sleep() {
-    lab("5-prestop-sleep.md");
-}
-
-#[test]
-#[ignore = "alone: it counts what 2,000 connections lose"]
-fn lab_6_drain() {
-    lab("6-drain.md");
-}
-
-#[test]
-#[ignore = "alone: it counts what 2,000 connections lose"]
-fn lab_7_connection_close() {
-    lab("7-connection-close.md");
-}
-
-#[test]
-fn lab_8_grace() {
-    lab("8-grace.md");
-}
-
-#[test]
-fn lab_9_surge() {
-    lab("9-surge.md");
-}
-
-#[test]
-fn lab_10_min_ready_seconds() {
-    lab("10-min-ready-seconds.md");
-}
-
-#[test]
-fn lab_11_startup_probe() {
-    lab("11-startup-probe.md");
-}
-
-#[test]
-fn lab_12_liveness() {
-    lab("12-liveness.md");
-}
-
-#[test]
-fn lab_13_readiness_cascade() {
-    lab("13-readiness-cascade.md");
-}
-
-#[test]
-fn lab_14_memory() {
-    lab("14-memory.md");
-}
-
-/// Every node takes pods again when it is dropped: a page that drains one may fail in between.
-struct Uncordoned {
-    cluster: Shell,
-}
-
-impl Drop for Uncordoned {
+impl Drop for AtTheEnd {
     fn drop(&mut self) {
-        let uncordoned = self.cluster.attempt("kubectl uncordon --selector=kubernetes.io/os=linux");
-        println!("{uncordoned}");
+        println!("{}", self.shell.attempt(self.command));
     }
 }
 
 #[test]
 fn lab_15_disruption_budget() {
     let ns = namespace("15-disruption-budget.md");
-    let _uncordoned = Uncordoned { cluster: ns.cluster().clone() };
+    // The lab drains a node.
+    let command = "kubectl uncordon --selector=kubernetes.io/os=linux";
+    let _uncordoned = AtTheEnd { shell: ns.cluster().clone(), command };
     lab_in(&ns, "15-disruption-budget.md");
-}
-
-#[test]
-fn lab_16_hpa_without_requests() {
-    lab("16-hpa-without-requests.md");
-}
-
-#[test]
-fn labs_questions() {
-    lab("questions.md");
-}
-
-#[test]
-fn lab_17_pinned_connections() {
-    lab("17-pinned-connections.md");
-}
-
-#[test]
-fn lab_18_autoscaler() {
-    lab("18-autoscaler.md");
-}
-
-#[test]
-fn lab_19_canary() {
-    lab("19-canary.md");
-}
-
-#[test]
-fn lab_20_shop() {
-    lab("20-shop.md");
-}
-
-#[test]
-fn lab_21_two_services() {
-    lab("21-two-services.md");
-}
-
-#[test]
-fn lab_22_hello() {
-    lab("22-hello.md");
-}
-
-#[test]
-fn lab_23_jobs() {
-    lab("23-jobs.md");
-}
-
-#[test]
-fn lab_24_voting() {
-    lab("24-voting.md");
-}
-
-#[test]
-fn lab_25_settings_and_secrets() {
-    lab("25-settings-and-secrets.md");
-}
-
-/// The release that `make up` installs into the namespace that a new user is in; it goes with the test, whatever its end.
-struct Installed {
-    user: Shell,
-}
-
-impl Drop for Installed {
-    fn drop(&mut self) {
-        let uninstalled = self.user.attempt("helm uninstall practice --wait --timeout 120s");
-        println!("{uninstalled}");
-    }
 }
 
 #[test]
 fn readme() {
     let ns = Namespace::unrestricted("readme");
-    let installed = Installed { user: ns.cluster().clone() };
-    page::run(&installed.user, &root().join("README.md"));
+    // The release that `make up` installs into the namespace that a new user is in.
+    let command = "helm uninstall practice --wait --timeout 120s";
+    let user = AtTheEnd { shell: ns.cluster().clone(), command };
+    page::run(&user.shell, &root().join("README.md"));
 }
 
 #[test]
@@ -192,9 +93,8 @@ fn every_lab_is_listed_and_tested() {
         let name = entry.expect("it can be read").file_name().into_string().expect("a name");
         if name != "README.md" {
             assert!(index.contains(&format!("({name})")), "labs/README.md does not list {name}");
-            let calls =
-                [format!("lab({name:?})"), format!("lab_in(&ns, {name:?})"), format!("on_docker(\"labs/{name}\")")];
-            assert!(calls.iter().any(|call| tests.contains(call)), "no test runs {name}");
+            let named = [format!("{name:?}"), format!("on_docker(\"labs/{name}\")")];
+            assert!(named.iter().any(|text| tests.contains(text)), "no test runs {name}");
         }
     }
 }

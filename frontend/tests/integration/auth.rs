@@ -10,12 +10,12 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
-use testing::program::{Program, address};
+use testing::program::{Program, address, refusal};
+use testing::scripted::Scripted;
 use testing::wire::{Reply, Wire, get, until};
 
 use crate::GATEWAY;
-use crate::routed::{Routed, table};
-use crate::scripted::Scripted;
+use crate::gateways::{Routed, table};
 
 const OLD: &str = "old-key-old-key-old-key";
 const KEPT: &str = "kept-key-kept-key-kept-key";
@@ -423,20 +423,16 @@ fn a_secret_that_is_missing_ends_the_start_and_says_which() {
     let folder = folder("missing");
     std::fs::remove_file(folder.join("issuer")).unwrap();
     std::fs::write(folder.join("partners"), format!("shop {KEPT}")).unwrap();
-    let start = |environment: &[(&str, &Path)]| {
-        let output = Command::new(GATEWAY).env_clear().envs(environment.iter().copied()).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
-    };
-    let routes = folder.join("routes.json");
-    let (code, text) = start(&[("ROUTES_FILE", &routes), ("CREDENTIALS_DIR", &folder)]);
-    assert_eq!(code, Some(64), "{text}");
+    let path = |path: &Path| path.to_str().unwrap().to_owned();
+    let (routes, secrets) = (path(&folder.join("routes.json")), path(&folder));
+    let text = refusal(GATEWAY, &[("ROUTES_FILE", &routes), ("CREDENTIALS_DIR", &secrets)]);
     for expected in [
         "routes[0]: auth.apiKey.secret \"partners\": line 1: accepted is CLIENT:KEY",
         "routes[1]: auth.jwt.secret \"issuer\": can't be read from CREDENTIALS_DIR: No such file",
     ] {
         assert!(text.contains(expected) && !text.contains(KEPT), "{text}");
     }
-    let (code, text) = start(&[("ROUTES_FILE", &routes)]);
-    assert!(code == Some(64) && text.contains("set CREDENTIALS_DIR"), "{text}");
+    let text = refusal(GATEWAY, &[("ROUTES_FILE", &routes)]);
+    assert!(text.contains("set CREDENTIALS_DIR"), "{text}");
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value;
 use testing::built::built;
 use testing::program::Program;
+use testing::scripted::{OK, Scripted};
 use testing::wire::{Reply, Wire};
 
 use crate::GATEWAY;
-use crate::scripted::{OK, PATIENT, Scripted, gateway_to};
+use crate::gateways::{PATIENT, gateway_to};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

@@ -1,26 +1,16 @@
-//! Upstreams that fail at each stage: the client gets a problem that names the upstream, in time, and nothing else suffers.
+//! Upstreams that refuse, and clients and upstreams that keep each other waiting: who is to blame is told, and nothing else suffers.
 
 use std::time::{Duration, Instant};
 
 use frontend::upstream::Timeouts;
 use frontend::{Config, Frontend};
-use testing::running::{BRIEF, Running, WIDE, start};
-use testing::wire::{Reply, Wire, get, until};
+use testing::running::{BRIEF, WIDE, start};
+use testing::scripted::{OK, Scripted};
+use testing::wire::{Wire, get, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::scripted::{HASTY, OK, PATIENT, PLAIN, Scripted, config_of, gateway_to};
-
-/// Checks a gateway's problem: its status, that it names the upstream, and that the gateway is well.
-async fn assert_problem(gateway: &Running, upstream: std::net::SocketAddr, reply: &Reply, status: u16) {
-    assert_eq!(reply.status, status, "{}", reply.text());
-    assert_eq!(reply.header("content-type"), Some("application/problem+json"));
-    let problem: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
-    assert_eq!(problem["upstream"], upstream.to_string());
-    assert!(!reply.text().contains("os error") && !reply.text().contains("hyper"), "{}", reply.text());
-    assert_eq!(reply.header("x-served-by"), Some("frontend/v1/frontend-1"));
-    assert_eq!(get(gateway.address, "/ready").await.status, 200);
-}
+use crate::gateways::{HASTY, PATIENT, PLAIN, assert_problem, config_of, gateway_to};
 
 /// The fault that makes a cascade, and without it none: every other test's gateway is ready whatever its upstream does.
 #[tokio::test]
@@ -41,75 +31,15 @@ async fn readiness_follows_the_upstream_only_where_that_fault_is_on() {
 }
 
 #[tokio::test]
-async fn refused() {
+async fn an_upstream_that_refuses_is_named_and_the_gateway_is_well() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let upstream = listener.local_addr().unwrap();
     drop(listener);
     let gateway = gateway_to(upstream, PATIENT);
     let reply = get(gateway.address, "/proxy/items").await;
-    assert_problem(&gateway, upstream, &reply, 502).await;
-    let metrics = gateway.server.metrics.render().unwrap();
-    assert!(metrics.contains("upstream_failures_total{upstream=\"backend\",reason=\"connect\"} 1"), "{metrics}");
-}
-
-#[tokio::test]
-async fn closed_or_garbled_before_the_reply() {
-    let huge = format!("HTTP/1.1 200 OK\r\nx-huge: {}\r\n\r\n", "x".repeat(200_000));
-    let scripts = ["", "HTTP/1.1 2", "HTTP/1.1 200 OK\r\nContent-Le", "SSH-2.0-nope\r\n\r\n", &huge];
-    let switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
-    for script in scripts.into_iter().chain([switched]) {
-        let script = script.to_owned();
-        let upstream = Scripted::start(move |_, mut upstream| {
-            let script = script.clone();
-            async move {
-                upstream.head().await;
-                upstream.send(&script).await;
-            }
-        })
-        .await;
-        let gateway = gateway_to(upstream.address, PATIENT);
-        let reply = get(gateway.address, "/proxy/items").await;
-        assert_problem(&gateway, upstream.address, &reply, 502).await;
-    }
-}
-
-#[tokio::test]
-async fn silent_before_the_reply_or_within_its_head() {
-    for script in ["", "HTTP/1.1 200 OK\r\nx-a: b\r\n", "HTTP/1.1 103 Early Hints\r\n\r\n"] {
-        let upstream = Scripted::start(move |_, mut upstream| async move {
-            upstream.head().await;
-            upstream.send(script).await;
-            // Holds the connection until the gateway gives up.
-            let _ = upstream.stream.read_u8().await;
-        })
-        .await;
-        let gateway = gateway_to(upstream.address, HASTY);
-        let asked = Instant::now();
-        let reply = get(gateway.address, "/proxy/items").await;
-        assert_problem(&gateway, upstream.address, &reply, 504).await;
-        assert!(asked.elapsed() >= HASTY.attempt, "{:?}", asked.elapsed());
-        assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
-    }
-}
-
-#[tokio::test]
-async fn silent_or_gone_within_the_body_cuts_the_reply() {
-    for goes_silent in [true, false] {
-        let upstream = Scripted::start(move |_, mut upstream| async move {
-            upstream.head().await;
-            upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await;
-            if goes_silent {
-                let _ = upstream.stream.read_u8().await;
-            }
-        })
-        .await;
-        let gateway = gateway_to(upstream.address, HASTY);
-        let mut client = Wire::connect(gateway.address).await.unwrap();
-        client.send("GET /proxy/items HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
-        // Its length is announced, so the client can tell that the end is missing.
-        assert!(client.reply("GET").await.is_err());
-        until("the exchange to end", async || gateway.server.metrics.requests_in_flight() == 0).await;
-    }
+    assert_eq!(reply.status, 502, "{}", reply.text());
+    assert_problem(&gateway, upstream, &reply).await;
+    assert!(gateway.counts("upstream_failures_total{upstream=\"backend\",reason=\"connect\"} 1"));
 }
 
 #[tokio::test]
@@ -126,7 +56,7 @@ async fn a_client_that_stops_sending_is_told_so_and_the_upstream_is_not_blamed()
     let reply = client.reply("POST").await.unwrap();
     assert_eq!(reply.status, 408, "{}", reply.text());
     assert!(!reply.text().contains("upstream"), "{}", reply.text());
-    let metrics = gateway.server.metrics.render().unwrap();
+    let metrics = gateway.metrics();
     let mut failures = metrics.lines().filter(|line| line.starts_with("upstream_failures_total{"));
     assert!(failures.all(|line| line.contains("reason=\"client_stalled\"")), "{metrics}");
     // The rest of the body can no longer be told from a next request.
@@ -157,22 +87,6 @@ async fn a_slow_upload_is_no_slow_upstream() {
 }
 
 #[tokio::test]
-async fn an_early_reply_to_an_unfinished_upload_arrives() {
-    let upstream = Scripted::start(|_, mut upstream| async move {
-        upstream.head().await;
-        upstream.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\nno").await;
-        let mut rest = Vec::new();
-        let _ = upstream.stream.read_to_end(&mut rest).await;
-    })
-    .await;
-    let gateway = gateway_to(upstream.address, PATIENT);
-    let mut client = Wire::connect(gateway.address).await.unwrap();
-    client.send("POST /proxy/items HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\nsome").await.unwrap();
-    let reply = client.reply("POST").await.unwrap();
-    assert_eq!((reply.status, reply.text()), (413, "no"));
-}
-
-#[tokio::test]
 async fn a_connection_whose_client_left_is_not_used_again() {
     let upstream = Scripted::start(|number, mut upstream| async move {
         while upstream.head().await.is_some() {
@@ -200,6 +114,8 @@ async fn a_connection_whose_client_left_is_not_used_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_reads_no_more_keeps_no_connection() {
     const BODY: usize = 30_000_000;
+    // Far longer than a busy machine keeps the client from sending on.
+    let timeouts = Timeouts { attempt: Duration::from_secs(1), overall: Duration::from_secs(2), ..PATIENT };
     for client_leaves in [false, true] {
         let upstream = Scripted::start(|_, mut upstream| async move {
             upstream.head().await;
@@ -207,7 +123,7 @@ async fn an_upstream_that_reads_no_more_keeps_no_connection() {
             std::future::pending::<()>().await;
         })
         .await;
-        let gateway = gateway_to(upstream.address, HASTY);
+        let gateway = gateway_to(upstream.address, timeouts);
         let mut client = Wire::connect(gateway.address).await.unwrap();
         client.send(format!("POST /proxy/items HTTP/1.1\r\nHost: t\r\nContent-Length: {BODY}\r\n\r\n")).await.unwrap();
         let (reading, mut writing) = client.stream.into_split();

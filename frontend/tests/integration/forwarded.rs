@@ -1,10 +1,10 @@
 //! The gateway behind proxies: whom it believes, and what the upstream gets of it.
 
 use serde_json::json;
+use testing::scripted::Scripted;
 use testing::wire::Reply;
 
-use crate::routed::{Routed, table};
-use crate::scripted::Scripted;
+use crate::gateways::{Routed, table};
 
 /// An upstream whose answers are what it was told of the client.
 async fn telling() -> Scripted {

@@ -6,30 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use frontend::upstream::Timeouts;
+use testing::scripted::{OK, Scripted};
 use testing::wire::{Wire, get, until};
 use tokio::io::AsyncReadExt;
 
-use crate::scripted::{OK, PATIENT, Scripted, gateway_to};
-
-/// An upstream that notes the heads it gets.
-async fn noting(reply: &'static str) -> (Scripted, Arc<Mutex<Vec<String>>>) {
-    let heads = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&heads);
-    let upstream = Scripted::start(move |_, mut upstream| {
-        let noted = Arc::clone(&noted);
-        async move {
-            while let Some(head) = upstream.head().await {
-                noted.lock().unwrap().push(head);
-                upstream.send(reply).await;
-            }
-        }
-    });
-    (upstream.await, heads)
-}
+use crate::gateways::{PATIENT, gateway_to};
 
 #[tokio::test]
 async fn a_request_reaches_the_upstream_as_the_gateways_own() {
-    let (upstream, heads) = noting(OK).await;
+    let (upstream, heads) = Scripted::noting(|_| OK.to_owned()).await;
     let gateway = gateway_to(upstream.address, PATIENT);
     let mut client = Wire::connect(gateway.address).await.unwrap();
     let headers = "Connection: keep-alive, x-secret\r\nx-secret: 1\r\nKeep-Alive: timeout=9\r\nTE: trailers\r\n\
@@ -78,7 +63,7 @@ async fn a_reply_loses_its_hop_by_hop_headers_and_gains_this_hop() {
 
 #[tokio::test]
 async fn every_method_passes_and_head_keeps_the_length() {
-    let (upstream, heads) = noting("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+    let (upstream, heads) = Scripted::noting(|_| "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()).await;
     let gateway = gateway_to(upstream.address, PATIENT);
     let mut client = Wire::connect(gateway.address).await.unwrap();
     for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"] {
@@ -98,7 +83,7 @@ async fn every_method_passes_and_head_keeps_the_length() {
 
 #[tokio::test]
 async fn via_names_the_version_that_came() {
-    let (upstream, heads) = noting(OK).await;
+    let (upstream, heads) = Scripted::noting(|_| OK.to_owned()).await;
     let gateway = gateway_to(upstream.address, PATIENT);
     for (version, via) in [("1.0", "via: 1.0 frontend"), ("1.1", "via: 1.1 frontend")] {
         let mut client = Wire::connect(gateway.address).await.unwrap();
@@ -111,7 +96,7 @@ async fn via_names_the_version_that_came() {
 
 #[tokio::test]
 async fn options_go_as_many_hops_as_they_may() {
-    let (upstream, heads) = noting(OK).await;
+    let (upstream, heads) = Scripted::noting(|_| OK.to_owned()).await;
     let gateway = gateway_to(upstream.address, PATIENT);
     let mut client = Wire::connect(gateway.address).await.unwrap();
     let here = client.ask("OPTIONS", "/proxy/items", "Max-Forwards: 0\r\n").await.unwrap();

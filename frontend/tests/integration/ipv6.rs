@@ -1,13 +1,12 @@
 //! Over IPv6: from the client to the gateway to the backend, each the real program, and what an upstream is told of clients.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::{Command, Output};
-use std::sync::mpsc;
 
 use serde_json::Value;
 use testing::built::built;
 use testing::program::Program;
+use testing::scripted::{OK, Scripted};
 use testing::wire::get;
 
 use crate::GATEWAY;
@@ -40,29 +39,14 @@ async fn client_gateway_and_backend_meet_over_ipv6_and_the_gateway_listens_on_bo
 
 #[tokio::test]
 async fn an_upstream_is_told_the_address_of_the_family_that_a_client_came_by() {
-    let listener = TcpListener::bind("[::1]:0").unwrap();
-    let upstream = listener.local_addr().unwrap();
-    let (sender, heads) = mpsc::channel();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let (mut stream, mut head) = (stream.unwrap(), Vec::new());
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                if stream.read(&mut byte).unwrap_or(0) == 0 {
-                    break;
-                }
-                head.push(byte[0]);
-            }
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-            let _ = sender.send(String::from_utf8(head).unwrap().to_lowercase());
-        }
-    });
+    let (upstream, heads) = Scripted::noting_at("[::1]:0", |_| OK.to_owned()).await;
+    let upstream = upstream.address;
     let (_gateway, gateway) =
         Program::serving(GATEWAY, &[("BIND_ADDRESS", "::"), ("BACKEND_URL", &format!("http://{upstream}"))]);
     for address in ["127.0.0.1", "::1"] {
         let to = SocketAddr::new(address.parse().unwrap(), gateway.port());
         assert_eq!(get(to, "/proxy/items").await.status, 200, "{address}");
-        let head = heads.recv().unwrap();
+        let head = heads.lock().unwrap().pop().unwrap();
         assert!(head.contains(&format!("\r\nx-forwarded-for: {address}\r\n")), "{head}");
         assert!(head.contains(&format!("\r\nhost: {upstream}\r\n")), "{head}");
     }

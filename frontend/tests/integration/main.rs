@@ -6,15 +6,14 @@ mod failures;
 mod faults;
 mod forwarded;
 mod gateway;
+mod gateways;
 mod ipv6;
 mod log;
 mod paths;
 mod program;
 mod refusals;
 mod retries;
-mod routed;
 mod routes;
-mod scripted;
 mod streaming;
 mod websocket;
 

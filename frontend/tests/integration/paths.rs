@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::routed::{Routed, named, table};
+use crate::gateways::{Routed, named, table};
 
 const KEY: &str = "x-api-key: 0123456789abcdef\r\n";
 

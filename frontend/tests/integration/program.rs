@@ -3,10 +3,11 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
-use testing::program::{Program, address};
+use testing::program::{Program, address, refusal};
+use testing::scripted::Scripted;
+use testing::websocket::{HANDSHAKE, SWITCHED};
 use testing::wire::{Wire, get};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 
 use crate::GATEWAY;
 
@@ -44,55 +45,42 @@ fn a_table_that_is_none_ends_the_start_and_says_why() {
     for (routes, why) in
         [(wrong.as_str(), "routes[0]: there is no upstream \"shop\""), ("/nowhere/routes.json", "No such file")]
     {
-        let output = Command::new(GATEWAY).env_clear().env("ROUTES_FILE", routes).output().unwrap();
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(64), "{text}");
+        let text = refusal(GATEWAY, &[("ROUTES_FILE", routes)]);
         assert!(text.contains("ROUTES_FILE") && text.contains(why), "{text}");
     }
 }
 
-/// The example of RFC 6455, section 1.3.
-const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-                        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
-
 #[tokio::test]
 async fn a_drain_says_how_many_websockets_there_are_and_ends_them() {
-    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = Scripted::start(|_, mut upstream| async move {
+        upstream.head().await;
+        upstream.send(SWITCHED).await;
+        // What passes shows that the tunnel is there. This end does not close it either.
+        let byte = upstream.stream.read_u8().await.unwrap();
+        upstream.stream.write_u8(byte).await.unwrap();
+        std::future::pending::<()>().await;
+    })
+    .await;
     let table = json!({
-        "upstreams": {"one": {"url": format!("http://{}", upstream.local_addr().unwrap())}},
+        "upstreams": {"one": {"url": format!("http://{}", upstream.address)}},
         "routes": [{"path": "/ws", "upstream": "one", "upgrades": ["websocket"]}],
     });
     let routes = file("websockets.json", &table.to_string());
     let environment = [("ROUTES_FILE", routes.as_str()), ("DRAIN_SECONDS", "600"), ("LONGEST_REQUEST_SECONDS", "20")];
-    let mut program = Program::spawn(&mut Command::new(GATEWAY), &environment);
-    let service = address(&program.line("listening"), "address");
-    program.line("ready");
+    let (mut program, service) = Program::serving(GATEWAY, &environment);
     let mut client = Wire::connect(service).await.unwrap();
-    client.send(HANDSHAKE).await.unwrap();
-    let (mut switched, _) = upstream.accept().await.unwrap();
-    let mut asked = Vec::new();
-    while !asked.ends_with(b"\r\n\r\n") {
-        switched.read_buf(&mut asked).await.unwrap();
-    }
-    switched.write_all(SWITCHED.as_bytes()).await.unwrap();
+    client.send(format!("GET /ws HTTP/1.1\r\nHost: test\r\n{HANDSHAKE}\r\nx")).await.unwrap();
     assert_eq!(client.head().await.unwrap().0, 101);
-    // What passes shows that the tunnel is there.
-    client.send("x").await.unwrap();
-    assert_eq!(switched.read_u8().await.unwrap(), b'x');
+    assert_eq!(client.exactly(1).await.unwrap(), b"x");
     program.signal("-TERM");
     assert_eq!(program.line("draining WebSockets")["open"], 1);
     program.signal("-TERM");
     assert_eq!(program.line("closing WebSockets")["open"], 1);
-    // Neither end closes.
     assert_eq!(program.child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
 fn networks_that_are_none_end_the_start_and_say_why() {
-    let output = Command::new(GATEWAY).env_clear().env("TRUSTED_PROXIES", "10.0.0.0/33").output().unwrap();
-    let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(64), "{text}");
+    let text = refusal(GATEWAY, &[("TRUSTED_PROXIES", "10.0.0.0/33")]);
     assert!(text.contains("TRUSTED_PROXIES=\"10.0.0.0/33\"") && text.contains("10.244.0.0/16,fd00::/8"), "{text}");
 }

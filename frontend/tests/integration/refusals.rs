@@ -1,10 +1,10 @@
 //! Requests that the gateway refuses, or its upstream, before their body was read: the client learns why, and nothing is lost.
 
 use serde_json::json;
+use testing::scripted::Scripted;
 use testing::wire::Wire;
 
-use crate::routed::{Routed, named, table};
-use crate::scripted::{PATIENT, Scripted, gateway_to};
+use crate::gateways::{PATIENT, Routed, gateway_to, named, table};
 
 /// Each refusal of the gateway's own, of a body that no buffer holds, whose sender reads only when all is sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

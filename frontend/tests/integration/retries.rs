@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use frontend::upstream::{Allowance, Resilience, Threshold, Timeouts};
-use testing::running::Running;
+use testing::scripted::{OK, Scripted, Upstream};
 use testing::wire::{Wire, get, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::scripted::{HASTY, OK, PATIENT, PLAIN, Scripted, Upstream, gateway_with};
+use crate::gateways::{HASTY, PATIENT, PLAIN, gateway_with};
 
 const RETRYING: Resilience = Resilience { retries: 3, ..PLAIN };
 /// Opens at the second failure.
@@ -37,10 +37,6 @@ impl Failing {
             Self::StaysSilent => drop(upstream.stream.read_u8().await),
         }
     }
-}
-
-fn metric(gateway: &Running, line: &str) -> bool {
-    gateway.server.metrics.render().unwrap().lines().any(|other| other == line)
 }
 
 /// An upstream that fails on its first `failures` connections, and then answers; and the requests that it got, whole.
@@ -80,11 +76,8 @@ async fn an_idempotent_request_is_tried_again_whole_after_every_kind_of_failure(
         let got = got.lock().unwrap();
         assert_eq!(got.len(), 3, "{how:?}");
         assert!(got.iter().all(|request| *request == got[0] && request.ends_with("\r\n\r\nhello world")), "{got:?}");
-        assert!(metric(&gateway, "upstream_retries_total{upstream=\"backend\",decision=\"made\"} 2"));
-        assert!(
-            !gateway.server.metrics.render().unwrap().contains("upstream_failures_total{"),
-            "the outcome is a success"
-        );
+        assert!(gateway.counts("upstream_retries_total{upstream=\"backend\",decision=\"made\"} 2"));
+        assert!(!gateway.metrics().contains("upstream_failures_total{"), "the outcome is a success");
     }
 }
 
@@ -95,7 +88,7 @@ async fn three_retries_and_no_more() {
     assert_eq!(get(gateway.address, "/proxy/items").await.status, 502);
     assert_eq!(got.lock().unwrap().len(), 4);
     assert!(
-        metric(&gateway, "upstream_failures_total{upstream=\"backend\",reason=\"broken\"} 1"),
+        gateway.counts("upstream_failures_total{upstream=\"backend\",reason=\"broken\"} 1"),
         "one request failed, not four"
     );
 }
@@ -122,7 +115,7 @@ async fn a_post_that_found_nobody_is_tried_again() {
     let mut client = Wire::connect(gateway.address).await.unwrap();
     client.send("POST /proxy/items HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
     until("the first retry", async || {
-        metric(&gateway, "upstream_retries_total{upstream=\"backend\",decision=\"made\"} 1")
+        gateway.counts("upstream_retries_total{upstream=\"backend\",decision=\"made\"} 1")
     })
     .await;
     let listener = TcpListener::bind(address).await.unwrap();
@@ -156,8 +149,8 @@ async fn retries_end_with_their_budget() {
     }
     // Of the four requests the second and the fourth paid for a retry.
     assert_eq!(got.lock().unwrap().len(), 4 + 2);
-    assert!(metric(&gateway, "upstream_retries_total{upstream=\"backend\",decision=\"made\"} 2"));
-    assert!(metric(&gateway, "upstream_retries_total{upstream=\"backend\",decision=\"over_budget\"} 4"));
+    assert!(gateway.counts("upstream_retries_total{upstream=\"backend\",decision=\"made\"} 2"));
+    assert!(gateway.counts("upstream_retries_total{upstream=\"backend\",decision=\"over_budget\"} 4"));
 }
 
 #[tokio::test]
@@ -173,7 +166,7 @@ async fn an_upstream_that_only_fails_is_left_alone_and_one_request_finds_out_whe
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
     assert!(refused.text().contains("is not asked"), "{}", refused.text());
     assert_eq!(asked(), 2);
-    assert!(metric(&gateway, "upstream_failures_total{upstream=\"backend\",reason=\"open\"} 1"));
+    assert!(gateway.counts("upstream_failures_total{upstream=\"backend\",reason=\"open\"} 1"));
 
     until("the trial", async || ask().await.status == 502).await;
     assert_eq!((asked(), ask().await.status), (3, 503), "it failed");

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use serde_json::json;
+use testing::scripted::Scripted;
 use testing::wire::{Wire, until};
 use tokio::sync::Notify;
 
-use crate::routed::{Routed, named, table};
-use crate::scripted::{PATIENT, Scripted};
+use crate::gateways::{PATIENT, Routed, named, table};
 
 #[tokio::test]
 async fn requests_go_where_the_table_says_and_as_it_says() {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use testing::memory::{peak, resident};
 use testing::program::Program;
+use testing::scripted::{OK, Scripted};
 use testing::wire::{Wire, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::GATEWAY;
-use crate::scripted::{OK, Scripted};
 
 const BODY: usize = 256 * 1024 * 1024;
 const PART: usize = 64 * 1024;

@@ -10,6 +10,8 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use service::process::lifecycle::Timing;
 use testing::running::BRIEF;
+use testing::scripted::Scripted;
+use testing::websocket::{ACCEPT, HANDSHAKE, KEY};
 use testing::wire::{PATIENCE, Wire, until};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,15 +24,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async, client_async};
 
-use crate::routed::Routed;
-use crate::scripted::Scripted;
-
-/// The example of RFC 6455, section 1.3.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
-const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-/// What makes a request with it a handshake.
-const HANDSHAKE: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-                         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+use crate::gateways::Routed;
 
 type Socket = WebSocketStream<TcpStream>;
 
@@ -214,23 +208,6 @@ async fn the_upstream_is_asked_for_a_websocket_and_nothing_else() {
     );
 }
 
-/// An upstream that notes each head it gets, and answers it with what `reply` says of its number, from 0.
-async fn noting(reply: fn(usize) -> String) -> (Scripted, Arc<Mutex<Vec<String>>>) {
-    let heads = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&heads);
-    let upstream = Scripted::start(move |_, mut upstream| {
-        let noted = Arc::clone(&noted);
-        async move {
-            while let Some(head) = upstream.head().await {
-                let number = noted.lock().unwrap().len();
-                noted.lock().unwrap().push(head);
-                upstream.send(&reply(number)).await;
-            }
-        }
-    });
-    (upstream.await, heads)
-}
-
 fn first_lines(heads: &Mutex<Vec<String>>) -> Vec<String> {
     heads.lock().unwrap().iter().map(|head| head.lines().next().unwrap().to_owned()).collect()
 }
@@ -249,7 +226,7 @@ async fn handshake_and_a_request(gateway: &Routed, more: &str) -> Wire {
 
 #[tokio::test]
 async fn behind_a_refused_handshake_the_connection_stays_in_http() {
-    let (upstream, heads) = noting(|number| saying(["403 Forbidden", "200 OK"][number % 2])).await;
+    let (upstream, heads) = Scripted::noting(|number| saying(["403 Forbidden", "200 OK"][number % 2])).await;
     let gateway = gateway(upstream.address, &json!({}), Bounds::default());
     let mut client = handshake_and_a_request(&gateway, "").await;
     for status in [403, 200] {
@@ -276,7 +253,7 @@ async fn a_reply_101_that_is_not_the_answer_to_the_handshake_is_none() {
         ("bare", |_| "HTTP/1.1 101 Switching Protocols\r\n\r\n".into()),
     ];
     for (name, reply) in wrong {
-        let (upstream, heads) = noting(reply).await;
+        let (upstream, heads) = Scripted::noting(reply).await;
         let gateway = gateway(upstream.address, &json!({"retries": 3}), Bounds::default());
         let mut client = handshake_and_a_request(&gateway, "").await;
         for _ in 0..2 {
@@ -298,7 +275,7 @@ fn switching(protocol: &str, connection: &str, accept: &str, more: &str) -> Stri
 
 #[tokio::test]
 async fn nobody_who_did_not_ask_for_it_gets_a_tunnel() {
-    let (upstream, _) = noting(|_| switching("websocket", "Upgrade", ACCEPT, "")).await;
+    let (upstream, _) = Scripted::noting(|_| switching("websocket", "Upgrade", ACCEPT, "")).await;
     let gateway = gateway(upstream.address, &json!({}), Bounds::default());
     // A request as any other, where WebSockets are passed; a handshake where they are not.
     for (path, headers) in [("/ws", ""), ("/other", HANDSHAKE), ("/wsx", HANDSHAKE)] {
@@ -355,7 +332,7 @@ async fn a_handshake_is_sent_again_only_if_nobody_can_have_got_it() {
 
 #[tokio::test]
 async fn a_handshake_that_is_none_is_refused_before_the_upstream_hears_of_it() {
-    let (upstream, heads) = noting(|_| saying("200 OK")).await;
+    let (upstream, heads) = Scripted::noting(|_| saying("200 OK")).await;
     let gateway = gateway(upstream.address, &json!({}), Bounds::default());
     let body = "Content-Length: 5\r\n\r\nhello";
     let mut client = Wire::connect(gateway.gateway.address).await.unwrap();
@@ -420,7 +397,7 @@ async fn one_too_many_gets_503_and_a_place_is_free_when_one_has_ended() {
     assert!(echoes(&mut opened(&gateway).await, "the next").await);
 
     // Nor does a refused handshake keep its place.
-    let (upstream, _) = noting(|_| saying("403 Forbidden")).await;
+    let (upstream, _) = Scripted::noting(|_| saying("403 Forbidden")).await;
     let gateway = self::gateway(upstream.address, &json!({}), Bounds { most: 1, ..Bounds::default() });
     for _ in 0..3 {
         assert_eq!(refused(&gateway, &[]).await, 403);

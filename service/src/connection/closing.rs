@@ -11,12 +11,12 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::pace::{Allowance, Pace};
+use super::pace::{Demand, Pace};
 use crate::process::lifecycle::Phase;
 
 /// How long a client is waited for, and how much longer for what it sends: a silent one has the reply by then, so that a reset
 /// does no more harm, and one that drips gains nothing by it.
-const ALLOWANCE: Allowance = Allowance { patience: Duration::from_secs(2), bytes_per_second: 16 * 1024 };
+const DEMAND: Demand = Demand { patience: Duration::from_secs(2), bytes_per_second: 16 * 1024 };
 /// How long all of it may take.
 const LONGEST: Duration = Duration::from_secs(30);
 /// The most that is read, in bytes.
@@ -36,7 +36,7 @@ pub(crate) async fn read_on(socket: &TcpStream, mut phase: watch::Receiver<Phase
 
 async fn discard(socket: &TcpStream) {
     let mut left = MOST_BYTES;
-    let mut pace = Pace::new(ALLOWANCE);
+    let mut pace = Pace::new(DEMAND);
     while left > 0 {
         let late = pace.waits(Instant::now().into_std());
         let Ok(Ok(())) = timeout_at(late.into(), socket.readable()).await else { return };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// What is expected of a peer.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Allowance {
+pub(crate) struct Demand {
     /// The longest silence, and what all of them may last together before a byte has moved.
     pub(crate) patience: Duration,
     /// What has to move in a second, on average over the time that is waited; 0 is no bound.
@@ -18,7 +18,7 @@ pub(crate) struct Allowance {
 /// The budget of one message in one direction.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    allowance: Allowance,
+    demand: Demand,
     /// When the silence began that lasts.
     since: Option<Instant>,
     /// How long the silences before it were.
@@ -28,8 +28,8 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// The budget of a message of which nothing has moved.
-    pub(crate) fn new(allowance: Allowance) -> Self {
-        Self { allowance, since: None, waited: Duration::ZERO, moved: 0 }
+    pub(crate) fn new(demand: Demand) -> Self {
+        Self { demand, since: None, waited: Duration::ZERO, moved: 0 }
     }
 
     /// Notes that `bytes` moved. The clock is read only after a silence.
@@ -43,14 +43,14 @@ impl Pace {
     /// Notes that nothing moves `now`, and tells until when that may last.
     pub(crate) fn waits(&mut self, now: Instant) -> Instant {
         let since = *self.since.get_or_insert(now);
-        let left = match self.allowance.bytes_per_second {
-            0 => self.allowance.patience,
+        let left = match self.demand.bytes_per_second {
+            0 => self.demand.patience,
             rate => {
                 let earned = Duration::from_millis(self.moved.saturating_mul(1000) / u64::from(rate));
-                self.allowance.patience.saturating_add(earned).saturating_sub(self.waited)
+                self.demand.patience.saturating_add(earned).saturating_sub(self.waited)
             }
         };
-        since + left.min(self.allowance.patience)
+        since + left.min(self.demand.patience)
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn silence_is_bounded_however_much_has_moved() {
         let zero = Instant::now();
-        let mut pace = Pace::new(Allowance { patience: 10 * SECOND, bytes_per_second: 100 });
+        let mut pace = Pace::new(Demand { patience: 10 * SECOND, bytes_per_second: 100 });
         assert_eq!(pace.waits(zero), zero + 10 * SECOND);
         assert_eq!(pace.waits(zero + 9 * SECOND), zero + 10 * SECOND, "asking again is no progress");
         pace.moved(1_000_000, || zero + 9 * SECOND);
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_byte_now_and_then_uses_the_budget_up() {
         let zero = Instant::now();
-        let mut pace = Pace::new(Allowance { patience: 10 * SECOND, bytes_per_second: 100 });
+        let mut pace = Pace::new(Demand { patience: 10 * SECOND, bytes_per_second: 100 });
         for second in [0, 2, 4, 6, 8] {
             assert!(pace.waits(zero + second * SECOND) > zero + second * SECOND);
             pace.moved(1, || zero + (second + 2) * SECOND);
@@ -85,7 +85,7 @@ mod tests {
     #[test]
     fn time_that_nobody_waits_does_not_count() {
         let zero = Instant::now();
-        let mut pace = Pace::new(Allowance { patience: SECOND, bytes_per_second: 1 });
+        let mut pace = Pace::new(Demand { patience: SECOND, bytes_per_second: 1 });
         pace.moved(1, || unreachable!("no silence, no clock"));
         assert_eq!(pace.waits(zero + 100 * SECOND), zero + 101 * SECOND);
     }
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn without_a_rate_only_silence_counts() {
         let zero = Instant::now();
-        let mut pace = Pace::new(Allowance { patience: SECOND, bytes_per_second: 0 });
+        let mut pace = Pace::new(Demand { patience: SECOND, bytes_per_second: 0 });
         for second in 0..100 {
             assert_eq!(pace.waits(zero + second * SECOND), zero + (second + 1) * SECOND);
             pace.moved(1, || zero + second * SECOND + SECOND / 2);

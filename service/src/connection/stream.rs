@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use super::pace::{Allowance, Pace};
+use super::pace::{Demand, Pace};
 use crate::exchange::traffic::Traffic;
 use crate::message::framing::{Framing, Part, Refusal};
 use crate::settings::limits::Limits;
@@ -51,9 +51,9 @@ impl<'a> Stream<'a> {
             traffic,
             limits,
             metrics,
-            reading: Pace::new(allowance(Part::Nothing, limits)),
+            reading: Pace::new(demand(Part::Nothing, limits)),
             part: (0, Part::Nothing),
-            writing: Pace::new(reply_allowance(limits)),
+            writing: Pace::new(reply_demand(limits)),
             reply: 0,
             read_timer: None,
             write_timer: None,
@@ -72,7 +72,7 @@ impl<'a> Stream<'a> {
         let before = self.part;
         self.part = (self.framing.request(), self.framing.awaited());
         if before != self.part {
-            self.reading = Pace::new(allowance(self.part.1, self.limits));
+            self.reading = Pace::new(demand(self.part.1, self.limits));
         }
         let Err(refusal) = followed else { return Ok(()) };
         self.traffic.refuse(self.framing.request(), refusal);
@@ -107,7 +107,7 @@ impl<'a> Stream<'a> {
     fn bound(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if self.reply != self.part.0 {
             self.reply = self.part.0;
-            self.writing = Pace::new(reply_allowance(self.limits));
+            self.writing = Pace::new(reply_demand(self.limits));
         }
         self.traffic.blocked.store(written.is_pending(), Relaxed);
         if let Poll::Ready(written) = written {
@@ -122,16 +122,16 @@ impl<'a> Stream<'a> {
     }
 }
 
-fn allowance(part: Part, limits: &Limits) -> Allowance {
+fn demand(part: Part, limits: &Limits) -> Demand {
     match part {
         // However many bytes of it have come: a head earns no more time.
-        Part::Nothing | Part::Head => Allowance { patience: limits.head, bytes_per_second: u32::MAX },
-        Part::Body => Allowance { patience: limits.body, bytes_per_second: limits.bytes_per_second },
+        Part::Nothing | Part::Head => Demand { patience: limits.head, bytes_per_second: u32::MAX },
+        Part::Body => Demand { patience: limits.body, bytes_per_second: limits.bytes_per_second },
     }
 }
 
-fn reply_allowance(limits: &Limits) -> Allowance {
-    Allowance { patience: limits.reply, bytes_per_second: limits.bytes_per_second }
+fn reply_demand(limits: &Limits) -> Demand {
+    Demand { patience: limits.reply, bytes_per_second: limits.bytes_per_second }
 }
 
 fn now() -> std::time::Instant {

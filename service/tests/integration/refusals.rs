@@ -138,15 +138,6 @@ async fn a_head_that_is_not_complete_in_time_gets_408() {
     until("all to be gone", async || running.server.metrics.connections_open() == 0).await;
 }
 
-/// A connection on which nothing was begun ends without a word: a 408 could be taken for the reply to a request on its way.
-#[tokio::test]
-async fn an_idle_connection_gets_no_408() {
-    let running = start::<Sample>((), BRIEF, Limits { idle: SHORT, head: SHORT, ..WIDE });
-    let mut client = Wire::connect(running.address).await.unwrap();
-    client.get("/").await.unwrap();
-    assert!(client.rest().await.unwrap().is_empty());
-}
-
 /// Only a body that little is to come of leaves the reply without `Connection: close`; neither is waited for without an end.
 #[tokio::test]
 async fn an_app_that_keeps_a_body_does_not_keep_the_connection() {
@@ -176,7 +167,7 @@ async fn a_request_keeps_its_place_until_the_app_has_done_with_its_body() {
 }
 
 fn closing(running: &Running) -> usize {
-    let text = running.server.metrics.render().unwrap();
+    let text = running.metrics();
     let value = text.lines().find_map(|line| line.strip_prefix("http_connections_closing ")).unwrap();
     value.parse().unwrap()
 }

@@ -58,6 +58,19 @@ fn each_layer_of_the_gateway_knows_only_those_below() {
     }
 }
 
+/// In the order of service/src/lib.rs.
+#[test]
+fn each_layer_of_a_server_knows_only_those_before_it() {
+    let source = |file: &str| fs::read_to_string(root().join("service/src").join(file)).ok();
+    let list = source("lib.rs").unwrap();
+    let modules = list.lines().filter_map(|line| line.trim_start_matches("pub ").strip_prefix("mod ")?.split_once(';'));
+    let layers: Vec<&str> = modules.map(|(name, _)| name).collect();
+    let layer = |path: &[String]| layers.iter().position(|name| path.first().is_some_and(|room| room == name));
+    for one in Tree::read("lib.rs", &source).uses().iter().filter(|one| one.from.first() != one.to.first()) {
+        assert!(layer(&one.from) > layer(&one.to), "{}: {:?} must not know {:?}", one.place, one.from, one.to);
+    }
+}
+
 #[test]
 fn a_circle_is_told_with_its_places_however_the_modules_name_each_other() {
     let a = "a.rs";
@@ -194,7 +207,7 @@ fn what_the_pages_name_is_there() {
     let ignored = fs::read_to_string(root.join(".gitignore")).unwrap();
     let entries = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let top: Vec<String> = entries.filter(|entry| !ignored.contains(&format!("/{entry}/"))).collect();
-    let mut found = BTreeSet::from(["README.md".to_owned()]);
+    let mut found = BTreeSet::from(["README.md".to_owned(), "CONTRIBUTING.md".to_owned()]);
     for entry in fs::read_dir(root.join("docs")).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "md") {
@@ -213,6 +226,36 @@ fn what_the_pages_name_is_there() {
         }
     }
     assert!(missing.is_empty(), "\n{}", missing.join("\n"));
+}
+
+/// They are not run: they are for a change that is not there yet.
+#[test]
+fn what_contributing_types_is_there() {
+    let root = root();
+    let page = fs::read_to_string(root.join("CONTRIBUTING.md")).unwrap();
+    let makefile = fs::read_to_string(root.join("Makefile")).unwrap();
+    let behind = |words: &[&str], flag: &str| {
+        let at = words.iter().position(|word| *word == flag)?;
+        words.get(at + 1).map(|word| (*word).to_owned())
+    };
+    let commands = pages::commands(&page);
+    assert!(commands.len() >= 5, "{commands:?}");
+    for (line, command) in commands {
+        let words: Vec<&str> = command.split(' ').collect();
+        let is_there = match words[..] {
+            ["cargo", "test", ..] => {
+                let package = root.join(behind(&words, "-p").unwrap());
+                behind(&words, "--test").is_none_or(|test| {
+                    let folder = package.join("tests");
+                    folder.join(format!("{test}.rs")).exists() || folder.join(test).join("main.rs").exists()
+                }) && package.join("Cargo.toml").exists()
+            }
+            ["make", target, ..] => makefile.contains(&format!("\n{target}:")),
+            [program, ..] => root.join(program).exists(),
+            [] => false,
+        };
+        assert!(is_there, "CONTRIBUTING.md:{line}: {command}");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The paths that a page names: those in backticks, and those that its links lead to.
+//! What a page names: paths in backticks, those that its links lead to, and the commands that it types.
 
 /// The paths of the project that `page` names, each with its line. `top` are the entries of the project's own folder: what begins
 /// otherwise is no path of it, unless it has a `src` behind its first part as a crate does. `folder` is the page's own, for links.
@@ -26,4 +26,18 @@ fn is_path(code: &str, top: &[String]) -> bool {
     let (first, second) = (parts.next().unwrap_or_default(), parts.next());
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-*".contains(letter);
     code.chars().all(plain) && second.is_some() && (top.iter().any(|entry| entry == first) || second == Some("src"))
+}
+
+/// The commands in the shell blocks of `page`, each with its line.
+pub(crate) fn commands(page: &str) -> Vec<(usize, &str)> {
+    let mut shell = false;
+    let mut commands = Vec::new();
+    for (number, line) in page.lines().enumerate() {
+        if line.starts_with("```") {
+            shell = line == "```sh";
+        } else if shell {
+            commands.push((number + 1, line));
+        }
+    }
+    commands
 }

@@ -1,21 +1,56 @@
-//! A gateway with a route table in a file, and secrets beside it, that a test can change as a kubelet does.
+//! Gateways in the test's own process: of one upstream, or with a route table in a file and secrets beside it, which a test can
+//! change as a kubelet does.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use frontend::auth::Credentials;
 use frontend::client::Networks;
-use frontend::routes::{self, TableSource};
+use frontend::routes::{self, Table, TableSource};
 use frontend::tunnel::Bounds;
-use frontend::upstream::Defaults;
+use frontend::upstream::{Allowance, Defaults, Origin, Resilience, Settings, Timeouts};
 use frontend::{Config, Frontend};
 use serde_json::{Value, json};
 use service::process::lifecycle::Timing;
-
 use testing::running::{BRIEF, Running, WIDE, start};
+use testing::scripted::Scripted;
 use testing::wire::{Reply, Wire, get};
 
-use crate::scripted::{PATIENT, PLAIN, Scripted};
+/// Timeouts that no test reaches unless it means to.
+pub(crate) const PATIENT: Timeouts = Timeouts {
+    connect: Duration::from_secs(5),
+    attempt: Duration::from_secs(10),
+    overall: Duration::from_secs(15),
+    idle: Duration::from_secs(30),
+    max_age: Some(Duration::from_secs(30)),
+};
+
+/// Timeouts of a test that runs into them.
+pub(crate) const HASTY: Timeouts =
+    Timeouts { attempt: Duration::from_millis(150), overall: Duration::from_millis(300), ..PATIENT };
+
+/// Shows each failure as it is: no retry, no breaker.
+pub(crate) const PLAIN: Resilience =
+    Resilience { retries: 0, budget: Allowance { percent: 100, reserve_per_second: 1000 }, breaker: None };
+
+pub(crate) fn gateway_to(upstream: SocketAddr, timeouts: Timeouts) -> Running {
+    gateway_with(upstream, timeouts, PLAIN)
+}
+
+pub(crate) fn gateway_with(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Running {
+    start::<Frontend>(config_of(upstream, timeouts, resilience), BRIEF, WIDE)
+}
+
+/// `/proxy/...` leads to `/api/...` of `upstream`.
+pub(crate) fn config_of(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Config {
+    let origin = Origin::parse(&format!("http://{upstream}")).unwrap();
+    let table = Table::of_one(Settings { origin, timeouts, resilience });
+    let defaults = Defaults { timeouts, resilience };
+    let routes = TableSource { file: None, credentials: Credentials::default(), defaults, table };
+    Config { routes, ready_needs_upstream: false, trusted_proxies: Networks::default(), tunnels: Bounds::default() }
+}
 
 const DEFAULTS: Defaults = Defaults { timeouts: PATIENT, resilience: PLAIN };
 
@@ -84,7 +119,7 @@ impl Routed {
     }
 
     pub(crate) fn counts(&self, line: &str) -> bool {
-        self.gateway.server.metrics.render().unwrap().lines().any(|other| other == line)
+        self.gateway.counts(line)
     }
 }
 
@@ -114,4 +149,17 @@ pub(crate) fn table(upstreams: &[(&str, &Scripted)], routes: &Value) -> Value {
     };
     let upstreams: serde_json::Map<String, Value> = upstreams.iter().map(entry).collect();
     json!({"upstreams": upstreams, "routes": routes})
+}
+
+/// Checks a problem that is the gateway's own: it names the upstream and nobody's inner life, and the gateway is well.
+pub(crate) async fn assert_problem(gateway: &Running, upstream: SocketAddr, reply: &Reply) {
+    assert_eq!(reply.header("content-type"), Some("application/problem+json"));
+    assert_eq!(reply.header("x-served-by"), Some("frontend/v1/frontend-1"));
+    assert!(!reply.text().contains("os error") && !reply.text().contains("hyper"), "{}", reply.text());
+    // The reply to a HEAD has no body.
+    if !reply.body.is_empty() {
+        let problem: Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(problem["upstream"], upstream.to_string());
+    }
+    assert_eq!(get(gateway.address, "/ready").await.status, 200);
 }
