@@ -53,7 +53,7 @@ impl Docs {
     pub(crate) fn page(&self) -> Response<Body> {
         let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
         let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, policy)];
-        Body::from(self.page.clone()).reply(StatusCode::OK, headers)
+        Body::from(self.page.clone()).reply(StatusCode::OK, &headers)
     }
 
     pub(crate) fn description(&self) -> Response<Body> {

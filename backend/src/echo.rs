@@ -15,5 +15,5 @@ pub const LONGEST: usize = 64 * 1024;
 /// The reply that sends `bytes` back.
 pub(crate) fn reply(bytes: Bytes) -> Response<Body> {
     let headers = [(CONTENT_TYPE, "application/octet-stream"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
-    Body::from(bytes).reply(StatusCode::OK, headers)
+    Body::from(bytes).reply(StatusCode::OK, &headers)
 }

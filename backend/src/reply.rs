@@ -8,7 +8,7 @@ use service::message::body::Body;
 
 /// 200 with the JSON text `body`.
 pub(crate) fn json(body: impl Into<Bytes>) -> Response<Body> {
-    Body::from(body).reply(StatusCode::OK, [(CONTENT_TYPE, "application/json")])
+    Body::from(body).reply(StatusCode::OK, &[(CONTENT_TYPE, "application/json")])
 }
 
 /// 200 with `value` under its `name`, and `served_by`, a JSON object.

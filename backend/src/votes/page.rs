@@ -54,5 +54,5 @@ fn reply(content_type: &'static str, content: impl Into<hyper::body::Bytes>) -> 
         (REFERRER_POLICY, "no-referrer"),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
-    Body::from(content).reply(StatusCode::OK, headers)
+    Body::from(content).reply(StatusCode::OK, &headers)
 }

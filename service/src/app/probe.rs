@@ -42,6 +42,6 @@ impl Probe {
             };
         let body = format!(r#"{{"status":"{}","served_by":{}}}"#, phase.name(), server.served_by_json);
         let status = if passed { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        Body::from(body).reply(status, [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")])
+        Body::from(body).reply(status, &[(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")])
     }
 }

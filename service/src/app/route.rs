@@ -97,7 +97,7 @@ impl Unrouted {
                 Reply { route: route.into(), result: Err(problem.header(ALLOW, allow)) }
             }
             Self::Options(route, methods) => {
-                let response = Body::empty().reply(StatusCode::NO_CONTENT, [(ALLOW, methods.allow())]);
+                let response = Body::empty().reply(StatusCode::NO_CONTENT, &[(ALLOW, methods.allow())]);
                 Reply { route: route.into(), result: Ok(response) }
             }
         }

@@ -36,11 +36,11 @@ impl Body {
     }
 
     /// The reply with this body.
-    pub fn reply<const N: usize>(self, status: StatusCode, headers: [(HeaderName, &'static str); N]) -> Response<Self> {
+    pub fn reply(self, status: StatusCode, headers: &[(HeaderName, &'static str)]) -> Response<Self> {
         let mut response = Response::new(self);
         *response.status_mut() = status;
         for (name, value) in headers {
-            response.headers_mut().insert(name, HeaderValue::from_static(value));
+            response.headers_mut().insert(name.clone(), HeaderValue::from_static(value));
         }
         response
     }

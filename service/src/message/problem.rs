@@ -65,7 +65,7 @@ impl Problem {
     #[must_use]
     pub fn into_response(self, instance: &str, request_id: &str) -> Response<Body> {
         let body = Body::from(self.json(instance, request_id));
-        let mut response = body.reply(self.status, [(CONTENT_TYPE, MEDIA_TYPE)]);
+        let mut response = body.reply(self.status, &[(CONTENT_TYPE, MEDIA_TYPE)]);
         response.headers_mut().extend(self.headers);
         response
     }

@@ -40,7 +40,7 @@ pub async fn serve<A: App>(listener: TcpListener, server: Arc<Server>, app: Arc<
                 let number = requests.fetch_add(1, Ordering::Relaxed) + 1;
                 let refusal = traffic.refusal_of(number);
                 let mut response = match refusal {
-                    Some(refusal) => Body::empty().reply(refusal.status, []),
+                    Some(refusal) => Body::empty().reply(refusal.status, &[]),
                     None => answer(&server, &*app, request.method(), request.uri().path()),
                 };
                 if refusal.is_some() || !request.body().is_end_stream() {
@@ -70,9 +70,9 @@ fn answer<A: App>(server: &Server, app: &A, method: &Method, path: &str) -> Resp
     };
     match content {
         Ok((content_type, text)) if method == Method::GET || method == Method::HEAD => {
-            Body::from(text).reply(StatusCode::OK, [(CONTENT_TYPE, content_type)])
+            Body::from(text).reply(StatusCode::OK, &[(CONTENT_TYPE, content_type)])
         }
-        Ok(_) => Body::empty().reply(StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")]),
-        Err(status) => Body::empty().reply(status, []),
+        Ok(_) => Body::empty().reply(StatusCode::METHOD_NOT_ALLOWED, &[(ALLOW, "GET, HEAD")]),
+        Err(status) => Body::empty().reply(status, &[]),
     }
 }
