@@ -497,27 +497,23 @@ impl Drop for Name {
     }
 }
 
-/// A primary and its replica, in step.
-fn pair() -> (Redis, Redis) {
+/// An old primary, the replica that has its vote and is the new primary, and an API that finds the old one by its name.
+async fn failed_over(name: &str) -> (Redis, Redis, Name, Process) {
     let port = Redis::stopped(&[]).port;
-    let primary = Redis::start_at("127.0.0.2", port, &[]);
-    let replica = Redis::start_at("127.0.0.3", port, &["--replicaof", "127.0.0.2", &port.to_string()]);
-    (primary, replica)
-}
-
-async fn in_step(replica: &Redis) {
-    until("the replica is in step", async || replica.ask("INFO replication").contains("master_link_status:up")).await;
+    let old = Redis::start_at("127.0.0.2", port, &[]);
+    let new = Redis::start_at("127.0.0.3", port, &["--replicaof", "127.0.0.2", &port.to_string()]);
+    let name = Name::new(name);
+    let backend = name.backend(port);
+    until("a first vote", async || vote(backend.address, "cats", "ada").await.status == 202).await;
+    until("the replica is in step", async || new.ask("INFO replication").contains("master_link_status:up")).await;
+    until("it is copied", async || new.ask("DBSIZE").trim_end() != ":0").await;
+    new.ask("REPLICAOF NO ONE");
+    (old, new, name, backend)
 }
 
 #[tokio::test]
 async fn after_a_failover_writes_go_to_the_new_primary() {
-    let (old, new) = pair();
-    let name = Name::new("failover");
-    let backend = name.backend(old.port);
-    until("a first vote", async || vote(backend.address, "cats", "ada").await.status == 202).await;
-    in_step(&new).await;
-    until("it is copied", async || new.ask("DBSIZE").trim_end() != ":0").await;
-    new.ask("REPLICAOF NO ONE");
+    let (old, new, name, backend) = failed_over("failover").await;
     old.ask(&format!("REPLICAOF 127.0.0.3 {}", new.port));
     // The name is late, as it is when it is a Service's or a managed store's.
     let refused = vote(backend.address, "dogs", "bob").await;
@@ -532,13 +528,7 @@ async fn after_a_failover_writes_go_to_the_new_primary() {
 /// Nobody writes, so nobody is refused: the old primary would go on to answer from what it has.
 #[tokio::test]
 async fn after_a_failover_reads_come_from_the_new_primary() {
-    let (old, new) = pair();
-    let name = Name::new("reads");
-    let backend = name.backend(old.port);
-    until("a first vote", async || vote(backend.address, "cats", "ada").await.status == 202).await;
-    in_step(&new).await;
-    until("it is copied", async || new.ask("DBSIZE").trim_end() != ":0").await;
-    new.ask("REPLICAOF NO ONE");
+    let (old, new, name, backend) = failed_over("reads").await;
     // Cut off: it keeps what it has.
     old.ask("REPLICAOF 127.0.0.9 9");
     name.leads_to("127.0.0.3");
