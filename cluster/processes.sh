@@ -3,17 +3,18 @@
 # that each of them keeps. Sourced. A record is $run/NAME.pid: the process id and the time it started, which together name one
 # process for ever.
 
-# record_and_run FILE COMMAND...: COMMAND, recorded by itself: there is no moment in which it runs unrecorded.
+# record_and_run FILE COMMAND...: COMMAND, recorded by itself: there is no moment in which it runs unrecorded. Until it is, it holds
+# the locks (8 and 9), so that a `down` after a Ctrl-C comes after it.
 # shellcheck disable=SC2016
-record_and_run='echo "$$ $(cut -d" " -f22 /proc/$$/stat)" >"$0"; exec "$@"'
+record_and_run='echo "$$ $(cut -d" " -f22 /proc/$$/stat)" >"$0" && exec "$@" 8>&- 9>&-'
 
 # spawn_plain NAME COMMAND...: a process that outlives this script and its terminal.
 spawn_plain() {
   local name=$1
   shift
   rm -f "$run/$name.pid"
-  # The environment marks everything that a cluster started; `leftovers` looks for the mark. 8 and 9 are locks.
-  PRACTICE_CLUSTER=$run setsid bash -c "$record_and_run" "$run/$name.pid" "$@" </dev/null >"$log/$name.log" 2>&1 8>&- 9>&- &
+  # The environment marks everything that a cluster started; `leftovers` looks for the mark.
+  PRACTICE_CLUSTER=$run setsid bash -c "$record_and_run" "$run/$name.pid" "$@" </dev/null >"$log/$name.log" 2>&1 &
   until_true 5 alive "$name"
 }
 
