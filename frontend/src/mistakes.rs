@@ -18,6 +18,11 @@ impl<'m> Section<'m> {
 
     /// One more mistake, told with its mend.
     pub(crate) fn mistake(&mut self, text: impl Display) {
+        self.add(&text);
+    }
+
+    /// Once for all kinds of text: there are many.
+    fn add(&mut self, text: &dyn Display) {
         self.mistakes.push(format!("{}: {text}", self.name));
     }
 
@@ -25,25 +30,20 @@ impl<'m> Section<'m> {
     pub(crate) fn within<T: PartialOrd + Display>(
         &mut self,
         key: &str,
-        given: impl Into<Option<T>>,
+        given: Option<T>,
         accepted: RangeInclusive<T>,
     ) -> Option<T> {
-        let given = given.into()?;
+        let given = given?;
         if accepted.contains(&given) {
             return Some(given);
         }
         let (least, most) = (accepted.start(), accepted.end());
-        self.mistake(format!("{key} is {given}, and {least} to {most} is accepted"));
+        self.add(&format_args!("{key} is {given}, and {least} to {most} is accepted"));
         None
     }
 
     /// As [`Section::within`], a time.
-    pub(crate) fn seconds(
-        &mut self,
-        key: &str,
-        given: impl Into<Option<f64>>,
-        accepted: RangeInclusive<f64>,
-    ) -> Option<Duration> {
+    pub(crate) fn seconds(&mut self, key: &str, given: Option<f64>, accepted: RangeInclusive<f64>) -> Option<Duration> {
         self.within(key, given, accepted).map(Duration::from_secs_f64)
     }
 

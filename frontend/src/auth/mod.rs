@@ -216,7 +216,7 @@ impl JwtEntry {
                 section.mistake(format!("auth.jwt.{key}: accepted are 1 to {MOST_NAME} bytes, or leave it out"));
             }
         }
-        let leeway = section.seconds("auth.jwt.leewaySeconds", self.leeway_seconds.unwrap_or(USUAL_LEEWAY), LEEWAYS);
+        let leeway = section.seconds("auth.jwt.leewaySeconds", self.leeway_seconds.or(Some(USUAL_LEEWAY)), LEEWAYS);
         let key = |content: &[u8]| Key::parse(self.algorithm, content);
         let key = secret(section, "auth.jwt.secret", &self.secret, secrets, key);
         let rules = Rules { issuer: self.issuer, audience: self.audience, leeway: leeway? };

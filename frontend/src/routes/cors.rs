@@ -217,7 +217,7 @@ impl Entry {
             texts.iter().filter_map(name).collect()
         };
         let (headers, expose) = (names("headers", &self.headers), names("exposeHeaders", &self.expose_headers));
-        let max_age = section.seconds("cors.maxAgeSeconds", self.max_age_seconds.unwrap_or(USUAL_AGE), AGES);
+        let max_age = section.seconds("cors.maxAgeSeconds", self.max_age_seconds.or(Some(USUAL_AGE)), AGES);
         Cors {
             origins,
             methods: methods::read(section, &self.methods),

@@ -48,7 +48,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn check(self, section: &mut Section) -> Option<Fallback> {
-        let status = section.within("fallback.status", self.status, 200..=599);
+        let status = section.within("fallback.status", Some(self.status), 200..=599);
         let content_type = HeaderValue::from_str(&self.content_type).ok();
         let text = &self.content_type;
         let content_type =

@@ -198,8 +198,8 @@ pub(super) struct Entry {
 impl Entry {
     /// Checks it, on a route that knows its clients if it `has_auth`.
     pub(super) fn check(self, section: &mut Section, has_auth: bool) -> Option<PerClient> {
-        let limit = section.within("rateLimit.requests", self.requests, 1..=MOST_LIMITED);
-        let period = section.seconds("rateLimit.periodSeconds", self.period_seconds, PERIODS);
+        let limit = section.within("rateLimit.requests", Some(self.requests), 1..=MOST_LIMITED);
+        let period = section.seconds("rateLimit.periodSeconds", Some(self.period_seconds), PERIODS);
         let mut client = if self.by_client { ClientKey::Client } else { ClientKey::Address };
         if let Some(text) = &self.by_header {
             match HeaderName::from_bytes(text.as_bytes()) {

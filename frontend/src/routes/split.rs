@@ -76,7 +76,7 @@ pub(super) fn read(section: &mut Section, upstream: Option<String>, split: Vec<S
         section.mistake("all weights of split are 0: one must be above");
     }
     for share in &shares {
-        section.within("weight", share.weight, 0..=MOST_WEIGHT);
+        section.within("weight", Some(share.weight), 0..=MOST_WEIGHT);
     }
     shares
 }

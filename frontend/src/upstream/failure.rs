@@ -87,42 +87,51 @@ struct Row {
     text: &'static str,
 }
 
+impl Row {
+    const fn new(label: &'static str, source: Source, again: Again, status: StatusCode, text: &'static str) -> Self {
+        Self { label, source, again, status, text }
+    }
+}
+
 impl Kind {
-    fn row(self) -> Row {
+    /// One of a table that is there once: made anew at each call, it was 14 rows of code wherever somebody asks.
+    fn row(self) -> &'static Row {
         use Again::{IfRepeatable, Never, Safe};
         use Source::{Breaker, Client, NameService, Upstream};
-        let bad = StatusCode::BAD_GATEWAY;
-        let late = StatusCode::GATEWAY_TIMEOUT;
-        let (label, source, again, status, text) = match self {
-            Self::Resolve => ("resolve", NameService, Safe, bad, "has no address"),
+        const BAD: StatusCode = StatusCode::BAD_GATEWAY;
+        const LATE: StatusCode = StatusCode::GATEWAY_TIMEOUT;
+        macro_rules! row {
+            ($($part:expr),*) => { const { &Row::new($($part),*) } };
+        }
+        match self {
+            Self::Resolve => row!("resolve", NameService, Safe, BAD, "has no address"),
             Self::ResolveTimeout => {
-                ("resolve_timeout", NameService, Safe, late, "has no address that could be found in time")
+                row!("resolve_timeout", NameService, Safe, LATE, "has no address that could be found in time")
             }
-            Self::Connect => ("connect", Upstream, Safe, bad, "takes no connection"),
-            Self::ConnectTimeout => ("connect_timeout", Upstream, Safe, late, "takes no connection in time"),
-            Self::Unsent => ("unsent", Upstream, Safe, bad, "ended the connection without a reply"),
-            Self::Broken => ("broken", Upstream, IfRepeatable, bad, "ended the connection without a reply"),
-            Self::Malformed => ("malformed", Upstream, IfRepeatable, bad, "sent a reply that is not valid HTTP"),
-            Self::Switched => ("switched", Upstream, Never, bad, "sent a reply that was not asked for"),
-            Self::Timeout => ("timeout", Upstream, IfRepeatable, late, "does not answer in time"),
+            Self::Connect => row!("connect", Upstream, Safe, BAD, "takes no connection"),
+            Self::ConnectTimeout => row!("connect_timeout", Upstream, Safe, LATE, "takes no connection in time"),
+            Self::Unsent => row!("unsent", Upstream, Safe, BAD, "ended the connection without a reply"),
+            Self::Broken => row!("broken", Upstream, IfRepeatable, BAD, "ended the connection without a reply"),
+            Self::Malformed => row!("malformed", Upstream, IfRepeatable, BAD, "sent a reply that is not valid HTTP"),
+            Self::Switched => row!("switched", Upstream, Never, BAD, "sent a reply that was not asked for"),
+            Self::Timeout => row!("timeout", Upstream, IfRepeatable, LATE, "does not answer in time"),
             Self::ClientStalled => {
-                let text = "the request's body stopped before its end";
-                ("client_stalled", Client, Never, StatusCode::REQUEST_TIMEOUT, text)
+                const STATUS: StatusCode = StatusCode::REQUEST_TIMEOUT;
+                row!("client_stalled", Client, Never, STATUS, "the request's body stopped before its end")
             }
             Self::ClientBroke => {
-                let text = "the request's body is malformed or incomplete";
-                ("client_broke", Client, Never, StatusCode::BAD_REQUEST, text)
+                const STATUS: StatusCode = StatusCode::BAD_REQUEST;
+                row!("client_broke", Client, Never, STATUS, "the request's body is malformed or incomplete")
             }
             Self::Open(_) => {
-                let text = "is not asked: its last requests failed";
-                ("open", Breaker, Never, StatusCode::SERVICE_UNAVAILABLE, text)
+                const STATUS: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+                row!("open", Breaker, Never, STATUS, "is not asked: its last requests failed")
             }
-            Self::BodyBroken => ("body_broken", Upstream, Never, bad, "the upstream's reply broke off"),
+            Self::BodyBroken => row!("body_broken", Upstream, Never, BAD, "the upstream's reply broke off"),
             Self::BodyTimeout => {
-                ("body_timeout", Upstream, Never, late, "the upstream stopped within the reply's body")
+                row!("body_timeout", Upstream, Never, LATE, "the upstream stopped within the reply's body")
             }
-        };
-        Row { label, source, again, status, text }
+        }
     }
 
     /// A failure of this kind, which `cause` explains.
@@ -182,7 +191,7 @@ impl Failure {
 
     /// The reply to the client. It names the upstream as it is configured, and nothing of what is behind that name.
     pub(crate) fn problem(&self, upstream: &str) -> Problem {
-        let Row { source, status, text, .. } = self.kind.row();
+        let Row { source, status, text, .. } = *self.kind.row();
         if source == Source::Client {
             return Problem::new(status, text);
         }
