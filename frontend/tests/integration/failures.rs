@@ -110,6 +110,29 @@ async fn a_connection_whose_client_left_is_not_used_again() {
     assert_eq!(upstream.connections(), 2);
 }
 
+/// That it only sends no more cannot be told from that it has left.
+#[tokio::test]
+async fn a_client_that_shuts_its_side_before_the_reply_gets_none_and_the_upstream_is_let_go() {
+    let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = Scripted::start(move |_, mut upstream| {
+        let sender = sender.clone();
+        async move {
+            sender.send(upstream.head().await.is_some()).unwrap();
+            sender.send(upstream.stream.read_u8().await.is_ok()).unwrap();
+        }
+    })
+    .await;
+    let gateway = gateway_to(upstream.address, PATIENT);
+    let mut client = Wire::connect(gateway.address).await.unwrap();
+    client.send("GET /proxy/items HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+    assert_eq!(heard.recv().await, Some(true));
+    let shut = Instant::now();
+    client.stream.shutdown().await.unwrap();
+    assert!(client.rest().await.unwrap().is_empty());
+    assert_eq!(heard.recv().await, Some(false));
+    assert!(shut.elapsed() < PATIENT.attempt, "the upstream was let go by a timeout");
+}
+
 /// The upstream answers early, keeps its connection, and reads no more of a body that no buffer holds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_reads_no_more_keeps_no_connection() {
