@@ -1,8 +1,9 @@
 //! Idle connections to one endpoint of an upstream.
 //!
-//! A pool of our own, because hyper-util's loses what the gateway needs: its errors do not give back a request that was
-//! never written, it has no maximum age, and it reuses the connection that was used last, so that a few connections to a few
-//! pods carry everything. This one takes the connection that was idle longest.
+//! A pool of our own. Of the two that hyper-util 0.1.21 has, the client's loses what the gateway needs: its errors do not give
+//! back a request that was never written, and it has no maximum age. The other, `client-pool`, is a stack without a bound on
+//! what it keeps, nor on its age. Both reuse the connection that was used last, so that a few connections to a few pods carry
+//! everything. This one takes the connection that was idle longest.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
