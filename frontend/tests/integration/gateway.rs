@@ -8,7 +8,7 @@ use std::time::Duration;
 use frontend::upstream::Timeouts;
 use testing::scripted::{OK, Scripted};
 use testing::wire::{Wire, get, until};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::gateways::{PATIENT, gateway_to};
 
@@ -261,7 +261,9 @@ async fn connections_that_the_upstream_closes_in_silence_between_requests_cost_n
         async move {
             upstream.head().await;
             upstream.send(OK).await;
-            drop(upstream);
+            upstream.stream.shutdown().await.unwrap();
+            // The gateway has heard of it once it has closed its side.
+            assert!(upstream.stream.read_u8().await.is_err());
             counter.fetch_add(1, Ordering::SeqCst);
         }
     })
@@ -271,7 +273,7 @@ async fn connections_that_the_upstream_closes_in_silence_between_requests_cost_n
     for number in 1..=100 {
         let reply = client.get("/proxy/items").await.unwrap();
         assert_eq!(reply.status, 200, "{}", reply.text());
-        until("the upstream to close", async || closed.load(Ordering::SeqCst) == number).await;
+        until("both to close", async || closed.load(Ordering::SeqCst) == number).await;
     }
     assert_eq!(upstream.connections(), 100);
 }
