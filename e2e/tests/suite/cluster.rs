@@ -182,8 +182,9 @@ fn a_cluster_that_is_half_up_is_mended() {
 }
 
 /// A command line for the second cluster, in its own network namespace.
+/// Where the tests were started in a shell's background they ignore Ctrl-C, and what they start cannot hear it either.
 fn side(command: &str) -> String {
-    format!("CLUSTER=side NODES=2 nsenter --net=target/e2e/side.net cluster/cluster {command}")
+    format!("CLUSTER=side NODES=2 env --default-signal=INT nsenter --net=target/e2e/side.net cluster/cluster {command}")
 }
 
 /// The second cluster and its namespace go with the test, whatever its end.
