@@ -4,7 +4,10 @@ use std::{net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpStream, task::JoinSet, time::sleep};
 
-use super::cause::{Cause, Kind};
+use super::{
+    cause::{Cause, Kind},
+    source_port,
+};
 
 /// The time that one address has before the next is tried beside it: the Connection Attempt Delay of RFC 8305, section 8.
 const NEXT_AFTER: Duration = Duration::from_millis(250);
@@ -20,7 +23,7 @@ pub(crate) async fn connect(addresses: &[SocketAddr]) -> Result<(TcpStream, Sock
     let mut untried = addresses.iter().copied();
     loop {
         if let Some(address) = untried.next() {
-            attempts.spawn(async move { (address, TcpStream::connect(address).await) });
+            attempts.spawn(async move { (address, source_port::connect(address).await) });
         }
         tokio::select! {
             Some(attempt) = attempts.join_next() => match attempt {

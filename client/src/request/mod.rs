@@ -7,4 +7,5 @@ pub(crate) mod deadline;
 mod dial;
 mod distance;
 pub(crate) mod message;
+mod source_port;
 pub(crate) mod url;
