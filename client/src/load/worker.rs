@@ -342,3 +342,63 @@ fn served_by(headers: &HeaderMap) -> Option<String> {
     let hops: Vec<_> = served::hops(headers).iter().map(|hop| hop.text).collect();
     (!hops.is_empty()).then(|| hops.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        task::{LocalSet, spawn_local, yield_now},
+        time,
+    };
+
+    use super::*;
+    use crate::{plan::mix::WHOLE, request::url::Url};
+
+    /// Answers one request a connection, and closes it without a notice.
+    async fn answer_and_close(listener: TcpListener) {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_close_that_is_noticed_while_idle_costs_nothing_and_is_counted() {
+        const REQUESTS: u64 = 4;
+        const LONG: Duration = Duration::from_secs(60);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let addresses = Rc::new(Rotation::new(url.origin.clone()));
+        let plan = Plan { urls: vec![(url, WHOLE)], timeout: LONG, ..Plan::default() };
+        let context = Rc::new(Context {
+            plan: Rc::new(plan),
+            run: RunId::random(),
+            start: Cell::new(Instant::now()),
+            account: Rc::new(RefCell::new(Account::new(LONG))),
+        });
+        let load = async {
+            let server = spawn_local(answer_and_close(listener));
+            let queue = Rc::new(Queue::new(1));
+            let worker = spawn_local(Worker::new(Rc::clone(&context), addresses).work(Rc::clone(&queue)));
+            for sequence in 0..REQUESTS {
+                let ticket = Ticket { sequence, due: context.now(), url: 0, late: Duration::ZERO, queued: false };
+                queue.push(ticket).unwrap();
+                while context.account.borrow().connections.closed_idle == sequence {
+                    yield_now().await;
+                }
+            }
+            queue.close();
+            worker.await.unwrap();
+            server.abort();
+        };
+        time::timeout(LONG, LocalSet::new().run_until(load)).await.expect("every close is noticed");
+        let account = context.account.borrow();
+        assert_eq!((account.answered, account.lost), (REQUESTS, 0));
+        assert_eq!((account.connections.opened, account.connections.closed_idle), (REQUESTS, REQUESTS));
+    }
+}

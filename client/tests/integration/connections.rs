@@ -45,17 +45,6 @@ fn a_close_after_notice_loses_nothing() {
 }
 
 #[test]
-fn a_close_that_is_noticed_while_idle_costs_nothing_and_is_counted() {
-    let server = Server::start(|request| vec![request.answer(), Step::Close]);
-    // Half a second between two requests: the close is long known when the next one is due.
-    let ledger = load(&[&server.url("/"), "--rate", "2", "--duration", "2s", "--connections", "1"]);
-    assert_eq!(ledger.lost(), "");
-    assert_eq!(ledger.count("/requests/answered"), 4);
-    assert!((3..=4).contains(&ledger.count("/connections/closed_idle")), "{}", ledger.json);
-    assert_nothing_hidden(&server, &ledger);
-}
-
-#[test]
 fn a_close_is_heard_later_by_a_client_that_is_far_away() {
     // It closes 200 ms after each answer, and the next request is due by then only to who needs long for each.
     let server = Server::start(|request| vec![request.answer(), Step::Pause(Duration::from_millis(200)), Step::Close]);
