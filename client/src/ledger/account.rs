@@ -47,9 +47,10 @@ pub(crate) struct Account {
     /// From the intended start of a request to the end of its answer.
     pub(crate) latency: Histogram,
     /// This client's own lateness: from when a request was due to when it was given to an idle connection or put into the
-    /// queue, and from when its time was over to when this client looked.
+    /// queue, while it was there and this client was away, and from when its time was over to when this client looked.
     pub(crate) lag: Histogram,
-    /// From when a request was put into the queue to when a connection became idle, for those that had to wait.
+    /// From when a request was put into the queue to when a connection became idle, for those that had to wait, less the time in
+    /// which this client was away.
     pub(crate) queue_wait: Histogram,
     /// Requests that found no idle connection.
     pub(crate) queued: u64,

@@ -34,12 +34,14 @@ pub(super) async fn drive(plan: Plan, stop: &mut Stop) -> io::Result<(Run, Accou
         run: RunId::random(),
         start: Cell::new(Instant::now()),
         account: Rc::clone(&account),
+        absence: Cell::default(),
     });
     let mut pools = Pools::start(&context).await;
     context.start.set(Instant::now());
     let started = SystemTime::now();
     let progress = progress::show(Rc::clone(&account), context.start.get(), schedule.total());
     let progress = tokio::task::spawn_local(progress);
+    let life = tokio::task::spawn_local(Rc::clone(&context).live());
 
     let stopped_early = send_all(schedule, &context, &pools, stop).await?;
     let due_for = context.now();
@@ -51,6 +53,7 @@ pub(super) async fn drive(plan: Plan, stop: &mut Stop) -> io::Result<(Run, Accou
         () = pools.finish() => {}
         _ = stop.signalled() => pools.abandon().await,
     }
+    life.abort();
     progress.abort();
     // Fails because it was aborted; the wait is for its line on the terminal to be done with.
     drop(progress.await);

@@ -11,6 +11,7 @@ use crate::{
     stop::Stop,
 };
 
+mod absence;
 mod drive;
 mod limits;
 mod origins;

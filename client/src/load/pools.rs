@@ -48,7 +48,7 @@ impl Pools {
     pub(super) fn hand_out(&self, sequence: u64, due: Duration, url: usize, context: &Context) {
         let queue = &self.queues[self.queue_of[url]];
         let late = context.now().saturating_sub(due);
-        let ticket = Ticket { sequence, due, url, late, queued: queue.idle() == 0 };
+        let ticket = Ticket { sequence, due, url, late, away: context.away(), queued: queue.idle() == 0 };
         context.account.borrow_mut().due += 1;
         if let Err(ticket) = queue.push(ticket) {
             context.lose_unsent(&ticket, "too many requests wait for an idle connection");

@@ -18,7 +18,10 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONNEC
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 
-use super::queue::Queue;
+use super::{
+    absence::{Absence, BEAT},
+    queue::Queue,
+};
 use crate::{
     ledger::{
         account::{Account, Loss},
@@ -51,6 +54,8 @@ pub(super) struct Ticket {
     pub(super) url: usize,
     /// How much later than that it was handed out.
     pub(super) late: Duration,
+    /// How long this process had been away by then.
+    pub(super) away: Duration,
     /// Whether no connection was idle then.
     pub(super) queued: bool,
 }
@@ -65,12 +70,29 @@ pub(super) struct Context {
     pub(super) start: Cell<Instant>,
     /// Where everything is entered.
     pub(super) account: Rc<RefCell<Account>>,
+    /// When this process was not there.
+    pub(super) absence: Cell<Absence>,
 }
 
 impl Context {
     /// Time from the start.
     pub(super) fn now(&self) -> Duration {
         self.start.get().elapsed()
+    }
+
+    /// How long this process has been away, all times together.
+    pub(super) fn away(&self) -> Duration {
+        self.absence.get().until(self.now())
+    }
+
+    /// Gives signs of life until it is aborted.
+    pub(super) async fn live(self: Rc<Self>) {
+        loop {
+            tokio::time::sleep(BEAT).await;
+            let mut absence = self.absence.get();
+            absence.beat(self.now());
+            self.absence.set(absence);
+        }
     }
 
     fn request_id(&self, ticket: &Ticket) -> String {
@@ -186,8 +208,9 @@ impl Worker {
     async fn serve(&mut self, ticket: &Ticket) {
         let context = Rc::clone(&self.context);
         let late = context.now().saturating_sub(ticket.due);
-        // The wait for a connection is the server's time, which keeps them busy; all else is this client's.
-        let lag = if ticket.queued { ticket.late } else { late };
+        // The wait for a connection is the server's time, which keeps them busy; all else is this client's, and so is its absence.
+        let away = context.away().saturating_sub(ticket.away);
+        let lag = if ticket.queued { (ticket.late + away).min(late) } else { late };
         let waited = late.saturating_sub(lag);
         let timeout = context.plan.timeout;
         {
@@ -380,13 +403,15 @@ mod tests {
             run: RunId::random(),
             start: Cell::new(Instant::now()),
             account: Rc::new(RefCell::new(Account::new(LONG))),
+            absence: Cell::default(),
         });
         let load = async {
             let server = spawn_local(answer_and_close(listener));
             let queue = Rc::new(Queue::new(1));
             let worker = spawn_local(Worker::new(Rc::clone(&context), addresses).work(Rc::clone(&queue)));
             for sequence in 0..REQUESTS {
-                let ticket = Ticket { sequence, due: context.now(), url: 0, late: Duration::ZERO, queued: false };
+                let (due, late, away) = (context.now(), Duration::ZERO, Duration::ZERO);
+                let ticket = Ticket { sequence, due, url: 0, late, away, queued: false };
                 queue.push(ticket).unwrap();
                 while context.account.borrow().connections.closed_idle == sequence {
                     yield_now().await;

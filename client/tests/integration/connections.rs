@@ -22,7 +22,7 @@ fn a_server_that_closes_on_every_hundredth_request_loses_exactly_those() {
         _ => vec![request.answer()],
     });
     let url = server.url("/");
-    let ledger = load(&[&url, "--rate", "1000", "--duration", "2s", "--connections", "20"]);
+    let ledger = load(&[&url, "--rate", "1000", "--duration", "2s", "--connections", "20", "--timeout", "60s"]);
     assert_eq!(ledger.lost(), "closed 20");
     assert_eq!(ledger.count("/requests/answered"), 1980);
     // The last request is one of the twenty: nothing comes after it that would need its connection again.
@@ -46,16 +46,14 @@ fn a_close_after_notice_loses_nothing() {
 
 #[test]
 fn a_close_is_heard_later_by_a_client_that_is_far_away() {
-    // It closes 200 ms after each answer, and the next request is due by then only to who needs long for each.
-    let server = Server::start(|request| vec![request.answer(), Step::Pause(Duration::from_millis(200)), Step::Close]);
-    let url = server.url("/");
-    let shared = [url.as_str(), "--rate", "2", "--duration", "2s", "--connections", "1"];
-    let near = load(&shared);
-    assert_eq!(near.lost(), "");
-    let far = load(&[&shared[..], &["--round-trip", "600ms", "--timeout", "10s"]].concat());
+    // It closes 400 ms after each answer, when the next request has been due for long to who needs 2 s for each. That of others is due
+    // 600 ms later.
+    let server = Server::start(|request| vec![request.answer(), Step::Pause(Duration::from_millis(400)), Step::Close]);
+    let schedule = ["--rate", "1", "--duration", "4s", "--connections", "1"];
+    let far = load(&[&[&server.url("/"), "--round-trip", "1s", "--timeout", "20s"], &schedule[..]].concat());
     assert_eq!(far.lost(), "closed 2");
-    assert_eq!(far.json["plan"]["round_trip_seconds"], 0.6);
-    assert!(far.json["latency_ms"]["p50"].as_f64() >= Some(1200.0), "connect, and ask: {}", far.json);
+    assert_eq!(far.json["plan"]["round_trip_seconds"], 1.0);
+    assert!(far.json["latency_ms"]["p50"].as_f64() >= Some(2000.0), "connect, and ask: {}", far.json);
 }
 
 #[test]
@@ -103,7 +101,8 @@ fn every_host_and_port_has_its_own_connections_and_its_share() {
     let answer = |request: &Request| vec![request.answer()];
     let (many, few) = (Server::start(answer), Server::start(answer));
     let mix = format!("5%={}", few.url("/slow?ms=1"));
-    let ledger = load(&[&many.url("/"), "--mix", &mix, "--rate", "1000", "--duration", "1s", "--connections", "3"]);
+    let rate = ["--rate", "1000", "--duration", "1s", "--timeout", "60s"];
+    let ledger = load(&[&[&many.url("/"), "--mix", &mix, "--connections", "3"], &rate[..]].concat());
     assert_eq!(ledger.lost(), "");
     assert_eq!((many.requests().len(), few.requests().len()), (950, 50));
     assert_eq!((many.connections(), few.connections()), (3, 3));
@@ -152,7 +151,8 @@ fn the_loop_is_open() {
         20 => vec![Step::Pause(Duration::from_millis(200)), request.answer()],
         _ => vec![request.answer()],
     });
-    let ledger = load(&[&server.url("/"), "--rate", "200", "--duration", "500ms", "--connections", "1"]);
+    let rate = ["--rate", "200", "--duration", "500ms", "--timeout", "60s"];
+    let ledger = load(&[&[&server.url("/"), "--connections", "1"], &rate[..]].concat());
     assert_eq!(ledger.lost(), "");
     assert_eq!(ledger.count("/requests/answered"), 100);
     assert!(ledger.count("/queue/requests") >= 30, "{}", ledger.json["queue"]);
