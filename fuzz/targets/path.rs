@@ -3,11 +3,10 @@
 #![no_main]
 
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use frontend::auth::Credentials;
 use frontend::routes::{Match, Path, Table};
-use frontend::upstream::{Defaults, Resilience, Timeouts};
+use frontend::upstream::Defaults;
 use http::{Method, Uri};
 use libfuzzer_sys::fuzz_target;
 
@@ -27,10 +26,7 @@ const ROUTES: &str = r#"{
 }"#;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let second = Duration::from_secs(1);
-    let timeouts = Timeouts { connect: second, attempt: second, overall: second, idle: second, max_age: None };
-    let defaults = Defaults { timeouts, resilience: Resilience::default() };
-    Table::parse(ROUTES.as_bytes(), defaults, &mut Credentials::default().reading()).unwrap()
+    Table::parse(ROUTES.as_bytes(), Defaults::default(), &mut Credentials::default().reading()).unwrap()
 });
 
 /// Where a program looks for parameters, if at all.

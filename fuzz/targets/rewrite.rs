@@ -4,14 +4,13 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use frontend::auth::Credentials;
 use frontend::client::Client;
 use frontend::client::Networks;
 use frontend::gateway::rewrite;
 use frontend::routes::{Match, Path, Route, Table, respell};
-use frontend::upstream::{Defaults, Resilience, Timeouts};
+use frontend::upstream::Defaults;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Uri};
 use libfuzzer_sys::fuzz_target;
@@ -56,10 +55,7 @@ const OWN: [&str; 9] = [
 ];
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let second = Duration::from_secs(1);
-    let timeouts = Timeouts { connect: second, attempt: second, overall: second, idle: second, max_age: None };
-    let defaults = Defaults { timeouts, resilience: Resilience::default() };
-    Table::parse(ROUTES.as_bytes(), defaults, &mut Credentials::default().reading()).unwrap()
+    Table::parse(ROUTES.as_bytes(), Defaults::default(), &mut Credentials::default().reading()).unwrap()
 });
 
 const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9)), 5000);

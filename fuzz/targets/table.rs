@@ -3,25 +3,18 @@
 #![no_main]
 
 use std::cmp::Reverse;
-use std::time::Duration;
 
 use frontend::auth::Credentials;
 use frontend::routes::{Match, Path, Route, Table};
-use frontend::upstream::{Defaults, Resilience, Timeouts};
+use frontend::upstream::Defaults;
 use http::Method;
 use libfuzzer_sys::fuzz_target;
-
-const DEFAULTS: fn() -> Defaults = || {
-    let second = Duration::from_secs(1);
-    let timeouts = Timeouts { connect: second, attempt: second, overall: second, idle: second, max_age: Some(second) };
-    Defaults { timeouts, resilience: Resilience::default() }
-};
 
 fuzz_target!(|input: &[u8]| {
     let mut parts = input.split(|byte| *byte == 0);
     let mut text = || std::str::from_utf8(parts.next().unwrap_or_default()).unwrap_or_default();
     let (json, method, host, path) = (text(), text(), text(), text());
-    let table = match Table::parse(json.as_bytes(), DEFAULTS(), &mut Credentials::default().reading()) {
+    let table = match Table::parse(json.as_bytes(), Defaults::default(), &mut Credentials::default().reading()) {
         Ok(table) => table,
         Err(refused) => {
             assert!(refused.0.iter().all(|mistake| !mistake.is_empty()) && !refused.0.is_empty());
@@ -29,7 +22,7 @@ fuzz_target!(|input: &[u8]| {
         }
     };
     let document = table.document().to_string();
-    match Table::parse(document.as_bytes(), DEFAULTS(), &mut Credentials::default().reading()) {
+    match Table::parse(document.as_bytes(), Defaults::default(), &mut Credentials::default().reading()) {
         Ok(again) => assert_eq!(again, table, "{document}"),
         Err(refused) => panic!("{refused}: {document}"),
     }

@@ -21,7 +21,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use service::connection::upgrade::{Switched, Upgrade};
 use service::process::lifecycle::Phase;
-use service::settings::environment::{Environment, Variable};
 use service::telemetry::metrics::Metrics;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -40,48 +39,20 @@ const GRACE: Duration = Duration::from_secs(1);
 /// How long nothing may pass once one end has closed its direction. Who closes a WebSocket closes both.
 const HALF_CLOSED: Duration = Duration::from_secs(10);
 
-/// What tunnels may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bounds {
-    /// How many may be open.
-    pub most: usize,
-    /// How long nothing may pass in either direction.
-    pub idle: Duration,
-    /// How long one may last. Each ends up to a tenth earlier, or those that began together would all come back together.
-    pub longest: Duration,
-}
+/// The shortest time that a tunnel can be given.
+const SHORTEST: Duration = Duration::from_millis(10);
 
-impl Bounds {
-    /// Reads them.
-    pub(crate) fn read(environment: &mut Environment) -> Self {
-        let most = Variable {
-            name: "MAX_TUNNELS",
-            default: "1000",
-            about: "WebSockets open at once; further ones get 503 and Retry-After",
-        };
-        let idle = Variable {
-            name: "TUNNEL_IDLE_SECONDS",
-            default: "300",
-            about: "how long nothing may pass through a WebSocket, pings included; it is ended then",
-        };
-        let longest = Variable {
-            name: "TUNNEL_SECONDS",
-            default: "3600",
-            about: "how long a WebSocket may last, -10 %; it is ended then",
-        };
-        let shortest = Duration::from_millis(10);
-        Self {
-            most: environment.number(most, 1, 100_000) as usize,
-            idle: environment.seconds(idle, shortest),
-            longest: environment.seconds(longest, shortest),
-        }
-    }
-}
-
-impl Default for Bounds {
-    /// Those of a gateway without settings.
-    fn default() -> Self {
-        Self::read(&mut Environment::new(&|_| None))
+service::settings! {
+    /// What tunnels may cost. Each ends up to a tenth earlier than its longest, or those that began together would all come back
+    /// together.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Bounds {
+        /// WebSockets open at once; further ones get 503 and Retry-After
+        most: usize = number("MAX_TUNNELS", "1000", 1, 100_000);
+        /// how long nothing may pass through a WebSocket, pings included; it is ended then
+        idle: Duration = seconds("TUNNEL_IDLE_SECONDS", "300", SHORTEST);
+        /// how long a WebSocket may last, -10 %; it is ended then
+        longest: Duration = seconds("TUNNEL_SECONDS", "3600", SHORTEST);
     }
 }
 

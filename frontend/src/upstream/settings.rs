@@ -32,127 +32,78 @@ pub struct Settings {
     pub resilience: Resilience,
 }
 
-/// What an upstream has where the table says nothing.
-#[derive(Debug, Clone, Copy)]
-pub struct Defaults {
-    /// How long to wait.
-    pub timeouts: Timeouts,
-    /// What is done about failures.
-    pub resilience: Resilience,
-}
-
-impl Defaults {
-    /// Reads them.
-    pub(crate) fn read(environment: &mut Environment) -> Self {
-        Self { timeouts: Timeouts::read(environment), resilience: Resilience::read(environment) }
+service::settings! {
+    /// What an upstream has where the table says nothing.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Defaults {
+        /// How long to wait.
+        timeouts: Timeouts = part(Timeouts::checked);
+        /// What is done about failures.
+        resilience: Resilience = part(Resilience::read);
     }
 }
 
-/// How long to wait for an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timeouts {
-    /// To resolve the name; and to connect to one of its addresses.
-    pub connect: Duration,
-    /// For one try, until the reply's head; also between parts of its body.
-    pub attempt: Duration,
-    /// For all tries.
-    pub overall: Duration,
-    /// How long an idle connection is kept.
-    pub idle: Duration,
-    /// Age after which a connection is not used again.
-    pub max_age: Option<Duration>,
+service::settings! {
+    /// How long to wait for an upstream.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Timeouts {
+        /// age at which a connection is not used again, so that new pods get their share; 0 is never
+        max_age: Option<Duration> = seconds_or_never("UPSTREAM_MAX_AGE_SECONDS", "30");
+        /// to resolve the name and connect
+        connect: Duration = seconds("UPSTREAM_CONNECT_TIMEOUT_SECONDS", "1", SHORTEST);
+        /// silence of the upstream: before its reply's head, and between parts of the body
+        attempt: Duration = seconds("UPSTREAM_TRY_TIMEOUT_SECONDS", "4", SHORTEST);
+        /// until the reply's head, over all tries; time spent waiting for the client's body does not count
+        overall: Duration = seconds("UPSTREAM_TIMEOUT_SECONDS", "5", SHORTEST);
+        /// how long an unused connection is kept; must be below the upstream's IDLE_TIMEOUT_SECONDS
+        idle: Duration = seconds("UPSTREAM_IDLE_SECONDS", "30", SHORTEST);
+    }
 }
 
-/// What is done about failures of an upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resilience {
-    /// Retries of one request, at most [`MOST_RETRIES`].
-    pub retries: u32,
-    /// Retries of all requests together.
-    pub budget: Allowance,
-    /// When it is no longer asked; without terms it always is.
-    pub breaker: Option<Threshold>,
+service::settings! {
+    /// What is done about failures of an upstream.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Resilience {
+        /// tries after the first, where they are safe: nothing was sent, or the method is idempotent and the body was kept
+        retries: u32 = number("UPSTREAM_RETRIES", "3", 0, u64::from(MOST_RETRIES));
+        /// Retries of all requests together.
+        budget: Allowance = part(Allowance::read);
+        /// When it is no longer asked; without terms it always is.
+        breaker: Option<Threshold> = part(Threshold::read);
+    }
 }
 
 impl Timeouts {
-    fn read(environment: &mut Environment) -> Self {
-        let max_age = Variable {
-            name: "UPSTREAM_MAX_AGE_SECONDS",
-            default: "30",
-            about: "age at which a connection is not used again, so that new pods get their share; 0 is never",
-        };
-        let max_age = Some(environment.seconds(max_age, Duration::ZERO)).filter(|age| !age.is_zero());
-        let mut seconds = |name, default, about| {
-            let variable = Variable { name, default, about };
-            environment.seconds(variable, SHORTEST)
-        };
-        let timeouts = Self {
-            connect: seconds("UPSTREAM_CONNECT_TIMEOUT_SECONDS", "1", "to resolve the name and connect"),
-            attempt: seconds(
-                "UPSTREAM_TRY_TIMEOUT_SECONDS",
-                "4",
-                "silence of the upstream: before its reply's head, and between parts of the body",
-            ),
-            overall: seconds(
-                "UPSTREAM_TIMEOUT_SECONDS",
-                "5",
-                "until the reply's head, over all tries; time spent waiting for the client's body does not count",
-            ),
-            idle: seconds(
-                "UPSTREAM_IDLE_SECONDS",
-                "30",
-                "how long an unused connection is kept; must be below the upstream's IDLE_TIMEOUT_SECONDS",
-            ),
-            max_age,
-        };
-        if timeouts.attempt > timeouts.overall {
-            let accepted = format!("at most UPSTREAM_TIMEOUT_SECONDS, which is {}", timeouts.overall.as_secs_f64());
-            let value = timeouts.attempt.as_secs_f64().to_string();
-            environment.refuse("UPSTREAM_TRY_TIMEOUT_SECONDS", &value, &accepted);
+    /// Reads them; one try has to fit into all of them.
+    fn checked(environment: &mut Environment) -> Self {
+        let timeouts = Self::read(environment);
+        let [attempt, overall] = [timeouts.attempt, timeouts.overall].map(|time| time.as_secs_f64());
+        if attempt > overall {
+            let accepted = format!("at most UPSTREAM_TIMEOUT_SECONDS, which is {overall}");
+            environment.refuse("UPSTREAM_TRY_TIMEOUT_SECONDS", &attempt.to_string(), &accepted);
         }
         timeouts
     }
 }
 
-impl Resilience {
+impl Allowance {
     fn read(environment: &mut Environment) -> Self {
-        let mut number =
-            |name, default, most, about| environment.number(Variable { name, default, about }, 0, most) as u32;
-        let retries = number(
-            "UPSTREAM_RETRIES",
-            "3",
-            u64::from(MOST_RETRIES),
-            "tries after the first, where they are safe: nothing was sent, or the method is idempotent and the body was kept",
-        );
-        let percent = number(
-            "UPSTREAM_RETRY_BUDGET_PERCENT",
-            "20",
-            u64::from(MOST_PERCENT),
-            "retries of all requests together, in percent of those of the last 10 s; 10 a second besides are always free",
-        );
-        let failures = number(
-            "UPSTREAM_BREAKER_FAILURES",
-            "5",
-            u64::from(MOST_FAILURES),
-            "requests in a row without a reply, retries included, after which the upstream is not asked for a while; 0 is never",
-        );
-        let open = Variable {
-            name: "UPSTREAM_BREAKER_OPEN_SECONDS",
-            default: "30",
-            about: "how long it is not asked, until one request finds out whether it is back",
-        };
-        let open = environment.seconds(open, SHORTEST);
-        Self {
-            retries,
-            budget: Allowance { percent, ..Allowance::default() },
-            breaker: (failures > 0).then_some(Threshold { failures, open }),
-        }
+        let about = "retries of all requests together, in percent of those of the last 10 s; 10 a second besides are always free";
+        let percent = Variable::new("UPSTREAM_RETRY_BUDGET_PERCENT", "20", about);
+        Self { percent: environment.number(percent, 0, u64::from(MOST_PERCENT)) as u32, ..Self::default() }
     }
 }
 
-impl Default for Resilience {
-    fn default() -> Self {
-        Self { retries: MOST_RETRIES, budget: Allowance::default(), breaker: Some(Threshold::default()) }
+impl Threshold {
+    fn read(environment: &mut Environment) -> Option<Self> {
+        let about = "requests in a row without a reply, retries included, after which the upstream is not asked for a while; 0 is \
+                     never";
+        let failures = Variable::new("UPSTREAM_BREAKER_FAILURES", "5", about);
+        let failures = environment.number(failures, 0, u64::from(MOST_FAILURES)) as u32;
+        let about = "how long it is not asked, until one request finds out whether it is back";
+        let open = Variable::new("UPSTREAM_BREAKER_OPEN_SECONDS", "30", about);
+        let open = environment.seconds(open, SHORTEST);
+        (failures > 0).then_some(Self { failures, open })
     }
 }
 

@@ -16,7 +16,7 @@ const MOST_MIB: u64 = 4096;
 
 crate::settings! {
     /// The faults of a server. [`Faults::default`] has none.
-    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Faults {
         /// fault: how long /started, /ready and all but the probes answer 503
         start: Duration = seconds("FAULT_START_SECONDS", "0", Duration::ZERO);

@@ -22,6 +22,13 @@ macro_rules! settings {
                 Self { $($field),+ }
             }
         }
+
+        impl Default for $struct {
+            /// What holds where no variable is set.
+            fn default() -> Self {
+                Self::read(&mut $crate::settings::environment::Environment::new(&|_| None))
+            }
+        }
     };
     (@ $from:ident, $about:expr, part, $read:path) => {
         $read($from)

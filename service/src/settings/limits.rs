@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use super::environment::Environment;
-
 /// The longest head that a server can be set to take, in bytes.
 const MOST_HEAD_BYTES: u64 = 64 * 1024;
 
@@ -53,12 +51,5 @@ impl Limits {
     #[must_use]
     pub fn buffer_bytes(&self) -> usize {
         self.head_bytes.max(LEAST_BUFFER_BYTES)
-    }
-}
-
-impl Default for Limits {
-    /// Those of a server without settings.
-    fn default() -> Self {
-        Self::read(&mut Environment::new(&|_| None))
     }
 }

@@ -7,20 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::auth::Credentials;
-use crate::upstream::{Origin, Persistence, Resilience, Timeouts};
-
-fn defaults() -> Defaults {
-    Defaults {
-        timeouts: Timeouts {
-            connect: Duration::from_secs(1),
-            attempt: Duration::from_secs(4),
-            overall: Duration::from_secs(5),
-            idle: Duration::from_secs(30),
-            max_age: Some(Duration::from_secs(30)),
-        },
-        resilience: Resilience::default(),
-    }
-}
+use crate::upstream::{Origin, Persistence};
 
 fn parsed(document: &Value) -> Result<Table, Refused> {
     table(document.to_string().as_bytes())
@@ -28,7 +15,7 @@ fn parsed(document: &Value) -> Result<Table, Refused> {
 
 /// Of a gateway without secrets.
 fn table(text: &[u8]) -> Result<Table, Refused> {
-    Table::parse(text, defaults(), &mut Credentials::default().reading())
+    Table::parse(text, Defaults::default(), &mut Credentials::default().reading())
 }
 
 fn with_routes(routes: &Value) -> Value {
@@ -172,7 +159,7 @@ fn guarded() -> Table {
         {"path": "/public", "hosts": ["admin"], "upstream": "users"},
     ]));
     let secrets = Credentials::in_directory(directory.clone());
-    let table = Table::parse(document.to_string().as_bytes(), defaults(), &mut secrets.reading()).unwrap();
+    let table = Table::parse(document.to_string().as_bytes(), Defaults::default(), &mut secrets.reading()).unwrap();
     std::fs::remove_dir_all(directory).unwrap();
     table
 }
@@ -401,7 +388,7 @@ fn a_route_may_have_more_or_less_patience_than_its_upstream() {
         route.as_object_mut().unwrap().extend(overrides.as_object().unwrap().clone());
         parsed(&with_routes(&json!([route])))
     };
-    let usual = Persistence::of(&defaults().timeouts, &defaults().resilience);
+    let usual = Persistence::of(&Defaults::default().timeouts, &Defaults::default().resilience);
     let over = |overrides| routed(overrides).unwrap().routes[0].persistence.over(usual);
     assert_eq!(over(json!({})), usual);
     assert_eq!(over(json!({"retries": 0})), Persistence { retries: 0, ..usual });
@@ -460,7 +447,7 @@ fn its_document_names_the_secrets_and_shows_nothing_of_them() {
          "auth": {"jwt": {"secret": "shared", "algorithm": "HS256", "issuer": "a", "audience": "b", "leewaySeconds": 2.5}}},
     ]));
     let read = |document: &Value| {
-        Table::parse(document.to_string().as_bytes(), defaults(), &mut credentials.reading()).unwrap()
+        Table::parse(document.to_string().as_bytes(), Defaults::default(), &mut credentials.reading()).unwrap()
     };
     let table = read(&document);
     let shown = table.document();
@@ -477,7 +464,7 @@ fn its_document_names_the_secrets_and_shows_nothing_of_them() {
 #[test]
 fn the_table_of_one_upstream() {
     let origin = Origin::parse("http://backend:8000").unwrap();
-    let Defaults { timeouts, resilience } = defaults();
+    let Defaults { timeouts, resilience } = Defaults::default();
     let table = Table::of_one(Settings { origin, timeouts, resilience });
     assert_eq!(found(&table, "GET", "x", "/proxy/items"), "backend /api/items");
     assert_eq!(found(&table, "GET", "x", "/proxyitems"), "none");
