@@ -1,11 +1,11 @@
 //! Stops asking an upstream, or one endpoint of it, that only fails, and finds out with one request when it is back.
 //!
-//! Two things are counted, each by breakers of its own type:
+//! Two things are counted:
 //!
-//! - [`Breaker<OfRequest>`], one for each upstream, counts requests, after all their retries: one that counted tries would open at
-//!   the blip of a rollout, and turn it into half a minute of refusals.
-//! - [`Breaker<OfTry>`], one for each endpoint of an upstream that has several, counts tries: it is that endpoint which they failed at.
-//!   It refuses nothing, it takes the endpoint out of rotation.
+//! - That of an upstream counts requests, after all their retries: one that counted tries would open at the blip of a rollout, and
+//!   turn it into half a minute of refusals.
+//! - That of an endpoint, of an upstream that has several, counts tries: it is that endpoint which they failed at. It refuses
+//!   nothing, it takes the endpoint out of rotation.
 //!
 //! | what happened | counts as |
 //! | --- | --- |
@@ -16,7 +16,6 @@
 //!
 //! What counts as nothing leaves the count as it was.
 
-use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::upstream::failure::{Failure, Source};
@@ -39,21 +38,12 @@ impl Default for Threshold {
     }
 }
 
-/// A breaker that counts outcomes of the type `O`. Time is what its caller says: that since any fixed moment, never going back.
+/// A breaker. Time is what its caller says: that since any fixed moment, never going back.
 #[derive(Debug, Clone)]
-pub(super) struct Breaker<O> {
+pub(super) struct Breaker {
     threshold: Threshold,
     state: State,
-    counts: PhantomData<fn(O)>,
 }
-
-/// The outcome of a request, after all its retries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct OfRequest(Outcome);
-
-/// The outcome of one try at one endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct OfTry(Outcome);
 
 /// What a breaker does with requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,61 +81,34 @@ pub(super) enum Pass {
     Trial,
 }
 
-/// How something that was admitted ended.
+/// How a request, after all its retries, or one try at an endpoint has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// A reply came.
     Success,
     /// The upstream failed.
     Failure,
-    /// Nothing was learnt of the upstream.
+    /// Nothing was learnt of the upstream, or nobody has heard the end.
     Unknown,
 }
 
 impl Outcome {
-    fn of(failure: &Failure) -> Self {
+    /// That of what ended with `result`.
+    pub(super) fn of<T>(result: &Result<T, Failure>) -> Self {
+        result.as_ref().map_or_else(Self::from, |_| Self::Success)
+    }
+}
+
+impl From<&Failure> for Outcome {
+    fn from(failure: &Failure) -> Self {
         if failure.source() == Source::Upstream { Self::Failure } else { Self::Unknown }
     }
 }
 
-impl OfRequest {
-    /// That of a request of which nobody has heard the end.
-    pub(super) const UNKNOWN: Self = Self(Outcome::Unknown);
-
-    /// That of a request which ended with `result`.
-    pub(super) fn of<T>(result: &Result<T, Failure>) -> Self {
-        Self(result.as_ref().map_or_else(Outcome::of, |_| Outcome::Success))
-    }
-}
-
-impl OfTry {
-    /// That of a try of which nobody has heard the end.
-    pub(super) const UNKNOWN: Self = Self(Outcome::Unknown);
-    /// That of a try which brought a reply.
-    pub(super) const SUCCESS: Self = Self(Outcome::Success);
-
-    /// That of a try which ended with `failure`.
-    pub(super) fn of(failure: &Failure) -> Self {
-        Self(Outcome::of(failure))
-    }
-}
-
-impl From<OfRequest> for Outcome {
-    fn from(outcome: OfRequest) -> Self {
-        outcome.0
-    }
-}
-
-impl From<OfTry> for Outcome {
-    fn from(outcome: OfTry) -> Self {
-        outcome.0
-    }
-}
-
-impl<O: Into<Outcome>> Breaker<O> {
+impl Breaker {
     /// A closed breaker.
     pub(super) fn new(threshold: Threshold) -> Self {
-        Self { threshold, state: State::Closed { failures: 0 }, counts: PhantomData }
+        Self { threshold, state: State::Closed { failures: 0 } }
     }
 
     /// What it does now.
@@ -177,8 +140,8 @@ impl<O: Into<Outcome>> Breaker<O> {
     }
 
     /// Tells how an admitted request ended.
-    pub(super) fn record(&mut self, pass: Pass, outcome: O, now: Duration) {
-        self.state = match (self.state, pass, outcome.into()) {
+    pub(super) fn record(&mut self, pass: Pass, outcome: Outcome, now: Duration) {
+        self.state = match (self.state, pass, outcome) {
             (State::Closed { .. }, Pass::Usual, Outcome::Success)
             | (State::HalfOpen, Pass::Trial, Outcome::Success) => State::Closed { failures: 0 },
             (State::Closed { failures }, Pass::Usual, Outcome::Failure) if failures + 1 < self.threshold.failures => {
@@ -207,7 +170,7 @@ mod tests {
         Duration::from_secs(second)
     }
 
-    fn tripped() -> Breaker<Outcome> {
+    fn tripped() -> Breaker {
         let mut breaker = Breaker::new(Threshold::default());
         for _ in 0..5 {
             assert_eq!(breaker.admit(second(0)), Admission::Admitted(Pass::Usual));
@@ -263,10 +226,10 @@ mod tests {
             (Kind::ClientStalled.into(), Outcome::Unknown),
             (Kind::ClientBroke.into(), Outcome::Unknown),
         ] {
-            assert_eq!(Outcome::from(OfTry::of(&failure)), outcome, "{failure:?}");
-            assert_eq!(Outcome::from(OfRequest::of(&Err::<(), _>(failure))), outcome);
+            assert_eq!(Outcome::from(&failure), outcome, "{failure:?}");
+            assert_eq!(Outcome::of(&Err::<(), _>(failure)), outcome);
         }
-        assert_eq!(Outcome::from(OfRequest::of(&Ok(()))), Outcome::Success);
+        assert_eq!(Outcome::of(&Ok(())), Outcome::Success);
     }
 
     proptest! {

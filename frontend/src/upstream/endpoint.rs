@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::upstream::balance;
-use crate::upstream::breaker::{Admission, Breaker, OfTry, Pass, State, Threshold};
+use crate::upstream::breaker::{Admission, Breaker, Outcome, Pass, State, Threshold};
 use crate::upstream::failure::{Failure, Kind};
 use crate::upstream::link::Link;
 use crate::upstream::metrics::Tally;
@@ -23,7 +23,7 @@ pub(super) struct Endpoint {
     pool: Arc<Pool>,
     /// Tries whose reply has not ended.
     in_flight: AtomicU32,
-    breaker: Option<Mutex<Breaker<OfTry>>>,
+    breaker: Option<Mutex<Breaker>>,
 }
 
 /// How endpoints are connected to.
@@ -122,7 +122,7 @@ impl Endpoint {
         self.breaker().is_some_and(|breaker| matches!(breaker.state(), State::Open { .. }))
     }
 
-    fn breaker(&self) -> Option<MutexGuard<'_, Breaker<OfTry>>> {
+    fn breaker(&self) -> Option<MutexGuard<'_, Breaker>> {
         self.breaker.as_ref().map(|breaker| breaker.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -174,14 +174,14 @@ impl Try {
         match connected.unwrap_or(Err(Kind::ConnectTimeout.into())) {
             Ok(link) => Ok((self, link)),
             Err(failure) => {
-                self.tell(OfTry::of(&failure));
+                self.tell((&failure).into());
                 Err(failure)
             }
         }
     }
 
     /// It has ended so; what comes after that is no news of the endpoint.
-    pub(super) fn tell(&mut self, outcome: OfTry) {
+    pub(super) fn tell(&mut self, outcome: Outcome) {
         if self.told {
             return;
         }
@@ -194,7 +194,7 @@ impl Try {
 
 impl Drop for Try {
     fn drop(&mut self) {
-        self.tell(OfTry::UNKNOWN);
+        self.tell(Outcome::Unknown);
         self.endpoint.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -233,7 +233,7 @@ mod tests {
 
     fn fail(endpoint: &Arc<Endpoint>, times: u32, epoch: Instant) {
         for _ in 0..times {
-            Try::at(endpoint, epoch).tell(OfTry::of(&Kind::ConnectTimeout.into()));
+            Try::at(endpoint, epoch).tell(Outcome::Failure);
         }
     }
 
@@ -285,7 +285,7 @@ mod tests {
         let shares_meanwhile = shares(&endpoints, epoch);
         assert_eq!(shares_meanwhile[0], 0, "{shares_meanwhile:?}");
         let mut trial = trial;
-        trial.tell(OfTry::SUCCESS);
+        trial.tell(Outcome::Success);
         drop(trial);
         assert!(shares(&endpoints, epoch)[0] > 200);
     }

@@ -10,7 +10,7 @@ use hyper::{Request, Response, StatusCode};
 
 use crate::body::{Replay, RequestBody};
 use crate::tunnel::Handshake;
-use crate::upstream::breaker::OfTry;
+use crate::upstream::breaker::Outcome;
 use crate::upstream::endpoint::Try;
 use crate::upstream::failure::{Failure, Kind};
 use crate::upstream::link::Link;
@@ -139,7 +139,7 @@ fn received(
     body: &Arc<RequestBody>,
     patience: Duration,
 ) -> Response<ReplyBody> {
-    this.tell(OfTry::SUCCESS);
+    this.tell(Outcome::Success);
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return response.map(|reply| ReplyBody::switched(reply, link, this, patience));
     }
@@ -149,6 +149,6 @@ fn received(
 fn failed(this: &mut Try, failure: Failure, body: &RequestBody) -> Failure {
     // The upstream could not have answered: any client could take it out of service otherwise.
     let failure = if body.is_broken() { Kind::ClientBroke.into() } else { failure };
-    this.tell(OfTry::of(&failure));
+    this.tell((&failure).into());
     failure
 }

@@ -37,7 +37,7 @@ use tokio::time::Instant;
 use crate::body::{Replay, RequestBody};
 use crate::random::Random;
 use crate::tunnel::Handshake;
-use breaker::{Admission, Breaker, OfRequest, Pass, State};
+use breaker::{Admission, Breaker, Outcome, Pass, State};
 use budget::Budget;
 use dial::{Dials, MOMENT};
 use endpoint::{Connecting, Endpoint, Endpoints, Try};
@@ -68,7 +68,7 @@ pub(crate) struct Upstream {
     /// What the clock of the budget and the breaker counts from.
     epoch: Instant,
     budget: Mutex<Budget>,
-    breaker: Option<Mutex<Breaker<OfRequest>>>,
+    breaker: Option<Mutex<Breaker>>,
     /// What the breaker has refused since the last line about it.
     refused: AtomicU64,
     random: Random,
@@ -79,7 +79,7 @@ pub(crate) struct Upstream {
 struct Admitted<'a> {
     upstream: &'a Upstream,
     pass: Pass,
-    outcome: OfRequest,
+    outcome: Outcome,
 }
 
 impl Drop for Admitted<'_> {
@@ -90,7 +90,7 @@ impl Drop for Admitted<'_> {
         let now = breaker.state();
         drop(breaker);
         // Of a trial of which nothing was learnt there is nothing to say.
-        if self.outcome != OfRequest::UNKNOWN {
+        if self.outcome != Outcome::Unknown {
             self.upstream.log_breaker(before, now);
         }
     }
@@ -166,7 +166,7 @@ impl Upstream {
             Ok(mut admitted) => {
                 let tries = pin!(self.tries(head, body, persistence));
                 let outcome = body.within(persistence.overall, tries).await.unwrap_or_else(|late| Err(late.into()));
-                admitted.outcome = OfRequest::of(&outcome);
+                admitted.outcome = Outcome::of(&outcome);
                 outcome
             }
         };
@@ -180,7 +180,7 @@ impl Upstream {
         let admission = self.breaker().map(|mut breaker| breaker.admit(self.epoch.elapsed()));
         match admission.unwrap_or(Admission::Admitted(Pass::Usual)) {
             // Unknown unless it is told: the client may go away meanwhile.
-            Admission::Admitted(pass) => Ok(Admitted { upstream: self, pass, outcome: OfRequest::UNKNOWN }),
+            Admission::Admitted(pass) => Ok(Admitted { upstream: self, pass, outcome: Outcome::Unknown }),
             Admission::Refused(retry_after) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 Err(Kind::Open(retry_after).into())
@@ -260,7 +260,7 @@ impl Upstream {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn breaker(&self) -> Option<MutexGuard<'_, Breaker<OfRequest>>> {
+    fn breaker(&self) -> Option<MutexGuard<'_, Breaker>> {
         self.breaker.as_ref().map(|breaker| breaker.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
