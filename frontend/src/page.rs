@@ -3,8 +3,8 @@
 use std::hash::{DefaultHasher, Hasher};
 
 use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use service::message::body::Body;
@@ -65,27 +65,20 @@ impl Page {
         let Some(file) = self.files.iter().find(|file| file.name == name) else {
             return Err(Problem::new(StatusCode::NOT_FOUND, "no such file"));
         };
-        let mut response = if is_current(request, &file.etag) {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response
-        } else {
-            let mut response = Response::new(Body::from(file.content));
-            let value = HeaderValue::from_static(file.content_type);
-            response.headers_mut().insert(CONTENT_TYPE, value);
-            response
-        };
-        let fixed: [(HeaderName, &'static str); 4] = [
+        let fixed = [
             (CACHE_CONTROL, "no-cache"),
             (CONTENT_SECURITY_POLICY, POLICY),
             (REFERRER_POLICY, "no-referrer"),
             (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         ];
-        let headers = response.headers_mut();
-        headers.insert(ETAG, file.etag.clone());
-        for (name, value) in fixed {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
+        let mut response = if is_current(request, &file.etag) {
+            Body::empty().reply(StatusCode::NOT_MODIFIED, &fixed)
+        } else {
+            let mut response = Body::from(file.content).reply(StatusCode::OK, &fixed);
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(file.content_type));
+            response
+        };
+        response.headers_mut().insert(ETAG, file.etag.clone());
         Ok(response)
     }
 }

@@ -84,8 +84,7 @@ pub(super) fn options(route: &Route) -> Response<Body> {
     // One that takes any method takes these for sure.
     let usual = [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PUT, Method::DELETE, Method::PATCH];
     let methods = if methods.is_empty() { &usual[..] } else { &methods[..] };
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
+    let mut response = Body::empty().reply(StatusCode::NO_CONTENT, &[]);
     response.headers_mut().insert(ALLOW, headers::list(methods.iter().map(Method::as_str)));
     response
 }

@@ -52,8 +52,7 @@ pub(crate) fn preflight_for(method: &Method, headers: &HeaderMap) -> Option<Meth
 impl Cors {
     /// The answer to a preflight with `headers` for `method`.
     pub(crate) fn answer(&self, method: &Method, headers: &HeaderMap) -> Response<Body> {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::NO_CONTENT;
+        let mut response = Body::empty().reply(StatusCode::NO_CONTENT, &[]);
         *response.headers_mut() = self.preflight(method, headers);
         response
     }

@@ -20,10 +20,9 @@ pub(crate) struct Fallback {
 impl Fallback {
     /// The reply; `x-degraded` says that it is none of the upstream's.
     pub(crate) fn reply(&self) -> Response<Body> {
-        let mut response = Response::new(Body::from(self.body.clone()));
-        *response.status_mut() = self.status;
+        let degraded = (HeaderName::from_static("x-degraded"), "fallback");
+        let mut response = Body::from(self.body.clone()).reply(self.status, &[degraded]);
         response.headers_mut().insert(CONTENT_TYPE, self.content_type.clone());
-        response.headers_mut().insert(HeaderName::from_static("x-degraded"), HeaderValue::from_static("fallback"));
         response
     }
 
