@@ -64,6 +64,20 @@ a new chart alone must not roll the pods; first where some win over these.
 {{- toYaml $labels -}}
 {{- end -}}
 
+{{/*
+Takes what practice.labels takes, annotations, and object: the name of the object where that is not what practice.name makes of name.
+*/}}
+{{- define "practice.metadata" -}}
+metadata:
+  name: {{ if .object }}{{ .object }}{{ else }}{{ include "practice.name" . }}{{ end }}
+  labels:
+    {{- include "practice.labels" . | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}
+
 {{/* Takes a tag. A label has 63 characters and no @: of v1@sha256:... it is v1. */}}
 {{- define "practice.versionLabel" -}}
 {{- regexReplaceAll "@.*$" . "" | trunc 63 | trimAll "-_." -}}
