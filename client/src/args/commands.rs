@@ -7,7 +7,7 @@ use super::{
     given::{self, Given},
     option::{
         Row,
-        Take::{Count, Path, Rate, Switch, Text, Time, Words},
+        Take::{Count, Path, Rate, Switch, Text, Time},
         row,
     },
     parsed::{Ask, Command},
@@ -35,7 +35,10 @@ const DATA: Row = row(
     "--data BODY",
     "",
     "body; it has no content-type unless a header says so",
-    Words(|given, text| given.data = Some(text)),
+    Text(|given, text| {
+        given.data = Some(text.to_owned());
+        Ok(())
+    }),
 );
 
 /// A row for a timeout.

@@ -30,8 +30,6 @@ pub(super) enum Take {
     Rate(fn(&mut Given, Rate)),
     /// A text; the function says what is accepted.
     Text(fn(&mut Given, &str) -> Result<(), String>),
-    /// Any text.
-    Words(fn(&mut Given, String)),
     /// A path, which need not be UTF-8.
     Path(fn(&mut Given, PathBuf)),
 }
@@ -90,10 +88,6 @@ impl Row {
             Take::Count(most, set) => quantity::count(text, most).map(|count| set(given, count)),
             Take::Rate(set) => quantity::rate(text).map(|rate| set(given, rate)),
             Take::Text(set) => set(given, text),
-            Take::Words(set) => {
-                set(given, text.to_owned());
-                Ok(())
-            }
             Take::Switch(_) | Take::Path(_) => Ok(()),
         };
         taken.map_err(|why| format!("--{} {text:?}: {why}", self.long()))
@@ -112,7 +106,7 @@ impl Row {
             Take::Time(least, most, _) => Some(format!("{} to {}", written(least), written(most))),
             Take::Count(most, _) => Some(format!("1 to {most}")),
             Take::Rate(_) => Some(format!("{MIN_RATE} to {MAX_RATE}")),
-            Take::Switch(_) | Take::Text(_) | Take::Words(_) | Take::Path(_) => None,
+            Take::Switch(_) | Take::Text(_) | Take::Path(_) => None,
         };
         let limits: Vec<_> = [default, bounds].into_iter().flatten().collect();
         if limits.is_empty() { self.about.to_owned() } else { format!("{} [{}]", self.about, limits.join("; ")) }

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use contract::{ledger::Connections, served_by::Hop};
+use contract::{
+    ledger::{Connections, Requests},
+    served_by::Hop,
+};
 use http::{HeaderMap, StatusCode};
 
 use super::{histogram::Histogram, served, timeline::Series};
@@ -21,25 +24,16 @@ const MAX_LISTED: usize = 10_000;
 const MAX_SERVERS: usize = 1000;
 
 /// The account of one load.
+#[derive(Default)]
 pub(crate) struct Account {
     /// Width of the timeline's bins.
     pub(crate) bin: Duration,
-    /// Requests that came due.
-    pub(crate) due: u64,
-    /// Requests that were given to a connection.
-    pub(crate) sent: u64,
-    /// Requests that got the complete, right reply.
-    pub(crate) answered: u64,
-    /// Requests that did not.
-    pub(crate) lost: u64,
-    /// Replies without an `x-request-id`, which can't be checked for belonging to their request.
-    pub(crate) unidentified: u64,
-    /// Answers by services that were not told apart any more, or had an unreadable `x-served-by`, or none.
-    pub(crate) unattributed: u64,
+    /// All requests, by what became of them so far.
+    pub(crate) requests: Requests,
     /// Complete replies, right or wrong, by status.
     pub(crate) statuses: BTreeMap<u16, u64>,
     /// Lost requests by kind.
-    pub(crate) losses: BTreeMap<Kind, Losses>,
+    pub(crate) losses: BTreeMap<Kind, Tally>,
     /// The first losses, one by one.
     pub(crate) listed: Vec<Loss>,
     /// Who answered, by their entry in `x-served-by`.
@@ -61,17 +55,32 @@ pub(crate) struct Account {
     last_answer: Duration,
 }
 
-/// Lost requests of one kind.
+/// How often something happened, and when.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Losses {
-    /// How many.
-    pub(crate) requests: u64,
-    /// When the first was noticed.
+pub(crate) struct Tally {
+    /// How many times.
+    pub(crate) count: u64,
+    /// When it did first.
     pub(crate) first: Duration,
-    /// When the last was noticed.
+    /// When it did last.
     pub(crate) last: Duration,
     /// All of them over time.
     pub(crate) timeline: Series,
+}
+
+impl Tally {
+    fn add(&mut self, count: u64, now: Duration) {
+        if self.count == 0 {
+            self.first = now;
+        }
+        self.count += count;
+        self.last = now;
+    }
+
+    fn record(&mut self, now: Duration, bin: Duration) {
+        self.add(1, now);
+        self.timeline.record(now, bin);
+    }
 }
 
 /// One lost request.
@@ -102,24 +111,8 @@ pub(crate) struct Server {
     pub(crate) version: String,
     /// Its pod.
     pub(crate) pod: String,
-    /// Answers that it had a hand in.
-    pub(crate) answers: u64,
-    /// When the first was complete.
-    pub(crate) first: Duration,
-    /// When the last was complete.
-    pub(crate) last: Duration,
-    /// All of them over time.
-    pub(crate) timeline: Series,
-}
-
-/// Answers of some processes together.
-pub(crate) struct Answers {
-    /// How many.
-    pub(crate) count: u64,
-    /// When the first was complete.
-    pub(crate) first: Duration,
-    /// When the last was complete.
-    pub(crate) last: Duration,
+    /// Answers that it had a hand in, when they were complete.
+    pub(crate) answers: Tally,
 }
 
 impl Server {
@@ -130,12 +123,10 @@ impl Server {
 
     /// As by name, but for the pods of a version, which come in the order in which they answered first.
     pub(crate) fn by_first_answer(&self, other: &Self) -> Ordering {
-        (&self.service, &self.version, self.first, &self.pod).cmp(&(
-            &other.service,
-            &other.version,
-            other.first,
-            &other.pod,
-        ))
+        fn order(of: &Server) -> impl Ord + '_ {
+            (&of.service, &of.version, of.answers.first, &of.pod)
+        }
+        order(self).cmp(&order(other))
     }
 
     /// Whether both are of one version of one service.
@@ -143,49 +134,29 @@ impl Server {
         (&self.service, &self.version) == (&other.service, &other.version)
     }
 
-    /// The answers of all `servers`.
-    pub(crate) fn together(servers: &[&Self]) -> Answers {
-        Answers {
-            count: servers.iter().map(|server| server.answers).sum(),
-            first: servers.iter().map(|server| server.first).min().unwrap_or_default(),
-            last: servers.iter().map(|server| server.last).max().unwrap_or_default(),
-        }
+    /// How many answers there are of all `servers`, and when the first and the last was complete.
+    pub(crate) fn together(servers: &[&Self]) -> (u64, Duration, Duration) {
+        let answers = || servers.iter().map(|server| &server.answers);
+        let first = answers().map(|answers| answers.first).min().unwrap_or_default();
+        let last = answers().map(|answers| answers.last).max().unwrap_or_default();
+        (answers().map(|answers| answers.count).sum(), first, last)
     }
 }
 
 impl Account {
     /// An empty account with bins of this width.
     pub(crate) fn new(bin: Duration) -> Self {
-        Self {
-            bin,
-            due: 0,
-            sent: 0,
-            answered: 0,
-            lost: 0,
-            unidentified: 0,
-            unattributed: 0,
-            statuses: BTreeMap::new(),
-            losses: BTreeMap::new(),
-            listed: Vec::new(),
-            servers: HashMap::new(),
-            latency: Histogram::new(),
-            lag: Histogram::new(),
-            queue_wait: Histogram::new(),
-            queued: 0,
-            connections: Connections::default(),
-            longest_gap: (Duration::ZERO, Duration::ZERO),
-            last_answer: Duration::ZERO,
-        }
+        Self { bin, ..Self::default() }
     }
 
     /// Counts a complete, right reply to the request that was due at `due`, complete at `now`.
     pub(crate) fn answer(&mut self, due: Duration, now: Duration, headers: &HeaderMap) {
-        self.answered += 1;
+        self.requests.answered += 1;
         self.latency.record(now.saturating_sub(due));
         self.end_gap(now);
         let hops = served::hops(headers);
         if hops.is_empty() {
-            self.unattributed += 1;
+            self.requests.unattributed += 1;
         }
         for hop in hops {
             self.answer_of(hop, now);
@@ -195,35 +166,26 @@ impl Account {
     fn answer_of(&mut self, hop: Hop<'_>, now: Duration) {
         if !self.servers.contains_key(hop.text) {
             if self.servers.len() >= MAX_SERVERS {
-                self.unattributed += 1;
+                self.requests.unattributed += 1;
                 return;
             }
             let server = Server {
                 service: hop.service.to_owned(),
                 version: hop.version.to_owned(),
                 pod: hop.pod.to_owned(),
-                answers: 0,
-                first: now,
-                last: now,
-                timeline: Series::default(),
+                answers: Tally::default(),
             };
             self.servers.insert(hop.text.to_owned(), server);
         }
         if let Some(server) = self.servers.get_mut(hop.text) {
-            server.answers += 1;
-            server.last = now;
-            server.timeline.record(now, self.bin);
+            server.answers.record(now, self.bin);
         }
     }
 
     /// Counts a lost request.
     pub(crate) fn lose(&mut self, loss: Loss) {
-        self.lost += 1;
-        let losses =
-            self.losses.entry(loss.cause.kind).or_insert_with(|| Losses { first: loss.ended, ..Losses::default() });
-        losses.requests += 1;
-        losses.last = loss.ended;
-        losses.timeline.record(loss.ended, self.bin);
+        self.requests.lost += 1;
+        self.losses.entry(loss.cause.kind).or_default().record(loss.ended, self.bin);
         if self.listed.len() < MAX_LISTED {
             self.listed.push(loss);
         }
@@ -238,24 +200,21 @@ impl Account {
 
     /// Requests that came due and have not ended.
     pub(crate) fn open(&self) -> u64 {
-        self.due - self.answered - self.lost
+        self.requests.due - self.requests.answered - self.requests.lost
     }
 
     /// Counts what is still open as lost: the load ends here.
     pub(crate) fn abandon_open(&mut self, now: Duration) {
         let open = self.open();
         if open > 0 {
-            self.lost += open;
-            let losses = self.losses.entry(Kind::Abandoned).or_default();
-            losses.requests += open;
-            losses.first = now;
-            losses.last = now;
+            self.requests.lost += open;
+            self.losses.entry(Kind::Abandoned).or_default().add(open, now);
         }
     }
 
     /// Ends the account: the time since the last answer counts as a gap as well.
     pub(crate) fn close(&mut self, now: Duration) {
-        if self.due > 0 {
+        if self.requests.due > 0 {
             self.end_gap(now);
         }
     }
@@ -295,19 +254,19 @@ mod tests {
         account.answer(ms(0), ms(5), &served("backend/v1/b1, frontend/v1/f1"));
         account.answer(ms(10), ms(250), &served("backend/v2/b2, frontend/v1/f1"));
         account.answer(ms(20), ms(260), &HeaderMap::new());
-        assert_eq!(account.answered, 3);
-        assert_eq!(account.unattributed, 1);
+        assert_eq!(account.requests.answered, 3);
+        assert_eq!(account.requests.unattributed, 1);
         let frontend = &account.servers["frontend/v1/f1"];
-        assert_eq!((frontend.answers, frontend.first, frontend.last), (2, ms(5), ms(250)));
-        assert_eq!(frontend.timeline.trimmed().1, [1, 0, 1]);
-        assert_eq!(account.servers["backend/v2/b2"].first, ms(250));
+        assert_eq!((frontend.answers.count, frontend.answers.first, frontend.answers.last), (2, ms(5), ms(250)));
+        assert_eq!(frontend.answers.timeline.trimmed().1, [1, 0, 1]);
+        assert_eq!(account.servers["backend/v2/b2"].answers.first, ms(250));
         assert_eq!(account.latency.max(), ms(240));
     }
 
     #[test]
     fn the_longest_gap_may_be_at_either_end() {
         let mut account = Account::new(BIN);
-        account.due = 2;
+        account.requests.due = 2;
         account.answer(ms(0), ms(300), &HeaderMap::new());
         assert_eq!(account.longest_gap, (ms(300), ms(0)));
         account.answer(ms(0), ms(400), &HeaderMap::new());
@@ -323,21 +282,21 @@ mod tests {
         account.lose(loss(Kind::Reset, ms(450)));
         account.lose(loss(Kind::Timeout, ms(900)));
         let reset = &account.losses[&Kind::Reset];
-        assert_eq!((reset.requests, reset.first, reset.last), (2, ms(100), ms(450)));
+        assert_eq!((reset.count, reset.first, reset.last), (2, ms(100), ms(450)));
         assert_eq!(reset.timeline.trimmed().1, [1, 0, 0, 1]);
-        assert_eq!(account.lost, 3);
+        assert_eq!(account.requests.lost, 3);
         assert_eq!(account.listed.len(), 3);
     }
 
     #[test]
     fn what_is_open_at_the_end_is_lost() {
         let mut account = Account::new(BIN);
-        account.due = 5;
+        account.requests.due = 5;
         account.answer(ms(0), ms(1), &HeaderMap::new());
         account.lose(loss(Kind::Reset, ms(2)));
         account.abandon_open(ms(10));
-        assert_eq!(account.losses[&Kind::Abandoned].requests, 3);
-        assert_eq!(account.due, account.answered + account.lost);
+        assert_eq!(account.losses[&Kind::Abandoned].count, 3);
+        assert_eq!(account.requests.due, account.requests.answered + account.requests.lost);
     }
 
     #[test]
@@ -348,11 +307,11 @@ mod tests {
             account.lose(loss(Kind::Reset, ms(1)));
         }
         assert_eq!(account.servers.len(), MAX_SERVERS);
-        assert_eq!(account.unattributed, 7);
+        assert_eq!(account.requests.unattributed, 7);
         for _ in 0..MAX_LISTED {
             account.lose(loss(Kind::Reset, ms(1)));
         }
         assert_eq!(account.listed.len(), MAX_LISTED);
-        assert_eq!(account.lost as usize, MAX_LISTED + MAX_SERVERS + 7);
+        assert_eq!(account.requests.lost as usize, MAX_LISTED + MAX_SERVERS + 7);
     }
 }

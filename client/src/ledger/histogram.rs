@@ -20,12 +20,13 @@ pub(crate) struct Histogram {
     max: u64,
 }
 
-impl Histogram {
-    /// An empty histogram.
-    pub(crate) fn new() -> Self {
+impl Default for Histogram {
+    fn default() -> Self {
         Self { counts: vec![0; BUCKETS].into_boxed_slice(), total: 0, max: 0 }
     }
+}
 
+impl Histogram {
     /// Counts one duration.
     pub(crate) fn record(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).min((1 << MAX_BITS) - 1);
@@ -106,7 +107,7 @@ mod tests {
 
     #[test]
     fn quantiles_of_one_to_a_thousand_milliseconds() {
-        let mut histogram = Histogram::new();
+        let mut histogram = Histogram::default();
         for ms in 1..=1000 {
             histogram.record(Duration::from_millis(ms));
         }
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn an_empty_histogram_has_zeros_and_a_huge_value_is_kept() {
-        let mut histogram = Histogram::new();
+        let mut histogram = Histogram::default();
         assert!(histogram.is_empty());
         assert_eq!(histogram.quantile(0.99), Duration::ZERO);
         histogram.record(Duration::MAX);

@@ -6,12 +6,12 @@ use std::{
 };
 
 use contract::ledger::{
-    self as row, AnswerSeries, FORMAT, Gap, Lag, Latency, Lost, LostSeries, Pod, Queue, Requests, Service, Status,
-    Target, Timeline, Version,
+    self as row, AnswerSeries, FORMAT, Gap, Lag, Latency, Lost, LostSeries, Pod, Queue, Service, Status, Target,
+    Timeline, Version,
 };
 
 use super::{
-    account::{Account, Answers, Loss, Losses, Server},
+    account::{Account, Loss, Server, Tally},
     run::Run,
 };
 use crate::{
@@ -33,9 +33,9 @@ fn document(run: &Run, account: &Account) -> row::Ledger {
     let started = run.started.duration_since(UNIX_EPOCH).unwrap_or_default();
     let servers = account.servers(Server::by_name);
     let listed: Vec<_> = account.listed.iter().map(|loss| listed(run, loss)).collect();
-    let lost = |(kind, losses): (&Kind, &Losses)| Lost {
+    let lost = |(kind, losses): (&Kind, &Tally)| Lost {
         kind: kind.name().to_owned(),
-        requests: losses.requests,
+        requests: losses.count,
         first_seconds: seconds(losses.first),
         last_seconds: seconds(losses.last),
     };
@@ -48,17 +48,10 @@ fn document(run: &Run, account: &Account) -> row::Ledger {
         seconds: seconds(run.took),
         stopped_early: run.stopped_early,
         plan: plan(run),
-        requests: Requests {
-            due: account.due,
-            sent: account.sent,
-            answered: account.answered,
-            lost: account.lost,
-            unidentified: account.unidentified,
-            unattributed: account.unattributed,
-        },
-        sent_per_second: run.sent_per_second(account.sent),
+        requests: account.requests.clone(),
+        sent_per_second: run.sent_per_second(account.requests.sent),
         lost: account.losses.iter().map(lost).collect(),
-        losses_unlisted: account.lost - listed.len() as u64,
+        losses_unlisted: account.requests.lost - listed.len() as u64,
         losses: listed,
         statuses: account.statuses.iter().map(status).collect(),
         services: services(&servers),
@@ -119,11 +112,11 @@ fn services(servers: &[&Server]) -> Vec<Service> {
 fn version(servers: &[&Server]) -> Version {
     let pod = |server: &&Server| Pod {
         pod: server.pod.clone(),
-        answers: server.answers,
-        first_seconds: seconds(server.first),
-        last_seconds: seconds(server.last),
+        answers: server.answers.count,
+        first_seconds: seconds(server.answers.first),
+        last_seconds: seconds(server.answers.last),
     };
-    let Answers { count, first, last } = Server::together(servers);
+    let (count, first, last) = Server::together(servers);
     Version {
         version: servers[0].version.clone(),
         answers: count,
@@ -135,7 +128,7 @@ fn version(servers: &[&Server]) -> Version {
 
 fn timeline(account: &Account, servers: &[&Server]) -> Timeline {
     let answers = servers.iter().map(|server| {
-        let (first_bin, counts) = server.timeline.trimmed();
+        let (first_bin, counts) = server.answers.timeline.trimmed();
         AnswerSeries {
             service: server.service.clone(),
             version: server.version.clone(),

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use super::{
-    account::{Account, Answers, Server},
+    account::{Account, Server},
     run::Run,
 };
 use crate::plan::mix;
@@ -73,12 +73,17 @@ fn summary(text: &mut Text, run: &Run, account: &Account) {
         text,
         "requests       {} planned, {} due, {} sent, {} answered, {} lost",
         run.planned,
-        account.due,
-        account.sent,
-        account.answered,
-        account.lost
+        account.requests.due,
+        account.requests.sent,
+        account.requests.answered,
+        account.requests.lost
     );
-    line!(text, "rate           {}/s planned, {}/s sent", run.plan.rate.as_f64(), run.sent_per_second(account.sent));
+    line!(
+        text,
+        "rate           {}/s planned, {}/s sent",
+        run.plan.rate.as_f64(),
+        run.sent_per_second(account.requests.sent)
+    );
     if !account.latency.is_empty() {
         line!(
             text,
@@ -112,8 +117,8 @@ fn summary(text: &mut Text, run: &Run, account: &Account) {
             short(account.queue_wait.max())
         );
     }
-    if account.unidentified > 0 {
-        line!(text, "unidentified   {} replies without x-request-id", account.unidentified);
+    if account.requests.unidentified > 0 {
+        line!(text, "unidentified   {} replies without x-request-id", account.requests.unidentified);
     }
 }
 
@@ -159,10 +164,11 @@ fn servers(text: &mut Text, account: &Account) {
             );
         };
         for server in version {
-            row(&server.pod, server.answers, server.first, server.last);
+            let answers = &server.answers;
+            row(&server.pod, answers.count, answers.first, answers.last);
         }
         if version.len() > 1 {
-            let Answers { count, first, last } = Server::together(version);
+            let (count, first, last) = Server::together(version);
             row("all", count, first, last);
         }
     }
@@ -183,7 +189,7 @@ fn losses(text: &mut Text, run: &Run, account: &Account) {
             text,
             "{:15}  {:>10}  {:>7.2} s  {:>7.2} s  {}",
             kind.name(),
-            losses.requests,
+            losses.count,
             losses.first.as_secs_f64(),
             losses.last.as_secs_f64(),
             kind.meaning()
@@ -204,7 +210,7 @@ fn losses(text: &mut Text, run: &Run, account: &Account) {
             loss.cause.detail
         );
     }
-    let more = account.lost.saturating_sub(SHOWN_LOSSES as u64);
+    let more = account.requests.lost.saturating_sub(SHOWN_LOSSES as u64);
     if more > 0 {
         line!(text, "and {more} more; the JSON lists them (--ledger FILE)");
     }
@@ -220,10 +226,10 @@ fn verdict(text: &mut Text, run: &Run, account: &Account) {
             run.plan.duration.as_secs_f64()
         );
     }
-    match account.lost {
+    match account.requests.lost {
         0 => line!(text, "Nothing was lost."),
-        1 => line!(text, "1 of {} requests was lost.", account.due),
-        lost => line!(text, "{lost} of {} requests were lost.", account.due),
+        1 => line!(text, "1 of {} requests was lost.", account.requests.due),
+        lost => line!(text, "{lost} of {} requests were lost.", account.requests.due),
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) async fn run(plan: Plan, mut stop: Stop) -> ExitCode {
     match deliver(&run, &account, file) {
         Err(error) => exit::with(exit::NOTHING, format_args!("standard output: {error}")),
         Ok(Delivered::Elsewhere) => ExitCode::from(exit::NOTHING),
-        Ok(Delivered::AsAsked) if account.lost > 0 => ExitCode::from(exit::NOT_AS_ASKED),
+        Ok(Delivered::AsAsked) if account.requests.lost > 0 => ExitCode::from(exit::NOT_AS_ASKED),
         Ok(Delivered::AsAsked) => ExitCode::SUCCESS,
     }
 }

@@ -49,7 +49,7 @@ impl Pools {
         let queue = &self.queues[self.queue_of[url]];
         let late = context.now().saturating_sub(due);
         let ticket = Ticket { sequence, due, url, late, away: context.away(), queued: queue.idle() == 0 };
-        context.account.borrow_mut().due += 1;
+        context.account.borrow_mut().requests.due += 1;
         if let Err(ticket) = queue.push(ticket) {
             context.lose_unsent(&ticket, "too many requests wait for an idle connection");
         }

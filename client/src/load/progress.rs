@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    ledger::account::{Account, Answers, Server},
+    ledger::account::{Account, Server},
     output::{draw, tell},
 };
 
@@ -49,12 +49,12 @@ fn line(account: &Account, elapsed: Duration, planned: u64) -> String {
         "{:6.1} s  {} connections opened, {} of {planned} due, {} answered, {} lost",
         elapsed.as_secs_f64(),
         account.connections.opened,
-        account.due,
-        account.answered,
-        account.lost,
+        account.requests.due,
+        account.requests.answered,
+        account.requests.lost,
     );
     for version in account.servers(Server::by_name).chunk_by(|a, b| a.is_like(b)) {
-        let Answers { count, .. } = Server::together(version);
+        let (count, ..) = Server::together(version);
         // Writing to a string does not fail.
         let _ = write!(line, "  {}/{} {count}", version[0].service, version[0].version);
     }

@@ -221,7 +221,7 @@ impl Worker {
                 account.queue_wait.record(waited);
             }
             if waited < timeout {
-                account.sent += 1;
+                account.requests.sent += 1;
             }
         }
         if waited >= timeout {
@@ -298,7 +298,7 @@ impl Worker {
 
     fn check_owner(&self, ticket: &Ticket, head: &Parts) -> Result<(), Cause> {
         match head.headers.get(REQUEST_ID) {
-            None => self.context.account.borrow_mut().unidentified += 1,
+            None => self.context.account.borrow_mut().requests.unidentified += 1,
             Some(id) if id.as_bytes() == self.context.request_id(ticket).as_bytes() => {}
             Some(id) => {
                 let whose = format!("x-request-id: {}", id.as_bytes().escape_ascii());
@@ -423,7 +423,7 @@ mod tests {
         };
         time::timeout(LONG, LocalSet::new().run_until(load)).await.expect("every close is noticed");
         let account = context.account.borrow();
-        assert_eq!((account.answered, account.lost), (REQUESTS, 0));
+        assert_eq!((account.requests.answered, account.requests.lost), (REQUESTS, 0));
         assert_eq!((account.connections.opened, account.connections.closed_idle), (REQUESTS, REQUESTS));
     }
 }
