@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use hyper::header::HeaderValue;
-use rsa::RsaPublicKey;
+use rsa::PublicKey;
 use rsa::pkcs1v15::{Signature, VerifyingKey};
 use rsa::pkcs8::DecodePublicKey as _;
 use rsa::signature::Verifier as _;
@@ -249,8 +249,8 @@ fn public_keys(content: &[u8]) -> Result<Vec<VerifyingKey<Sha256>>, String> {
     let text = str::from_utf8(content).map_err(|_| accepted)?.trim();
     let mut keys = Vec::new();
     for block in text.split_inclusive(END) {
-        let key = RsaPublicKey::from_public_key_pem(block.trim_start()).map_err(|_| accepted)?;
-        let bits = key.n().bits();
+        let key = PublicKey::from_public_key_pem(block.trim_start()).map_err(|_| accepted)?;
+        let bits = key.n().bit_width();
         if bits < LEAST_BITS {
             return Err(format!("a key has {bits} bits, and {LEAST_BITS} is the least"));
         }
