@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use hyper::HeaderMap;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use service::telemetry::metrics::Metrics;
@@ -39,16 +38,10 @@ type Allowances = Arc<Mutex<RateLimit>>;
 pub(crate) struct Router {
     live: RwLock<Arc<Live>>,
     metrics: upstream::Metrics,
-    reloads: Family<Reload, Counter>,
+    reloads: Family<[(&'static str, &'static str); 1], Counter>,
     random: Random,
     /// What the clock of rate limits counts from.
     epoch: Instant,
-}
-
-/// Label of reloads.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Reload {
-    outcome: &'static str,
 }
 
 /// Where the table comes from.
@@ -162,7 +155,7 @@ impl Router {
                 (false, "refused")
             }
         };
-        self.reloads.get_or_create(&Reload { outcome }).inc();
+        self.reloads.get_or_create(&[("outcome", outcome)]).inc();
         taken
     }
 }

@@ -15,7 +15,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::body::Bytes;
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -63,17 +62,11 @@ pub(crate) struct Tunnels {
     random: Random,
     open: Gauge,
     opened: Counter,
-    ended: Family<Ended, Counter>,
+    ended: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 /// A place for one tunnel.
 pub(crate) type Place = OwnedSemaphorePermit;
-
-/// Label of tunnels that have ended.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Ended {
-    reason: &'static str,
-}
 
 /// Why a tunnel has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,7 +159,7 @@ impl Tunnels {
             tunnels.opened.inc();
             let open = Open::one_of(&tunnels.open);
             let (reason, passed) = tunnels.carry(client, upstream).await;
-            tunnels.ended.get_or_create(&Ended { reason: reason.label() }).inc();
+            tunnels.ended.get_or_create(&[("reason", reason.label())]).inc();
             done(reason, passed);
             // In this order, so that where none is open all places are free.
             drop((held, place));

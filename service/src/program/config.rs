@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use tracing::level_filters::LevelFilter;
+
 use crate::process::faults::Faults;
 use crate::process::identity::Identity;
 use crate::process::lifecycle::Timing;
 use crate::settings::environment::{Environment, Variable};
 use crate::settings::limits::Limits;
-use crate::telemetry::log::{Format, Level};
+use crate::telemetry::log::{self, Format};
 
 /// Settings of a server.
 #[derive(Debug, Clone)]
@@ -27,7 +29,7 @@ pub(super) struct Config {
     /// Form of log lines.
     pub(super) log_format: Format,
     /// The least severe level that is logged.
-    pub(super) log_level: Level,
+    pub(super) log_level: LevelFilter,
 }
 
 impl Config {
@@ -54,7 +56,7 @@ impl Config {
             limits: Limits::read(environment),
             faults: Faults::read(environment),
             log_format: Format::read(environment),
-            log_level: Level::read(environment),
+            log_level: log::level(environment),
         }
     }
 }

@@ -35,32 +35,26 @@ impl Format {
     }
 }
 
-/// The least severe level that is logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Level(LevelFilter);
-
-impl Level {
-    /// Reads the level.
-    pub(crate) fn read(environment: &mut Environment) -> Self {
-        let about = "error, warn, info, debug (adds a line for every request) or trace";
-        environment.word(
-            Variable::new("LOG_LEVEL", "info", about),
-            &[
-                ("error", Self(LevelFilter::ERROR)),
-                ("warn", Self(LevelFilter::WARN)),
-                ("info", Self(LevelFilter::INFO)),
-                ("debug", Self(LevelFilter::DEBUG)),
-                ("trace", Self(LevelFilter::TRACE)),
-            ],
-        )
-    }
+/// Reads the least severe level that is logged.
+pub(crate) fn level(environment: &mut Environment) -> LevelFilter {
+    let about = "error, warn, info, debug (adds a line for every request) or trace";
+    environment.word(
+        Variable::new("LOG_LEVEL", "info", about),
+        &[
+            ("error", LevelFilter::ERROR),
+            ("warn", LevelFilter::WARN),
+            ("info", LevelFilter::INFO),
+            ("debug", LevelFilter::DEBUG),
+            ("trace", LevelFilter::TRACE),
+        ],
+    )
 }
 
 /// Starts logging for the process. Libraries stay at `warn`: their debug lines are about themselves, not about requests.
 /// A second call changes nothing.
-pub(crate) fn start(format: Format, level: Level) {
-    let ours = ["service", "backend", "frontend"].map(|target| (target, level.0));
-    let targets = Targets::new().with_default(level.0.min(LevelFilter::WARN)).with_targets(ours);
+pub(crate) fn start(format: Format, level: LevelFilter) {
+    let ours = ["service", "backend", "frontend"].map(|target| (target, level));
+    let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
     let registry = tracing_subscriber::registry().with(targets);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stdout);
     let started = match format {

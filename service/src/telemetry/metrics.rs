@@ -44,7 +44,7 @@ pub struct Metrics {
     pub(crate) closing: Gauge,
     pub(crate) accepted: Counter,
     pub(crate) shed: Counter,
-    cut: Family<CutLabels, Counter>,
+    cut: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 /// What of a client was waited for too long.
@@ -56,11 +56,6 @@ pub(crate) enum Awaited {
     Body,
     /// Room for more of a reply.
     Reply,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CutLabels {
-    awaited: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -141,7 +136,7 @@ impl Metrics {
             Awaited::Body => "body",
             Awaited::Reply => "reply",
         };
-        self.cut.get_or_create(&CutLabels { awaited }).inc();
+        self.cut.get_or_create(&[("awaited", awaited)]).inc();
     }
 
     /// The exposition in the `OpenMetrics` text format.
