@@ -15,19 +15,8 @@ pub(crate) const CONFIG_MAP: &str = "--set services.backend.configMap.enabled=tr
 const CONFIG_MAP_CHANGED: &str =
     "--set services.backend.configMap.enabled=true --set services.backend.burn.defaultMs=50";
 
-pub(crate) fn upgrade(release: &Release) -> Result<(), Error> {
-    there_and_back(release, "--set image.tag=v2", release.times(1, 10))
-}
-
-pub(crate) fn frontend(release: &Release) -> Result<(), Error> {
-    there_and_back(release, "--set services.frontend.image.tag=v2", 1)
-}
-
-pub(crate) fn backend(release: &Release) -> Result<(), Error> {
-    there_and_back(release, "--set services.backend.image.tag=v2", 1)
-}
-
-fn there_and_back(release: &Release, flags: &str, times: u32) -> Result<(), Error> {
+/// Upgrades with these `flags` and rolls back, so many times.
+pub(crate) fn there_and_back(release: &Release, flags: &str, times: u32) -> Result<(), Error> {
     for _ in 0..times {
         release.upgrade(flags)?;
         release.rollback()?;

@@ -88,14 +88,14 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "upgrade",
         what: "helm upgrade v1 to v2 and rollback, both services at once",
-        act: acts::upgrade,
+        act: |release| acts::there_and_back(release, "--set image.tag=v2", release.times(1, 10)),
         check: |ledgers| versions(ledgers, &[("backend", "v2"), ("frontend", "v2")]),
         ..ROW
     },
     Row {
         name: "frontend",
         what: "the frontend alone upgraded and rolled back",
-        act: acts::frontend,
+        act: |release| acts::there_and_back(release, "--set services.frontend.image.tag=v2", 1),
         check: |ledgers| versions(ledgers, &[("frontend", "v2")]),
         ..ROW
     },
@@ -103,7 +103,7 @@ pub(crate) const ROWS: &[Row] = &[
         name: "backend",
         what: "the backend alone upgraded and rolled back",
         short: false,
-        act: acts::backend,
+        act: |release| acts::there_and_back(release, "--set services.backend.image.tag=v2", 1),
         check: |ledgers| versions(ledgers, &[("backend", "v2")]),
         ..ROW
     },
