@@ -106,12 +106,13 @@ env:
   {{- end }}
 {{- if or .configMap.enabled .envFrom }}
 envFrom:
+  {{- with .envFrom }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+  {{- /* Of one variable in several of these, the last is taken. */}}
   {{- if .configMap.enabled }}
   - configMapRef:
       name: {{ include "practice.name" . }}
-  {{- end }}
-  {{- with .envFrom }}
-  {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
 {{- range $probe := list "startup" "liveness" "readiness" }}

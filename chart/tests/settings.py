@@ -5,6 +5,7 @@ Each binary prints its settings with their bounds (`backend --settings`, JSON). 
 - every variable that the chart sets is one that its binary reads;
 - a knob whose value becomes that of a variable has the same default, bounds, words and unit. Where it has not, x-differs in the
   schema says why, and the knob's range lies within the binary's;
+- a variable that the chart sets, or that has a knob, is refused in `env` with that knob's name, and every other setting is taken;
 - pods rendered with a knob at either end of its range, and those of every values file, get settings that their binary accepts;
 - a knob that takes a decimal takes it as a string (which is what --set makes of 2.5) within the same bounds;
 - the route table's bounds in the schema are the binary's: at each end it is accepted, and one step outside refused;
@@ -34,6 +35,8 @@ KINDS = ("backend", "frontend")
 DOWNWARD = "pod-1"
 # What a Secret holds that the chart does not make: a client's API key, or the key of a token.
 CREDENTIAL = "client:" + 64 * "k"
+# The one variable that no knob of services sets.
+PASSWORD_AS_VARIABLE = {"store": {"enabled": True, "password": {"passAs": "env"}}, "services": {"backend": {"useStore": True}}}
 # What the ends of a knob's name and the units of the binaries have in common.
 UNITS = {
     "BytesPerSecond": "bytes per second",
@@ -52,9 +55,11 @@ def main():
     bounds = table_bounds(root)
     with ThreadPoolExecutor() as pool:
         knobs = list(pool.map(lambda knob: tried(*knob, settings), service_knobs(root)))
-        found = [problem for problems, _ in knobs for problem in problems]
-        mapped = [entry for _, entries in knobs for entry in entries]
+        found = [problem for problems, _, _ in knobs for problem in problems]
+        mapped = [entry for _, entries, _ in knobs for entry in entries]
         found += all_at_an_end(mapped, settings)
+        tried_pods = [pod for _, _, trial in knobs for pod in trial] + pods(PASSWORD_AS_VARIABLE)
+        found += [problem for kind in KINDS for problem in own_variables(kind, settings[kind], mapped, tried_pods)]
         for check, tries in ((values_file, [(file, settings) for file in values_files()]), (table_bound, bounds), (network, networks(root)), (load_knob, load_knobs(root))):
             found += [problem for problems in pool.map(lambda arguments, check=check: check(*arguments), tries) for problem in problems]
     found += [problem for path, node in chart.knobs(root, root) for problem in decimal_text(path, node)]
@@ -83,9 +88,9 @@ def is_for(node, kind):
 
 
 def tried(path, node, settings):
-    """Returns what is wrong with a knob of services, and (path, node, setting) for each kind of service whose variable it is."""
+    """Returns what is wrong with a knob of services, (path, node, setting) for each kind of service whose variable it is, and its pods."""
     if "examples" not in node:
-        return [], []
+        return [], [], []
     name = ".".join(("defaults", *path))
     before = put(BARE, ("defaults",), node.get("x-needs", {}))
     after = put(before, ("defaults",), {**node.get("x-with", {}), f"/{name}": node["examples"][0]})
@@ -97,7 +102,7 @@ def tried(path, node, settings):
         if setting and is_for(node, kind):
             problems += [f"{name} and {setting['name']}: {problem}" for problem in differences(path, node, setting)]
             mapped.append((path, node, setting))
-    return problems, mapped
+    return problems, mapped, new
 
 
 def variable(node, kind, old, new):
@@ -123,6 +128,29 @@ def all_at_an_end(mapped, settings):
                 values = chart.with_value(values, ("defaults", *path), node[key])
         for pod in pods(values):
             yield from (f"all knobs at their {key}: {problem}" for problem in pod.problems(settings[pod.kind]))
+
+
+def own_variables(kind, settings, mapped, tried_pods):
+    """Yields what is wrong with a service whose `env` has every setting of its binary: those of a knob are refused, each by its line."""
+    knobs = {setting["name"]: ".".join(path) for path, node, setting in mapped if is_for(node, kind)}
+    sets = {name for pod in tried_pods if pod.kind == kind for name in pod.variables}
+    refused = refused_variables(kind, settings)
+    for name in settings:
+        if name in refused and refused[name] != knobs.get(name, refused[name]):
+            yield f"env of {kind}: {name} is refused with {refused[name]}, and its knob is {knobs[name]}"
+        if (name in refused) != (name in sets):
+            yield f"env of {kind}: {name} is {'refused' if name in refused else 'taken'}, and the chart {'sets it' if name in sets else 'does not set it'}"
+    if again := refused_variables(kind, settings.keys() - refused.keys()):
+        yield f"env of {kind}: {', '.join(again)} are refused only without the others"
+
+
+def refused_variables(kind, names):
+    """Returns the knob that the chart names for each variable that it does not take in `env`."""
+    try:
+        chart.render({"services": {"backend": None, "frontend": None, "it": {"kind": kind, "upstream": {"url": "http://it"}, "env": dict.fromkeys(names, "1")}}, "ingress": {"enabled": False}})
+    except chart.Refused as refusal:
+        return dict(re.findall(r"services\.it\.env: (\w+) is what (.+?) makes", str(refusal)))
+    return {}
 
 
 def types(node):

@@ -130,7 +130,7 @@ pub(crate) fn never_ready(release: &Release) -> Result<(), Error> {
 }
 
 pub(crate) fn crash(release: &Release) -> Result<(), Error> {
-    heals(release, "--set-string services.backend.env.PORT=bad", Healing::Rollback)
+    heals(release, "--set-string services.backend.env.BIND_ADDRESS=nowhere", Healing::Rollback)
 }
 
 /// How a failed upgrade is healed.

@@ -9,6 +9,7 @@ Takes the top-level scope, and gives it services: by name, each a map of all its
   name       its name
   answers    whether it answers requests. A worker does not: it asks the store for its work
   upstreams  where it sends requests, by the knob that says so. Nowhere unless it is a gateway
+  knobs      by variable of its binary's environment, the knob whose value it has
   settings   its binary's environment, texts by variable, less the pod's own data (downward API)
 
 Every template gets them here and nowhere else, so that none is rendered from values that a guard refuses. That scope is one for all
@@ -25,6 +26,7 @@ files of a chart in a render: who comes first does the work, and nothing is prin
 {{- $_ := set $service "name" $name -}}
 {{- $_ := set $service "answers" (not (and (eq $service.kind "backend") (eq $service.role "worker"))) -}}
 {{- include "practice.setUpstreams" $service -}}
+{{- include "practice.setKnobs" $service -}}
 {{- $_ := set $.services $name $service -}}
 {{- end -}}
 {{- end -}}
@@ -58,7 +60,7 @@ the rule with its numbers, the mend.
 */}}
 {{- define "practice.guard" -}}
 {{- $broken := print (include "practice.brokenRoutes" .) (include "practice.brokenStore" .) (include "practice.brokenNames" .) -}}
-{{- $rules := print (include "practice.brokenScaling" .) (include "practice.brokenTimes" .) (include "practice.brokenPorts" .) (include "practice.brokenMemory" .) -}}
+{{- $rules := print (include "practice.brokenScaling" .) (include "practice.brokenTimes" .) (include "practice.brokenPorts" .) (include "practice.brokenSettings" .) (include "practice.brokenMemory" .) -}}
 {{- if eq .Values.guards "warn" -}}
 {{- $_ := set . "warnings" (trim $rules) -}}
 {{- else -}}

@@ -3,21 +3,67 @@ What a binary is told: environment and files. Templates here take a service.
 */}}
 
 {{/*
-Gives it settings, and the volumes and mounts of the files that they name. In groups of knobs, the variable is the knob's name, as such
-names are written, behind what the group has: upstream.idleSeconds is UPSTREAM_IDLE_SECONDS. null and false are what a fault is without.
+Gives it knobs: by variable, the knob whose value it has, whether that is set or not. In groups of knobs, the variable is the knob's name,
+as such names are written, behind what the group has: upstream.idleSeconds is UPSTREAM_IDLE_SECONDS.
 */}}
-{{- define "practice.setSettings" -}}
-{{- $settings := dict
-  "SERVICE_NAME" .name
-  "PORT" .service.targetPort
-  "METRICS_PORT" .service.metricsPort
-  "DRAIN_SECONDS" .lifecycle.drainSeconds
-  "LONGEST_REQUEST_SECONDS" .lifecycle.longestRequestSeconds -}}
-{{- $groups := list (list "" .connections) (list "" .requests) (list "LOG_" .logs) -}}
+{{- define "practice.setKnobs" -}}
+{{- $knobs := dict
+  "PORT" "service.targetPort"
+  "METRICS_PORT" "service.metricsPort"
+  "DRAIN_SECONDS" "lifecycle.drainSeconds"
+  "LONGEST_REQUEST_SECONDS" "lifecycle.longestRequestSeconds" -}}
+{{- $groups := dict "connections" "" "requests" "" "logs" "LOG_" "faults" "FAULT_" -}}
+{{- $others := list "faults.readyNeedsUpstream" -}}
 {{- if eq .kind "backend" -}}
-{{- $groups = concat $groups (list (list "BURN_" .burn) (list "FAULT_" (omit .faults "readyNeedsUpstream"))) -}}
-{{- $_ := set $settings "ROLE" .role -}}
-{{- $_ := set $settings "RESOURCE" .data.resource -}}
+{{- $_ := set $groups "burn" "BURN_" -}}
+{{- $_ := set $knobs "ROLE" "role" -}}
+{{- $_ := set $knobs "RESOURCE" "data.resource" -}}
+{{- else -}}
+{{- $_ := set $groups "upstream" "UPSTREAM_" -}}
+{{- $others = list "faults.healthBehindBurn" "upstream.service" "upstream.url" "upstream.headless" -}}
+{{- $_ := set $knobs "MAX_TUNNELS" "tunnels.max" -}}
+{{- $_ := set $knobs "TUNNEL_IDLE_SECONDS" "tunnels.idleSeconds" -}}
+{{- $_ := set $knobs "TUNNEL_SECONDS" "tunnels.maxSeconds" -}}
+{{- end -}}
+{{- /* Helm drops knobs that are null. */ -}}
+{{- $nulls := dict "faults" (list "startSeconds" "crashAfterSeconds" "memoryMiBPerSecond") -}}
+{{- range $group, $before := $groups -}}
+{{- range concat (keys (index $ $group)) (index $nulls $group | default list) -}}
+{{- $knob := print $group "." . -}}
+{{- if not (has $knob $others) }}{{ $_ := set $knobs (print $before (replace "MiB" "Mib" . | snakecase | upper)) $knob }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set . "knobs" $knobs -}}
+{{- end -}}
+
+{{/* Takes the top-level scope: variables of the user's that would go round a knob, and what was checked of it. */}}
+{{- define "practice.brokenSettings" -}}
+{{- range $name, $service := .services -}}
+{{- $taken := dict "SERVICE_NAME" "its key in services" -}}
+{{- range list "POD_NAME" "POD_NAMESPACE" "POD_IP" "NODE_NAME" }}{{ $_ := set $taken . "the pod itself" }}{{ end -}}
+{{- if eq .kind "backend" -}}
+{{- $taken = merge $taken (dict "DELAY_MAX_MS" "lifecycle.longestRequestSeconds" "VOTE_OPTIONS" "voteOptions" "RESOURCE_FILE" "data.items" "STORE_URL" "useStore" "STORE_PASSWORD" "store.password" "STORE_PASSWORD_FILE" "store.password") -}}
+{{- else -}}
+{{- $taken = merge $taken (dict "TRUSTED_PROXIES" "trustedProxies" "ROUTES_FILE" "routeTable.routes" "BACKEND_URL" "upstream" "CREDENTIALS_DIR" "routeTable.credentials") -}}
+{{- end -}}
+{{- $taken = merge $taken .knobs -}}
+{{- range $variable, $_ := .env -}}
+{{- with index $taken $variable }}
+services.{{ $name }}.env: {{ $variable }} is what {{ . }} makes, and what is checked of that would not hold. Take it out of env, and set {{ . }}.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Gives it settings, and the volumes and mounts of the files that they name. null and false are what a fault is without. */}}
+{{- define "practice.setSettings" -}}
+{{- $settings := dict "SERVICE_NAME" .name -}}
+{{- range $variable, $knob := .knobs -}}
+{{- $value := $ -}}
+{{- range splitList "." $knob }}{{ $value = index $value . }}{{ end -}}
+{{- if not (has $value (list nil false)) }}{{ $_ := set $settings $variable $value }}{{ end -}}
+{{- end -}}
+{{- if eq .kind "backend" -}}
 {{- $_ := set $settings "DELAY_MAX_MS" (mulf .lifecycle.longestRequestSeconds 1000 | min 600000 | int) -}}
 {{- with .voteOptions }}{{ $_ := set $settings "VOTE_OPTIONS" (join "," .) }}{{ end -}}
 {{- if .data.items -}}
@@ -32,10 +78,6 @@ names are written, behind what the group has: upstream.idleSeconds is UPSTREAM_I
 {{- include "practice.mount" (dict "service" . "at" "store" "volume" (dict "name" "store-password" "secret" $secret)) -}}
 {{- end -}}
 {{- else -}}
-{{- $groups = concat $groups (list (list "UPSTREAM_" (omit .upstream "service" "url" "headless")) (list "FAULT_" (omit .faults "healthBehindBurn"))) -}}
-{{- $_ := set $settings "MAX_TUNNELS" .tunnels.max -}}
-{{- $_ := set $settings "TUNNEL_IDLE_SECONDS" .tunnels.idleSeconds -}}
-{{- $_ := set $settings "TUNNEL_SECONDS" .tunnels.maxSeconds -}}
 {{- with .trustedProxies }}{{ $_ := set $settings "TRUSTED_PROXIES" (join "," .) }}{{ end -}}
 {{- if .routeTable.routes -}}
 {{- $_ := set $settings "ROUTES_FILE" "/etc/practice/routes/routes.json" -}}
@@ -46,13 +88,6 @@ names are written, behind what the group has: upstream.idleSeconds is UPSTREAM_I
 {{- with .routeTable.credentials -}}
 {{- $_ := set $settings "CREDENTIALS_DIR" "/etc/practice/credentials" -}}
 {{- include "practice.mount" (dict "service" $ "at" "credentials" "volume" (dict "name" "credentials" "secret" (dict "secretName" .))) -}}
-{{- end -}}
-{{- end -}}
-{{- range $group := $groups -}}
-{{- range $knob, $value := last . -}}
-{{- if not (has $value (list nil false)) -}}
-{{- $_ := set $settings (print (first $group) ($knob | replace "MiB" "Mib" | snakecase | upper)) $value -}}
-{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- range $variable, $value := .env -}}
