@@ -9,7 +9,7 @@ Each binary prints its settings with their bounds (`backend --settings`, JSON). 
 - pods rendered with a knob at either end of its range, and those of every values file, get settings that their binary accepts;
 - a knob that takes a decimal takes it as a string (which is what --set makes of 2.5) within the same bounds;
 - the route table's bounds in the schema are the binary's: at each end it is accepted, and one step outside refused;
-- a network of trusted proxies that the schema takes is one that the binary takes, and one that it refuses is none;
+- what the gateway refuses of a table's texts and of networks, the chart refuses too, and renders what is taken;
 - a load's bounds are those of the client.
 
 Which knob becomes which variable is found by trying, so that new knobs and new settings are checked without being named here.
@@ -60,14 +60,14 @@ def main():
         found += all_at_an_end(mapped, settings)
         tried_pods = [pod for _, _, trial in knobs for pod in trial] + pods(PASSWORD_AS_VARIABLE)
         found += [problem for kind in KINDS for problem in own_variables(kind, settings[kind], mapped, tried_pods)]
-        for check, tries in ((values_file, [(file, settings) for file in values_files()]), (table_bound, bounds), (network, networks(root)), (load_knob, load_knobs(root))):
+        for check, tries in ((values_file, [(file, settings) for file in values_files()]), (table_bound, bounds), (table_text, table_texts()), (network, networks()), (load_knob, load_knobs(root))):
             found += [problem for problems in pool.map(lambda arguments, check=check: check(*arguments), tries) for problem in problems]
     found += [problem for path, node in chart.knobs(root, root) for problem in decimal_text(path, node)]
     found = list(dict.fromkeys(found))
     for problem in found:
         print(problem, file=sys.stderr)
     count = len({path for path, _, _ in mapped})
-    print(f"{count} knobs are settings, {len(bounds)} tries at bounds of the route table, {len(found)} problems")
+    print(f"{count} knobs are settings, {len(bounds)} bounds and {len(table_texts())} texts of the route table, {len(found)} problems")
     return 1 if found else 0
 
 
@@ -349,29 +349,104 @@ def leaves(node, root, path=()):
 
 
 def table_bound(place, path, value, accepted):
+    name = f"routeTable, {place}: {'.'.join(map(str, path))}"
+    try:
+        mistake = in_gateway(*table_with(place, path, value))
+    except KeyError as missing:
+        return [f"{name}: the table in chart/tests/settings.py has no {missing} to try it with"]
+    if bool(mistake) != accepted:
+        return []
+    if accepted:
+        return [f"{name}: the schema takes {shown(value)}, the binary does not: {mistake}"]
+    return [f"{name}: the schema does not take {shown(value)}, the binary does"]
+
+
+def table_with(place, path, value):
+    """Returns an upstream and a route, all else of which is taken."""
     upstream, route = json.loads(json.dumps(UPSTREAM)), json.loads(json.dumps(ROUTE))
     changed = upstream if place == "upstream" else route
     if path == ("tryTimeoutSeconds",):
         changed["timeoutSeconds"] = max(value, 1)
     if path == ("timeoutSeconds",):
         changed["tryTimeoutSeconds"] = min(max(value, 0.01), 1)
-    name = f"routeTable, {place}: {'.'.join(map(str, path))}"
     for step in path[:-1]:
-        if isinstance(changed, dict) and step not in changed:
-            return [f"{name}: the table in chart/tests/settings.py has no {step} to try it with"]
         changed = changed[step]
     changed[path[-1]] = value
+    return upstream, route
+
+
+def in_gateway(upstream, *routes):
+    """Returns what the gateway says against a table, nothing where it takes it."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "key").write_text(CREDENTIAL)
         table = Path(folder) / "routes.json"
-        table.write_text(json.dumps({"upstreams": {"shop": upstream}, "routes": [route]}))
+        table.write_text(json.dumps({"upstreams": {"shop": upstream}, "routes": routes}))
         variables = {"ROUTES_FILE": str(table), "CREDENTIALS_DIR": folder}
         result = subprocess.run([BINARIES / "frontend", "--settings"], capture_output=True, text=True, env=variables)
-    if (result.returncode == 0) == accepted:
+    return result.stderr.strip() if result.returncode else ""
+
+
+# What the gateway takes, and what it refuses, by the place of a text in the table.
+TEXTS = {
+    ("upstream", "url"): (
+        ["http://it", "http://it:8000", "http://[::1]:80", "http://[fd00::1]", "http://10.0.0.1:1"],
+        ["", "it:8000", "https://it", "http://", "http://it/a", "http://it?x", "http://u@it", "http://it:0", "http://it:99999", "http://it:x", "http://it:", "http://[x]", "http://[:::]", "http://it#f", "http://a b"],
+    ),
+    ("route", "hosts"): (
+        [["a", "shop.example", "shop.example.", "a.b-c_d", "10.0.0.1", "[::1]", "[fd00::1:2]"]],
+        [[bad] for bad in ("", ".", ".a", "a..b", "a.b..", "a:80", "::1", "[x]", "[:::]", "[:::::]", "[1::2::3]", "[::1", "a/b", "a b", "*.a", "\u00e9")],
+    ),
+    ("route", "path"): (
+        ["/", "/shop/cart", "/caf%C3%A9", "/%f0%9F%98%80", "/%E0%A0%80%ED%9F%BF%EF%BF%BF", "/a|b[c]\"", "/a%20b%25", "/...", "/a.b/.c/..d", "/%61"],
+        ["", "shop", "*", "/.", "/..", "/a/../b", "/./a", "/%2e%2e/a", "/.%2E", "//", "/a//b", "/a\\b", "/%2F", "/%5c", "/%00", "/%7f", "/%zz", "/%2", "/%E9", "/%C0%AF", "/%ED%A0%80", "/%F4%90%80%80", "/%80", "/\u00e9", "/a b", "/a?b", "/a#b", "/a{b}", "/a;b", "/%3Ba", "/%40a", "/a%3Fb", "/a%23"],
+    ),
+    ("route", "rewrite"): (["/", "/api/items", "/a;v=1/%40b"], ["", "api", "/..;a/b", "/;x/b", "/a//b", "/a?b", "/%2f", "/%E9", "/a{b}"]),
+    ("route", "methods"): ([["GET", "PURGE"]], [[""], ["get"], ["G T"], ["GET,POST"], ["M-SEARCH"]]),
+    ("route", "pins", 0, "header"): (["x-pin"], ["", "a b", "x:y", "host", "Content-Length", "X-Auth-Client", "x_auth_client"]),
+    ("route", "pins", 0, "value"): (["", "a b", "\u00e9"], ["a\nb", "\x7f"]),
+    ("route", "requestHeaders"): ([{"x-a": "1"}], [{"connection": "close"}, {"a b": "1"}, {"": "1"}, {"x-a": "\x00"}, {"x-a": "1", "X-A": "2"}]),
+    ("route", "responseHeaders"): (
+        [{"x-a": ""}, {"Deprecation": "@1767225600", "Sunset": "Fri, 01 Jan 2027 00:00:00 GMT"}],
+        [{"upgrade": "x"}, {"x-a": "a\tb\n"}, {"x-a": "1", "X-A": "2"}, {"deprecation": "soon"}, {"Sunset": "tomorrow"}, {"sunset": "Mon, 01 Jan 2027 00:00:00 GMT"}, {"sunset": "Fri, 32 Jan 2027 00:00:00 GMT"}, {"deprecation": "@1898761600", "sunset": "Fri, 01 Jan 2027 00:00:00 GMT"}],
+    ),
+    ("route", "rateLimit", "byHeader"): (["x-a", "_"], ["", "a b", "X-Auth-Client", "x_auth_client"]),
+    ("route", "rateLimit"): ([{"requests": 1, "periodSeconds": 1, "byClient": True}], [{"requests": 1, "periodSeconds": 1, "byClient": True, "byHeader": "x-a"}]),
+    ("route", "cors", "origins"): ([["https://a.example:8443", "http://[::1]:80"], ["*"]], [[], [""], ["a.example"], ["https://"], ["https://a/b"], ["*", "https://a"]]),
+    ("route", "cors"): ([{"origins": ["https://a"], "credentials": True}], [{"origins": ["*"], "credentials": True}]),
+    ("route", "cors", "headers"): ([["content-type"]], [["a b"], [""]]),
+    ("route", "cors", "exposeHeaders"): ([["x-a"]], [["a:b"]]),
+    ("route", "cors", "methods"): ([["PUT"]], [["put"]]),
+    ("route", "fallback", "contentType"): (["text/plain", "text/\u00e9"], ["a\nb"]),
+    ("route", "auth"): (
+        [{"apiKey": {"secret": "key", "header": "x-key"}}],
+        [{}, {"apiKey": {"secret": "key", "header": "host"}}, {"apiKey": {"secret": "../key"}}, {"apiKey": {"secret": ""}}, {"jwt": {"secret": "key", "algorithm": "HS256", "issuer": ""}}],
+    ),
+    ("route", "split"): ([[{"upstream": "shop", "weight": 0}, {"upstream": "shop", "weight": 1}]], [[], [{"upstream": "shop", "weight": 0}]]),
+    ("route", "upstream"): ([], ["shop"]),
+    ("route", "tryTimeoutSeconds"): ([5], []),
+    ("route", "timeoutSeconds"): ([5], []),
+}
+
+
+def table_texts():
+    return [(place, path, value, taken) for (place, *path), (good, bad) in TEXTS.items() for taken, values in ((True, good), (False, bad)) for value in values]
+
+
+def table_text(place, path, value, taken):
+    upstream, route = table_with(place, tuple(path), value)
+    mistake = in_gateway(upstream, route)
+    rendered = is_rendered({"routeTable": {"credentials": "keys", "upstreams": {"shop": upstream}, "routes": [route]}})
+    if bool(mistake) != taken and rendered == taken:
         return []
-    if accepted:
-        return [f"{name}: the schema takes {shown(value)}, the binary does not: {result.stderr.strip()}"]
-    return [f"{name}: the schema does not take {shown(value)}, the binary does"]
+    return [f"routeTable, {place}: {'.'.join(map(str, path))} {value!r}: the chart {'renders' if rendered else 'refuses'} it, the gateway {f'says {mistake}' if mistake else 'takes it'}"]
+
+
+def is_rendered(frontend):
+    try:
+        chart.render({"services": {"frontend": frontend}})
+    except chart.Refused:
+        return False
+    return True
 
 
 def shown(value):
@@ -384,21 +459,22 @@ NETWORKS = (
     *("10.0.0.0/8", "10.244.0.1/16", "192.0.2.7", "0.0.0.0/0", "255.255.255.255/32"),
     *("fd00::/8", "fd00::1/64", "::1", "::/0", "fd00::/128", "::ffff:10.0.0.1/104"),
     *("10.0.0.0/33", "256.0.0.0/8", "010.0.0.0/8", "10.0.0/8", "10.0.0.0/", "10.0.0.0/+8"),
+    *(":::::", ":::", ":", "1::2::3", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7::8", "12345::", "g::", "1:2:3:4:5:6:7:1.2.3.4", "::1.2.3", "1.2.3.4::"),
+    *("1:2:3:4:5:6:7:8", "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "1::8", "1:2::4:5:6:1.2.3.4", "::/128", "1:2:3:4:5::1.2.3.4"),
     *("fd00::/129", "fd00/8", "[fd00::]/8", "fe80::1%eth0", "ingress", "10.0.0.0/8,fd00::/8,"),
 )
 
 
-def networks(root):
-    pattern = root["definitions"]["service"]["properties"]["trustedProxies"]["items"]["pattern"]
-    return [(written, bool(re.search(pattern, written))) for written in NETWORKS]
+def networks():
+    return [(written,) for written in NETWORKS]
 
 
-def network(written, accepted):
+def network(written):
     result = subprocess.run([BINARIES / "frontend", "--settings"], capture_output=True, text=True, env={"TRUSTED_PROXIES": written})
-    if (result.returncode == 0) == accepted:
+    rendered = is_rendered({"trustedProxies": [written]})
+    if (result.returncode == 0) == rendered:
         return []
-    takes = "takes" if accepted else "does not take"
-    return [f"trustedProxies: the schema {takes} {written}, the binary differs: {result.stderr.strip()}"]
+    return [f"trustedProxies: the chart {'renders' if rendered else 'refuses'} {written}, the binary differs: {result.stderr.strip()}"]
 
 
 # Load

@@ -89,7 +89,7 @@ load.service: {{ .service }} is a worker, which takes no requests. Name another 
 {{- range $route := $table.routes -}}
 {{- $used := compact (list .upstream) -}}
 {{- range concat (.split | default list) (.pins | default list) }}{{ $used = append $used .upstream }}{{ end -}}
-{{- if not $used }}
+{{- if not (or .upstream .split) }}
 services.{{ $name }}.routeTable.routes: {{ .path }} leads nowhere. Give it upstream or split.
 {{- end -}}
 {{- range $used -}}

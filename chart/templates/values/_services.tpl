@@ -59,7 +59,7 @@ operation unless .Values.guards is warn, which keeps them as warnings for NOTES.
 the rule with its numbers, the mend.
 */}}
 {{- define "practice.guard" -}}
-{{- $broken := print (include "practice.brokenRoutes" .) (include "practice.brokenStore" .) (include "practice.brokenNames" .) -}}
+{{- $broken := print (include "practice.brokenRoutes" .) (include "practice.brokenTables" .) (include "practice.brokenStore" .) (include "practice.brokenNames" .) -}}
 {{- $rules := print (include "practice.brokenScaling" .) (include "practice.brokenTimes" .) (include "practice.brokenPorts" .) (include "practice.brokenSettings" .) (include "practice.brokenMemory" .) -}}
 {{- if eq .Values.guards "warn" -}}
 {{- $_ := set . "warnings" (trim $rules) -}}
