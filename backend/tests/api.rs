@@ -48,7 +48,7 @@ async fn items_are_listed_and_found_with_who_served_them() {
 }
 
 #[tokio::test]
-async fn every_refusal_is_a_problem_that_says_what_to_do() {
+async fn refusals_are_problems_that_say_what_to_do() {
     let running = backend();
     let mut client = Wire::connect(running.address).await.unwrap();
     for (method, path, status, says) in [
@@ -265,7 +265,7 @@ async fn a_burn_reports_what_it_did() {
 /// The middle of many probes is what counts: a machine that runs other tests delays single ones by whole scheduler slices, and
 /// a burn on the serving thread would delay every one, by seconds.
 #[tokio::test]
-async fn probes_answer_within_5_ms_while_every_slot_is_busy() {
+async fn most_probes_answer_within_5_ms_while_every_slot_is_busy() {
     let running = backend();
     let _busy = fill_the_slots(&running, 10_000).await;
     let mut client = Wire::connect(running.address).await.unwrap();

@@ -359,7 +359,7 @@ async fn a_token_is_verified_with_the_issuers_public_key_and_in_no_other_way() {
     assert_eq!(with_token(&routed, &good).await.status, 200);
 }
 
-/// A folder with a table of three guarded routes, and its secrets.
+/// A folder with a table of two guarded routes, and its secrets.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();

@@ -62,7 +62,7 @@ async fn a_reply_loses_its_hop_by_hop_headers_and_gains_this_hop() {
 }
 
 #[tokio::test]
-async fn every_method_passes_and_head_keeps_the_length() {
+async fn methods_pass_known_or_not_and_head_keeps_the_length() {
     let (upstream, heads) = Scripted::noting(|_| "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()).await;
     let gateway = gateway_to(upstream.address, PATIENT);
     let mut client = Wire::connect(gateway.address).await.unwrap();

@@ -266,7 +266,7 @@ async fn head_has_the_headers_of_get_and_no_body() {
 }
 
 #[tokio::test]
-async fn every_reply_carries_the_identifiers() {
+async fn every_reply_to_a_request_carries_the_identifiers() {
     let running = start::<Sample>((), BRIEF, WIDE);
     let mut client = Wire::connect(running.address).await.unwrap();
     let made = client.get("/").await.unwrap();
@@ -274,9 +274,18 @@ async fn every_reply_carries_the_identifiers() {
     assert_eq!(made.header("x-served-by"), Some("sample/v1/sample-1"));
     let kept = client.ask("GET", "/", "x-request-id: mine-7\r\n").await.unwrap();
     assert_eq!(kept.header("x-request-id"), Some("mine-7"));
-    let refused = client.ask("GET", "/", "expect: tea\r\nx-request-id: mine-8\r\n").await.unwrap();
-    assert_eq!((refused.status, refused.header("x-request-id")), (417, Some("mine-8")));
-    assert!(refused.text().contains("\"request_id\":\"mine-8\""));
+    let expecting = client.ask("GET", "/", "expect: tea\r\nx-request-id: mine-8\r\n").await.unwrap();
+    let failing = client.ask("GET", "/failing", "x-request-id: mine-8\r\n").await.unwrap();
+    let probe = client.ask("GET", "/ready", "x-request-id: mine-8\r\n").await.unwrap();
+    for (reply, status) in [(&expecting, 417), (&failing, 500), (&probe, 200)] {
+        assert_eq!((reply.status, reply.header("x-request-id")), (status, Some("mine-8")));
+        assert_eq!(reply.header("x-served-by"), Some("sample/v1/sample-1"));
+    }
+    assert!(expecting.text().contains("\"request_id\":\"mine-8\""));
+    // What is no request is answered by hyper, which knows of none.
+    client.send("GET  / HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+    let unread = client.reply("GET").await.unwrap();
+    assert_eq!((unread.status, unread.header("x-served-by"), unread.header("x-request-id")), (400, None, None));
 }
 
 #[tokio::test]
