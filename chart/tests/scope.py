@@ -17,6 +17,7 @@ BROKEN = {
         "backend": {
             "replicas": 4,
             "useStore": True,
+            "env": {"BURN_SLOTS": 64},
             "strategy": {"maxSurge": 0},
             "lifecycle": {"drainSeconds": 20},
             "probes": {"liveness": {"timeoutSeconds": 11}},
@@ -25,7 +26,7 @@ BROKEN = {
             "service": {"type": "NodePort", "nodePort": 30080, "targetPort": 9000, "headless": True},
         },
         "backend-headless": {"progressDeadlineSeconds": 1},
-        "frontend": {"upstream": {"headless": True, "tryTimeoutSeconds": 6, "timeoutSeconds": 5}},
+        "frontend": {"trustedProxies": [":::::"], "upstream": {"headless": True, "tryTimeoutSeconds": 6, "timeoutSeconds": 5}},
     },
     "ingress": {"paths": [{"path": "/x", "pathType": "Prefix", "service": "backnd"}], "selfSigned": {"enabled": True}},
     "load": {"enabled": True, "service": "backnd"},
@@ -61,7 +62,7 @@ class Scope(unittest.TestCase):
             chart.render(BROKEN)
         knobs = re.findall(r"^- ([^ :]+): ", str(refused.exception), re.MULTILINE)
         self.assertEqual(len(knobs), str(refused.exception).count("\n- "))
-        self.assertEqual(len(knobs), 17, knobs)
+        self.assertEqual(len(knobs), 19, knobs)
         for knob in knobs:
             path = re.sub(r"^services\.[^.]+", "defaults", knob).split(".")
             self.assertIsNotNone(chart.value_at(chart.defaults(), path), knob)
