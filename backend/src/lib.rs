@@ -1,25 +1,21 @@
 //! The backend: items to read, CPU time to burn so that an autoscaler has something to see, and an echo; with a store, votes and
 //! jobs with their workers.
 //!
-//! What each request needs is in `query`, `upload` and `reply`; what the API does by itself in `items`, `burn`, `echo` and
-//! `discovery`; what is kept in the `store` in `jobs` and `votes`, wired by `systems` and done by the `worker`.
+//! What the API does by itself is in `items`, `slots` (of burns), `echo` and `discovery`; what is kept in the `store` in `jobs` and `votes`, wired by `systems` and done by the `worker`.
 
 // They panic where nobody reads what they print.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
-mod burn;
 pub mod config;
 mod discovery;
 mod docs;
 pub mod echo;
 pub mod items;
 mod jobs;
-pub mod query;
-mod reply;
 pub mod routes;
+mod slots;
 mod store;
 mod systems;
-mod upload;
 mod votes;
 mod worker;
 
@@ -30,26 +26,26 @@ use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use prometheus_client::metrics::counter::Counter;
+use service::app::docs::Docs;
 use service::app::probe::Probe;
 use service::app::route::{self, Route};
 use service::app::{App, Context, Reply, Server};
 use service::message::body::Body;
 use service::message::incoming::Incoming;
 use service::message::problem::Problem;
+use service::message::{json, query, upload};
+use service::process::burn::{self, Burned};
 use service::process::identity::Identity;
 use service::process::memory::Term;
 use service::settings::environment::Environment;
 use service::settings::limits::Limits;
 use service::telemetry::metrics::Metrics;
 
-use burn::Burned;
-use burn::slots::Slots;
 pub use config::Config;
 use discovery::Discovery;
-use docs::Docs;
 use items::Items;
-use reply::json;
 use routes::Handler;
+use slots::Slots;
 use systems::Systems;
 
 /// What a request takes at most besides its head and its body, in bytes: what it asks of the store, and the reply.
@@ -105,7 +101,7 @@ impl App for Backend {
         let table = routes::table(&config);
         Self {
             items: Items::new(config.resource.document.as_ref(), &identity.json()),
-            docs: Docs::new(&identity.version, &config, &table),
+            docs: docs::new(&identity.version, &config, &table),
             table,
             discovery: Discovery::new(),
             slots: Arc::new(Slots::new(config.burn_slots)),
@@ -144,7 +140,7 @@ impl Backend {
         let query = head.uri.query().unwrap_or_default();
         match handler {
             Handler::Items => self.all_items(query::only("delay_ms", query)?).await,
-            Handler::Item => query::none(query).and_then(|()| self.items.one(id)).map(json),
+            Handler::Item => query::none(query).and_then(|()| self.items.one(id)).map(json::text),
             Handler::Burn => self.burn(query::only("ms", query)?, server).await,
             Handler::Echo => {
                 query::none(query)?;
@@ -174,11 +170,11 @@ impl Backend {
         if let Some(text) = delay_ms {
             tokio::time::sleep(milliseconds("delay_ms", text, 0, self.config.delay_max)?).await;
         }
-        Ok(json(self.items.all()))
+        Ok(json::text(self.items.all()))
     }
 
     async fn discover(&self, name: Option<&str>, server: &Server) -> Result<Response<Body>, Problem> {
-        Ok(reply::named("discovery", &self.discovery.look_up(name).await?, &server.served_by_json))
+        Ok(json::named("discovery", &self.discovery.look_up(name).await?, &server.served_by_json))
     }
 
     /// Ends when a burn slot was free.
@@ -203,7 +199,7 @@ impl Backend {
             .await
             .map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
         let (ms, served_by) = (took.as_millis(), &server.served_by_json);
-        Ok(json(format!(r#"{{"burned_ms":{ms},"iterations":{iterations},"served_by":{served_by}}}"#)))
+        Ok(json::text(format!(r#"{{"burned_ms":{ms},"iterations":{iterations},"served_by":{served_by}}}"#)))
     }
 }
 

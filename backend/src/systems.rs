@@ -8,17 +8,18 @@ use service::app::Server;
 use service::message::body::Body;
 use service::message::incoming::Incoming;
 use service::message::problem::Problem;
+use service::message::query;
 use service::process::lifecycle::Phase;
 use service::telemetry::metrics::Metrics;
 use tokio::sync::watch;
 
 use crate::config::{Role, StoreSettings};
+use crate::jobs;
 use crate::jobs::queue::Queue;
 use crate::routes::Stored;
 use crate::store::Store;
 use crate::votes::Votes;
 use crate::worker::Worker;
-use crate::{jobs, query};
 
 /// Votes and jobs, with their store.
 pub(crate) struct Systems {

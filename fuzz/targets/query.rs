@@ -1,8 +1,8 @@
 //! Query parameters: no query is taken for another than it is.
 #![no_main]
 
-use backend::query::{none, only};
 use libfuzzer_sys::fuzz_target;
+use service::message::query::{none, only};
 
 fuzz_target!(|input: &str| {
     let pairs: Vec<&str> = input.split('&').filter(|pair| !pair.is_empty()).collect();

@@ -12,9 +12,9 @@ use hyper::StatusCode;
 use hyper::body::Bytes;
 use serde_json::{Map, Value};
 use service::message::problem::Problem;
+use service::message::query;
 use service::settings::environment::{Environment, Variable};
 
-use crate::query;
 use knots::KNOTS;
 
 /// The longest document of items, in bytes: a quarter of what a `ConfigMap` can hold.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::burn;
+use service::process::burn;
 
 /// The longest row of squares.
 const MOST_SQUARES: u64 = 1_000_000;

@@ -7,12 +7,13 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Response, StatusCode};
 use service::message::body::Body;
 use service::message::incoming::Incoming;
+use service::message::json;
 use service::message::problem::Problem;
 use service::message::room::Room;
+use service::message::{query, upload};
 use service::settings::environment::{Environment, Variable};
 
 use crate::store::unavailable::RETRY_SECONDS;
-use crate::{query, reply, upload};
 use kind::Kind;
 use queue::{Bounds, PutBack, Queue, Submitted};
 
@@ -66,7 +67,7 @@ pub(crate) async fn submit(
 
 /// `GET /api/jobs`: how many there are in each state.
 pub(crate) async fn counts(queue: &Queue, served_by: &str) -> Result<Response<Body>, Problem> {
-    Ok(reply::named("jobs", &queue.counts().await?, served_by))
+    Ok(json::named("jobs", &queue.counts().await?, served_by))
 }
 
 /// `GET /api/jobs/{id}`.
@@ -77,12 +78,12 @@ pub(crate) async fn status(queue: &Queue, id: &str, served_by: &str) -> Result<R
             format!("no job has the id {id}; one that is done is kept for {} s", queue.bounds().keep.as_secs());
         Problem::new(StatusCode::NOT_FOUND, detail)
     })?;
-    Ok(reply::named("job", &job, served_by))
+    Ok(json::named("job", &job, served_by))
 }
 
 /// `GET /api/jobs/dead`: the newest dead letters.
 pub(crate) async fn dead(queue: &Queue, served_by: &str) -> Result<Response<Body>, Problem> {
-    Ok(reply::named("dead", &queue.dead(LISTED).await?, served_by))
+    Ok(json::named("dead", &queue.dead(LISTED).await?, served_by))
 }
 
 /// `POST /api/jobs/dead/{id}`: the dead letter is a job again, with all its tries.
@@ -96,7 +97,7 @@ pub(crate) async fn put_back(queue: &Queue, id: &str, served_by: &str) -> Result
 }
 
 fn accepted(id: u64, served_by: &str) -> Response<Body> {
-    let mut response = reply::named("id", &id, served_by);
+    let mut response = json::named("id", &id, served_by);
     *response.status_mut() = StatusCode::ACCEPTED;
     let location = HeaderValue::try_from(format!("/api/jobs/{id}")).expect("a path of visible ASCII");
     response.headers_mut().insert(LOCATION, location);

@@ -13,8 +13,10 @@ use hyper::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use service::message::body::Body;
 use service::message::incoming::Incoming;
+use service::message::json;
 use service::message::problem::Problem;
 use service::message::room::Room;
+use service::message::upload;
 use service::process::identity::Identity;
 use service::settings::environment::{Environment, Variable};
 
@@ -22,7 +24,6 @@ use crate::store::meaning::{count, number, strange, text};
 use crate::store::script::Script;
 use crate::store::unavailable::{RETRY_SECONDS, Unavailable};
 use crate::store::{Store, Value};
-use crate::{reply, upload};
 
 /// What every key of the votes begins with.
 const SYSTEM: &str = "{votes}";
@@ -101,7 +102,7 @@ impl Votes {
         let arguments = [vote.voter.as_bytes(), vote.option.as_bytes(), queued.as_bytes(), voters.as_bytes()];
         match text(&self.store.run(Script::Vote, SYSTEM, &arguments).await?)? {
             "queued" => {
-                let mut response = reply::named("vote", &vote, served_by);
+                let mut response = json::named("vote", &vote, served_by);
                 *response.status_mut() = StatusCode::ACCEPTED;
                 Ok(response)
             }
@@ -121,7 +122,7 @@ impl Votes {
             let _ = write!(body, r#"{comma}"{option}":{votes}"#);
         }
         let _ = write!(body, r#"}},"waiting":{waiting},"served_by":{served_by_json}}}"#);
-        Ok(reply::json(body))
+        Ok(json::text(body))
     }
 
     /// `GET /votes`: the page. Without a store it shows no counts, and its script goes on asking.

@@ -1,7 +1,8 @@
-//! What an app and the server that it is served by know of each other; a table of routes, and the kubelet's probes.
+//! What an app and the server that it is served by know of each other; a table of routes and its description, and the kubelet's probes.
 //!
 //! Knows `message` and what is below it.
 
+pub mod docs;
 pub mod probe;
 pub mod route;
 

@@ -6,5 +6,8 @@ pub mod body;
 pub mod correlation;
 pub(crate) mod framing;
 pub mod incoming;
+pub mod json;
 pub mod problem;
+pub mod query;
 pub mod room;
+pub mod upload;

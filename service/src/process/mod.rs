@@ -2,6 +2,7 @@
 //!
 //! Knows `settings`.
 
+pub mod burn;
 pub(crate) mod cgroup;
 pub mod faults;
 pub mod identity;

@@ -4,15 +4,20 @@ use hyper::body::Bytes;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Response, StatusCode};
 use serde::Serialize;
-use service::message::body::Body;
+
+use crate::message::body::Body;
 
 /// 200 with the JSON text `body`.
-pub(crate) fn json(body: impl Into<Bytes>) -> Response<Body> {
+pub fn text(body: impl Into<Bytes>) -> Response<Body> {
     Body::from(body).reply(StatusCode::OK, &[(CONTENT_TYPE, "application/json")])
 }
 
 /// 200 with `value` under its `name`, and `served_by`, a JSON object.
-pub(crate) fn named(name: &str, value: &impl Serialize, served_by: &str) -> Response<Body> {
+///
+/// # Panics
+/// Where `value` is none that JSON can hold: a map whose keys are no text.
+#[must_use]
+pub fn named(name: &str, value: &impl Serialize, served_by: &str) -> Response<Body> {
     let value = serde_json::to_string(value).expect("numbers and strings serialize");
-    json(format!(r#"{{"{name}":{value},"served_by":{served_by}}}"#))
+    text(format!(r#"{{"{name}":{value},"served_by":{served_by}}}"#))
 }

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use service::message::problem::Problem;
+use crate::message::problem::Problem;
 
 /// Checks that there are no parameters.
 ///
@@ -35,8 +35,9 @@ pub fn only<'q>(known: &str, query: &'q str) -> Result<Option<&'q str>, Problem>
     Ok(found)
 }
 
-/// A number in digits alone: `str::parse` would also take a sign.
-pub(crate) fn number(text: &str, known: RangeInclusive<u64>) -> Option<u64> {
+/// A number in digits alone, in the range `known`: `str::parse` would also take a sign.
+#[must_use]
+pub fn number(text: &str, known: RangeInclusive<u64>) -> Option<u64> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|number| digits && known.contains(number))
 }

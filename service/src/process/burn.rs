@@ -7,8 +7,6 @@
 //! CPU limit itself: once the threads of a pod have used up their quota (25 ms of every 100 ms at 250m), none of them runs
 //! until the next period, whatever its priority.
 
-pub(crate) mod slots;
-
 use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
@@ -25,11 +23,11 @@ const CHUNK: u64 = 20_000;
 
 /// What a burn did.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Burned {
+pub struct Burned {
     /// Time from start to end on the wall clock.
-    pub(crate) took: Duration,
+    pub took: Duration,
     /// Steps of the computation: how much CPU the burn got in that time.
-    pub(crate) iterations: u64,
+    pub iterations: u64,
 }
 
 /// What a burn's thread has for its stack: its few variables, and what a panic needs to be reported.
@@ -42,7 +40,7 @@ const STACK_BYTES: usize = 128 * 1024;
 ///
 /// # Errors
 /// Where the system has no thread to give.
-pub(crate) async fn run(length: Duration, held: impl Send + 'static) -> io::Result<Burned> {
+pub async fn run(length: Duration, held: impl Send + 'static) -> io::Result<Burned> {
     let cancelled = Arc::new(AtomicBool::new(false));
     let _cancel = CancelOnDrop(Arc::clone(&cancelled));
     let (sender, receiver) = oneshot::channel();

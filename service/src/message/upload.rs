@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use crate::message::incoming::Incoming;
+use crate::message::problem::Problem;
+use crate::message::room::Room;
 use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::{Body as _, Bytes};
 use hyper::header::{CONTENT_TYPE, EXPECT, HeaderMap};
 use serde::de::DeserializeOwned;
-use service::message::incoming::Incoming;
-use service::message::problem::Problem;
-use service::message::room::Room;
 
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// 413 where it is longer, 408 where it takes longer than ten seconds, 400 where its framing is broken, 503 where bodies have
 /// taken all the room.
-pub(crate) async fn read(room: &Room, headers: &HeaderMap, body: Incoming, longest: usize) -> Result<Bytes, Problem> {
+pub async fn read(room: &Room, headers: &HeaderMap, body: Incoming, longest: usize) -> Result<Bytes, Problem> {
     // Who asks before sending (Expect: 100-continue) is told so without being asked for a body that is of no use.
     if body.size_hint().lower() > longest as u64 && headers.contains_key(EXPECT) {
         return Err(too_long(longest));
@@ -35,7 +35,7 @@ pub(crate) async fn read(room: &Room, headers: &HeaderMap, body: Incoming, longe
 ///
 /// # Errors
 /// As [`read`]; 415 for another type, 400 where it is not what is expected.
-pub(crate) async fn json<T: DeserializeOwned>(
+pub async fn json<T: DeserializeOwned>(
     room: &Room,
     headers: &HeaderMap,
     body: Incoming,

@@ -1,0 +1,59 @@
+//! What an API says of itself, held against its routes.
+
+use http_body_util::BodyExt;
+use serde_json::Value;
+use service::app::docs::Docs;
+use service::app::route::{Methods, Route};
+use service::message::body::Body;
+
+/// Checks that the `OpenAPI` document `description` has the paths and the methods of `table` and no other, and that each
+/// reference in it leads somewhere.
+#[track_caller]
+pub fn assert_describes<H>(description: &str, table: &[Route<H>]) {
+    let value: Value = serde_json::from_str(description).unwrap();
+    let mut described: Vec<&str> = members(&value["paths"]).map(|(path, _)| path.as_str()).collect();
+    let mut served: Vec<&str> = table.iter().map(|route| route.path).collect();
+    described.sort_unstable();
+    served.sort_unstable();
+    assert_eq!(described, served);
+    for (path, operations) in members(&value["paths"]) {
+        let methods: Vec<_> = members(operations).map(|(method, _)| method.as_str()).collect();
+        let route = table.iter().find(|route| route.path == path).unwrap();
+        let taken: &[&str] = match route.methods {
+            Methods::Post => &["post"],
+            Methods::GetAndPost => &["get", "head", "post"],
+            Methods::Get | Methods::Any => &["get", "head"],
+        };
+        assert_eq!(methods, taken, "{path}");
+    }
+    assert_leads_somewhere(&value, &value);
+}
+
+fn assert_leads_somewhere(value: &Value, root: &Value) {
+    if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+        assert!(root.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
+    }
+    for inner in members(value).map(|(_, inner)| inner).chain(value.as_array().into_iter().flatten()) {
+        assert_leads_somewhere(inner, root);
+    }
+}
+
+fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+/// What `docs` describe, to programs.
+pub fn described(docs: &Docs) -> Value {
+    serde_json::from_slice(&whole(docs.description().into_body())).unwrap()
+}
+
+/// What `docs` show, to people.
+pub fn shown(docs: &Docs) -> String {
+    String::from_utf8(whole(docs.page().into_body())).unwrap()
+}
+
+/// The bytes of a body that is there already.
+fn whole(body: Body) -> Vec<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(body.collect()).unwrap().to_bytes().to_vec()
+}
