@@ -1,4 +1,4 @@
-# One file for the three images: `docker build --target backend --build-arg VERSION=v1 -t backend:v1 .`
+# One file for the four images: `docker build --target backend --build-arg VERSION=v1 -t backend:v1 .`
 #
 # The stage named `build` leaves the binaries in /out. Where they are built already, that stage is replaced by their
 # folder and the rest of this file packs them: `buildah bud --build-context build=FOLDER …` (that is what `make images`
@@ -15,9 +15,9 @@ RUN case "$TARGETARCH" in \
       arm64) target=aarch64-unknown-linux-musl ;; \
       *) echo "TARGETARCH=$TARGETARCH is not built: amd64 or arm64" >&2; exit 1 ;; \
     esac \
-    && cargo build --locked --release --target "$target" -p backend -p frontend -p client \
+    && cargo build --locked --release --target "$target" -p backend -p frontend -p systems -p client \
     && mkdir -p /out \
-    && cp "target/$target/release/backend" "target/$target/release/frontend" "target/$target/release/client" /out/
+    && for name in backend frontend systems client; do cp "target/$target/release/$name" /out/; done
 
 # What every image is: nothing but one static binary, run by a user that owns nothing.
 FROM scratch AS image
@@ -41,6 +41,13 @@ LABEL org.opencontainers.image.title="frontend" \
 COPY --from=build /out/frontend /frontend
 EXPOSE 8000 9000
 ENTRYPOINT ["/frontend"]
+
+FROM image AS systems
+LABEL org.opencontainers.image.title="systems" \
+      org.opencontainers.image.description="The systems with state: votes and jobs"
+COPY --from=build /out/systems /systems
+EXPOSE 8000 9000
+ENTRYPOINT ["/systems"]
 
 FROM image AS client
 LABEL org.opencontainers.image.title="client" \

@@ -18,11 +18,13 @@ LOGS := .cluster/log
 step = mkdir -p $(LOGS) && . cluster/progress.sh && step $(LOGS)/$(1).log $(2)
 
 TARGET := $(shell uname -m)-unknown-linux-musl
+# What an image is made of, each.
+PROGRAMS := backend frontend systems client
 # What all checkouts of this machine share: for another compiler, the crates that do not change.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/practice
 # The oldest compiler that is promised to build the workspace.
 MSRV := $(shell sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
-SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo contract service backend frontend client -type f)
+SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo contract service $(PROGRAMS) -type f)
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\# shellcheck shell=bash' 2>/dev/null)
 
 .NOTPARALLEL:
@@ -64,7 +66,7 @@ env: ## Shell lines that point kubectl and helm at the cluster: eval "$$(make en
 status: ## What runs, where, and how much memory it takes
 	@cluster/cluster status
 
-images: ready .cluster/images/packed ## Compile backend, frontend and client, and pack v1 and v2 of them as OCI archives (root)
+images: ready .cluster/images/packed ## Compile backend, frontend, systems and client, and pack v1 and v2 of them as OCI archives (root)
 
 .cluster/images/packed: .cluster/binaries/compiled Dockerfile cluster/images
 	@cluster/prepare up
@@ -74,8 +76,8 @@ images: ready .cluster/images/packed ## Compile backend, frontend and client, an
 # `out` is what the Dockerfile's stage `build` leaves. v1 and v2 are the same binaries: the image sets VERSION.
 .cluster/binaries/compiled: $(SOURCES)
 	@$(call step,compile,'compiled: static binaries for $(TARGET)') \
-	  cluster/compile --locked --release --target $(TARGET) --target-dir target/images -p backend -p frontend -p client
-	@install -D -t .cluster/binaries/out $(addprefix target/images/$(TARGET)/release/,backend frontend client)
+	  cluster/compile --locked --release --target $(TARGET) --target-dir target/images $(addprefix -p ,$(PROGRAMS))
+	@install -D -t .cluster/binaries/out $(addprefix target/images/$(TARGET)/release/,$(PROGRAMS))
 	@install -D -t .cluster/bin target/images/$(TARGET)/release/client
 	@touch $@
 
@@ -108,7 +110,7 @@ check: ## Formatting, clippy, the oldest compiler, licences, advisories, shellch
 	@$(call step,fmt,'cargo fmt: formatted') cargo fmt --all --check
 	@$(call step,clippy,'clippy: no warning') cargo clippy --locked --workspace --all-targets -- -D warnings
 	@if rustup toolchain install $(MSRV) --profile minimal --no-self-update >/dev/null 2>&1; then \
-	  $(call step,msrv,'Rust $(MSRV): compiles') rustup run $(MSRV) cargo check --locked -p backend -p frontend -p client --target-dir "$(CACHE)/rust-$(MSRV)"; \
+	  $(call step,msrv,'Rust $(MSRV): compiles') rustup run $(MSRV) cargo check --locked $(addprefix -p ,$(PROGRAMS)) --target-dir "$(CACHE)/rust-$(MSRV)"; \
 	  else . cluster/progress.sh && say 'Rust $(MSRV): not tried, rustup cannot fetch it'; fi
 	@$(call step,deny,'cargo deny: licences and duplicates') cargo-deny --all-features check bans licenses sources
 	@if timeout 120 cargo-deny --all-features fetch db >$(LOGS)/advisories.log 2>&1; then \

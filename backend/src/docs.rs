@@ -21,9 +21,6 @@ pub(crate) fn new(version: &str, config: &Config, table: &[Route<Handler>]) -> D
         }
     }
     rename_items(&mut value, &config.resource);
-    if let Some(stored) = &config.store {
-        value["components"]["schemas"]["Vote"]["properties"]["option"] = json!({"enum": stored.votes.options});
-    }
     Docs::new(value, version, table)
 }
 
@@ -49,7 +46,7 @@ mod tests {
     use service::settings::environment::Environment;
     use testing::description::{assert_describes, described, shown};
 
-    const EVERYTHING: [(&str, &str); 2] = [("DISCOVERY", "true"), ("STORE_URL", "redis://store")];
+    const EVERYTHING: [(&str, &str); 1] = [("DISCOVERY", "true")];
 
     /// What `pairs` set.
     fn config(pairs: &[(&str, &str)]) -> Config {
@@ -89,14 +86,12 @@ mod tests {
             assert!(page.contains(route.path), "{}", route.path);
         }
         assert!(page.contains("GET /api/items<") && page.contains("POST /api/echo<"), "{page}");
-        assert!(!page.contains("/api/jobs") && !page.contains("/api/discovery"), "{page}");
+        assert!(!page.contains("/api/discovery"), "{page}");
         let description = described(&docs).to_string();
-        assert!(description.contains(r#""Items":{"#) && !description.contains(r#""Vote":{"#), "{description}");
+        assert!(description.contains(r#""Items":{"#) && !description.contains(r#""Discovery":{"#), "{description}");
         let all = new("v7", &config(&EVERYTHING), &everything());
-        let description = described(&all).to_string();
-        assert!(description.contains(r#""option":{"enum":["cats","dogs"]}"#), "{description}");
-        let page = shown(&all);
-        assert!(page.contains("GET /api/jobs<") && page.contains("POST /api/jobs<"), "{page}");
+        assert!(described(&all).to_string().contains(r#""Discovery":{"#));
+        assert!(shown(&all).contains("GET /api/discovery<"));
     }
 
     #[test]

@@ -1,7 +1,4 @@
-//! The backend: items to read, CPU time to burn so that an autoscaler has something to see, and an echo; with a store, votes and
-//! jobs with their workers.
-//!
-//! What the API does by itself is in `items`, `slots` (of burns), `echo` and `discovery`; what is kept in the `store` in `jobs` and `votes`, wired by `systems` and done by the `worker`.
+//! The backend: items to read, CPU time to burn so that an autoscaler has something to see, and an echo.
 
 // They panic where nobody reads what they print.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -11,13 +8,8 @@ mod discovery;
 mod docs;
 pub mod echo;
 pub mod items;
-mod jobs;
 pub mod routes;
 mod slots;
-mod store;
-mod systems;
-mod votes;
-mod worker;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -46,9 +38,8 @@ use discovery::Discovery;
 use items::Items;
 use routes::Handler;
 use slots::Slots;
-use systems::Systems;
 
-/// What a request takes at most besides its head and its body, in bytes: what it asks of the store, and the reply.
+/// What a request takes at most besides its head and its body, in bytes: what it is answered with.
 const REQUEST_BYTES: u64 = 32 * 1024;
 /// What a burn takes, in bytes: the stack of its thread, as far as it is used.
 const BURN_BYTES: u64 = 64 * 1024;
@@ -67,13 +58,11 @@ pub struct Backend {
     discovery: Discovery,
     slots: Arc<Slots>,
     refused: Counter,
-    systems: Option<Systems>,
 }
 
 impl App for Backend {
     const NAME: &'static str = "backend";
-    const ABOUT: &'static str =
-        "the API: items to read, CPU time to burn, an echo; with a store, votes and jobs with their workers";
+    const ABOUT: &'static str = "the API: items to read, CPU time to burn, an echo";
     type Config = Config;
 
     fn configure(environment: &mut Environment) -> Config {
@@ -106,14 +95,7 @@ impl App for Backend {
             discovery: Discovery::new(),
             slots: Arc::new(Slots::new(config.burn_slots)),
             refused: metrics.add("burns_refused", "Burns answered 429 because every slot was busy"),
-            systems: config.store.clone().map(|stored| Systems::start(stored, config.role, metrics)),
             config,
-        }
-    }
-
-    async fn work(self: Arc<Self>, server: Arc<Server>) {
-        if let Some(systems) = &self.systems {
-            systems.work(server.phases()).await;
         }
     }
 
@@ -155,13 +137,6 @@ impl Backend {
             }
             // People and load balancers add what they like to a probe's query; a probe must not fail for that.
             Handler::Probe(probe) => Ok(probe.answer(server)),
-            Handler::Stored(stored) => {
-                // Without a store the table has no route that leads here.
-                let Some(systems) = &self.systems else {
-                    return Err(Problem::new(StatusCode::NOT_FOUND, "no such path"));
-                };
-                systems.answer(stored, id, head, body, server).await
-            }
         }
     }
 

@@ -3,7 +3,7 @@
 use service::app::probe::Probe;
 use service::app::route::{Methods, Route};
 
-use crate::config::{Config, Role};
+use crate::config::Config;
 
 /// What answers a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,31 +20,10 @@ pub enum Handler {
     Echo,
     /// How a Service is found.
     Discovery,
-    /// What needs a store.
-    Stored(Stored),
     /// The API page.
     Docs,
     /// The description of the API.
     OpenApi,
-}
-
-/// What answers a route of what needs a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stored {
-    /// The votes, and a vote.
-    Votes,
-    /// The page of the votes.
-    VotesPage,
-    /// The script of that page.
-    VotesScript,
-    /// The jobs by state, and a new one.
-    Jobs,
-    /// The dead letters.
-    DeadJobs,
-    /// A dead letter is put back.
-    PutBack,
-    /// One job.
-    Job,
 }
 
 /// Every route that `config` switches on. `/openapi.json` describes the same, which a test holds.
@@ -55,9 +34,6 @@ pub fn table(config: &Config) -> Vec<Route<Handler>> {
         route("/ready", Methods::Get, Handler::Probe(Probe::Ready)),
         route("/started", Methods::Get, Handler::Probe(Probe::Started)),
     ];
-    if config.role == Role::Worker {
-        return probes.into();
-    }
     let (items, item) = item_paths(&config.resource.name);
     let mut table = vec![
         route(items, Methods::Get, Handler::Items),
@@ -67,18 +43,6 @@ pub fn table(config: &Config) -> Vec<Route<Handler>> {
     ];
     if config.discovery {
         table.push(route("/api/discovery", Methods::Get, Handler::Discovery));
-    }
-    if config.store.is_some() {
-        table.extend([
-            route("/api/votes", Methods::GetAndPost, Handler::Stored(Stored::Votes)),
-            route("/votes", Methods::Get, Handler::Stored(Stored::VotesPage)),
-            route("/votes.js", Methods::Get, Handler::Stored(Stored::VotesScript)),
-            route("/api/jobs", Methods::GetAndPost, Handler::Stored(Stored::Jobs)),
-            // Before the route of one job, which would match as well: the first one wins.
-            route("/api/jobs/dead", Methods::Get, Handler::Stored(Stored::DeadJobs)),
-            route("/api/jobs/dead/{id}", Methods::Post, Handler::Stored(Stored::PutBack)),
-            route("/api/jobs/{id}", Methods::Get, Handler::Stored(Stored::Job)),
-        ]);
     }
     table.extend(probes);
     table.extend([route("/docs", Methods::Get, Handler::Docs), route("/openapi.json", Methods::Get, Handler::OpenApi)]);

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use backend::config::Role;
 use backend::items::{Document, Resource};
 use backend::routes::table;
 use backend::{Backend, Config};
@@ -20,8 +19,6 @@ const CONFIG: Config = Config {
     health_behind_burn: false,
     resource: Resource::KNOTS,
     discovery: false,
-    role: Role::Api,
-    store: None,
 };
 
 fn backend() -> Running {
@@ -108,12 +105,10 @@ async fn every_route_to_read_answers_get_head_and_options() {
 
 /// What is not switched on is not there.
 #[tokio::test]
-async fn discovery_votes_and_jobs_are_off_unless_they_are_switched_on() {
+async fn discovery_is_off_unless_it_is_switched_on() {
     let running = backend();
-    for path in ["/api/discovery", "/api/votes", "/votes", "/votes.js", "/api/jobs", "/api/jobs/1", "/api/jobs/dead"] {
-        assert_eq!(get(running.address, path).await.status, 404, "{path}");
-    }
-    assert!(!get(running.address, "/openapi.json").await.text().contains("/api/jobs"));
+    assert_eq!(get(running.address, "/api/discovery").await.status, 404);
+    assert!(!get(running.address, "/openapi.json").await.text().contains("/api/discovery"));
     let running = start::<Backend>(Config { discovery: true, ..CONFIG }, BRIEF, WIDE);
     let found = json(&get(running.address, "/api/discovery?service=localhost").await);
     assert_eq!(found["discovery"]["environment"]["host"]["name"], "LOCALHOST_SERVICE_HOST");

@@ -43,7 +43,13 @@ store.name: {{ $store.name }} is a service too, and two objects would have one n
 store.url: {{ $store.url }} is a store outside of this release, and store.enabled makes one inside. Choose one of them.
 {{- end -}}
 {{- range $name, $service := .services -}}
-{{- if eq .kind "backend" -}}
+{{- $own := index $.Values.services $name -}}
+{{- range $knob := list "useStore" "role" "voteOptions" -}}
+{{- if and (ne $service.kind "systems") (not (has (index $own $knob) (list nil false "" "api" list))) }}
+services.{{ $name }}.{{ $knob }}: votes and jobs are the program systems, and this is a {{ $service.kind }}. Set services.{{ $name }}.kind to systems.
+{{- end -}}
+{{- end -}}
+{{- if eq .kind "systems" -}}
 {{- if and .useStore (not $store.enabled) (not $store.url) }}
 services.{{ $name }}.useStore: there is no store. Set store.enabled to true, or give store.url.
 {{- end -}}
@@ -62,6 +68,7 @@ services.{{ $name }}.voteOptions: votes are kept in the store. Set services.{{ $
 {{- if eq (len .voteOptions) 1 }}
 services.{{ $name }}.voteOptions: {{ first .voteOptions }} alone is no choice. Give two or more, or none.
 {{- end -}}
+{{- else if eq .kind "backend" -}}
 {{- $ids := list -}}
 {{- range .data.items }}{{ $ids = append $ids (toJson .id) }}{{ end -}}
 {{- if ne (len $ids) (len (uniq $ids)) }}

@@ -22,7 +22,7 @@ SILENT = {
 }
 
 # No service overrides what `defaults` is to change.
-BARE = {"services": {"backend": {"autoscaling": None}, "frontend": {"service": None}}}
+BARE = {"services": {"backend": {"autoscaling": None}, "frontend": {"service": None}, "systems": {"kind": "systems"}}}
 
 
 def main():

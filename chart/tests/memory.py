@@ -40,7 +40,7 @@ CASES = [
 
 def main():
     wrong, tried = 0, 0
-    for kind in ("backend", "frontend"):
+    for kind in ("backend", "frontend", "systems"):
         for case in CASES:
             tried += 1
             values = {"services": {"backend": None, "frontend": None, "it": {"kind": kind, **case}}}

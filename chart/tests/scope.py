@@ -16,7 +16,6 @@ BROKEN = {
     "services": {
         "backend": {
             "replicas": 4,
-            "useStore": True,
             "env": {"BURN_SLOTS": 64},
             "strategy": {"maxSurge": 0},
             "lifecycle": {"drainSeconds": 20},
@@ -26,6 +25,7 @@ BROKEN = {
             "service": {"type": "NodePort", "nodePort": 30080, "targetPort": 9000, "headless": True},
         },
         "backend-headless": {"progressDeadlineSeconds": 1},
+        "jobs": {"kind": "systems", "useStore": True},
         "frontend": {"trustedProxies": [":::::"], "upstream": {"headless": True, "tryTimeoutSeconds": 6, "timeoutSeconds": 5}},
     },
     "ingress": {"paths": [{"path": "/x", "pathType": "Prefix", "service": "backnd"}], "selfSigned": {"enabled": True}},

@@ -30,13 +30,13 @@ import chart
 from knobs import BARE, put, rendered
 
 BINARIES = Path(os.environ.get("BINARIES", chart.CHART.parent / "target" / "debug"))
-KINDS = ("backend", "frontend")
+KINDS = ("backend", "frontend", "systems")
 # What the kubelet puts where the manifest only names a source.
 DOWNWARD = "pod-1"
 # What a Secret holds that the chart does not make: a client's API key, or the key of a token.
 CREDENTIAL = "client:" + 64 * "k"
 # The one variable that no knob of services sets.
-PASSWORD_AS_VARIABLE = {"store": {"enabled": True, "password": {"passAs": "env"}}, "services": {"backend": {"useStore": True}}}
+PASSWORD_AS_VARIABLE = {"store": {"enabled": True, "password": {"passAs": "env"}}, "services": {"jobs": {"kind": "systems", "useStore": True}}}
 # What the ends of a knob's name and the units of the binaries have in common.
 UNITS = {
     "BytesPerSecond": "bytes per second",

@@ -19,7 +19,7 @@ the binary's own (`--memory`; service/src/process/memory.rs says what the figure
 {{- range .routeTable.routes }}{{ if .rateLimit }}{{ $clients = add $clients 10000 }}{{ end }}{{ end -}}
 {{- $rest = add $rest (mul $inFlight (add $upstream (mul 2 $buffer))) (mul (min $inFlight 128) $upstream) (mul $clients 64) (mul (min (int64 .tunnels.max) (int64 .connections.maxConnections)) 24576) -}}
 {{- else -}}
-{{- $rest = add $rest (mul $inFlight (add 32768 $buffer)) (mul (int64 .burn.slots) 65536) -}}
+{{- $rest = add $rest (mul $inFlight (add 32768 $buffer)) (mul (ternary (int64 .burn.slots) 0 (eq .kind "backend")) 65536) -}}
 {{- end -}}
 {{- $needed := add $rest (mul (int64 .connections.maxConnections) $connection) -}}
 {{- if and $limit (gt $needed (int64 $limit)) -}}

@@ -24,7 +24,7 @@ files of a chart in a render: who comes first does the work, and nothing is prin
 {{- include "practice.merge" (dict "into" $service "from" $own) -}}
 {{- $_ := set $service "root" $ -}}
 {{- $_ := set $service "name" $name -}}
-{{- $_ := set $service "answers" (not (and (eq $service.kind "backend") (eq $service.role "worker"))) -}}
+{{- $_ := set $service "answers" (not (and (eq $service.kind "systems") (eq $service.role "worker"))) -}}
 {{- include "practice.setUpstreams" $service -}}
 {{- include "practice.setKnobs" $service -}}
 {{- $_ := set $.services $name $service -}}

@@ -16,8 +16,10 @@ as such names are written, behind what the group has: upstream.idleSeconds is UP
 {{- $others := list "faults.readyNeedsUpstream" -}}
 {{- if eq .kind "backend" -}}
 {{- $_ := set $groups "burn" "BURN_" -}}
-{{- $_ := set $knobs "ROLE" "role" -}}
 {{- $_ := set $knobs "RESOURCE" "data.resource" -}}
+{{- else if eq .kind "systems" -}}
+{{- $others = append $others "faults.healthBehindBurn" -}}
+{{- $_ := set $knobs "ROLE" "role" -}}
 {{- else -}}
 {{- $_ := set $groups "upstream" "UPSTREAM_" -}}
 {{- $others = list "faults.healthBehindBurn" "upstream.service" "upstream.url" "upstream.headless" -}}
@@ -42,7 +44,9 @@ as such names are written, behind what the group has: upstream.idleSeconds is UP
 {{- $taken := dict "SERVICE_NAME" "its key in services" -}}
 {{- range list "POD_NAME" "POD_NAMESPACE" "POD_IP" "NODE_NAME" }}{{ $_ := set $taken . "the pod itself" }}{{ end -}}
 {{- if eq .kind "backend" -}}
-{{- $taken = merge $taken (dict "DELAY_MAX_MS" "lifecycle.longestRequestSeconds" "VOTE_OPTIONS" "voteOptions" "RESOURCE_FILE" "data.items" "STORE_URL" "useStore" "STORE_PASSWORD" "store.password" "STORE_PASSWORD_FILE" "store.password") -}}
+{{- $taken = merge $taken (dict "DELAY_MAX_MS" "lifecycle.longestRequestSeconds" "RESOURCE_FILE" "data.items") -}}
+{{- else if eq .kind "systems" -}}
+{{- $taken = merge $taken (dict "VOTE_OPTIONS" "voteOptions" "STORE_URL" "useStore" "STORE_PASSWORD" "store.password" "STORE_PASSWORD_FILE" "store.password") -}}
 {{- else -}}
 {{- $taken = merge $taken (dict "TRUSTED_PROXIES" "trustedProxies" "ROUTES_FILE" "routeTable.routes" "BACKEND_URL" "upstream" "CREDENTIALS_DIR" "routeTable.credentials") -}}
 {{- end -}}
@@ -65,11 +69,12 @@ services.{{ $name }}.env: {{ $variable }} is what {{ . }} makes, and what is che
 {{- end -}}
 {{- if eq .kind "backend" -}}
 {{- $_ := set $settings "DELAY_MAX_MS" (mulf .lifecycle.longestRequestSeconds 1000 | min 600000 | int) -}}
-{{- with .voteOptions }}{{ $_ := set $settings "VOTE_OPTIONS" (join "," .) }}{{ end -}}
 {{- if .data.items -}}
 {{- $_ := set $settings "RESOURCE_FILE" "/etc/practice/data/items.json" -}}
 {{- include "practice.mount" (dict "service" . "at" "data" "volume" (dict "name" "data" "configMap" (dict "name" (include "practice.name" (dict "root" .root "name" (print .name "-data")))))) -}}
 {{- end -}}
+{{- else if eq .kind "systems" -}}
+{{- with .voteOptions }}{{ $_ := set $settings "VOTE_OPTIONS" (join "," .) }}{{ end -}}
 {{- if .useStore }}{{ $_ := set $settings "STORE_URL" (include "practice.storeUrl" .root) }}{{ end -}}
 {{- if eq (include "practice.storePasswordAs" .) "file" -}}
 {{- $key := .root.Values.store.password.key -}}
@@ -116,7 +121,7 @@ running pod.
 
 {{/* How it gets the store's password: file, env, or not at all (empty). */}}
 {{- define "practice.storePasswordAs" -}}
-{{- if and (eq .kind "backend") .useStore (include "practice.storeSecret" .root) -}}
+{{- if and (eq .kind "systems") .useStore (include "practice.storeSecret" .root) -}}
 {{- .root.Values.store.password.passAs -}}
 {{- end -}}
 {{- end -}}

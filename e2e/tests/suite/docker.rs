@@ -93,7 +93,7 @@ fn compose_starts_in_order_restarts_what_is_killed_and_leaves_nothing() {
                   '{{index .Actor.Attributes \"com.docker.compose.service\"}} {{.Status}}'";
     let events = shell.start(events);
     shell
-        .run("for image in backend-v1 client-v1 addons/redis-7.0; do docker load -qi .cluster/images/$image.tar; done");
+        .run("for image in systems-v1 client-v1 addons/redis-7.0; do docker load -qi .cluster/images/$image.tar; done");
     shell.run("docker compose --progress quiet build && docker compose --progress quiet up -d --wait");
 
     let events = events.terminate().stdout;
@@ -155,12 +155,12 @@ fn docker_builds_the_images_of_binaries_that_are_there() {
     // Engines before 23 have no `--build-context`, so the folder becomes an image, under another name than the stage's.
     engine.shell.run(
         "printf 'FROM scratch\nCOPY out /out\n' | docker buildx build -q -f - -t binaries .cluster/binaries
-         for name in backend frontend client; do
+         for name in backend frontend systems client; do
            sed 's/--from=build /--from=binaries /' Dockerfile |
              docker buildx build -q -f - --target $name --build-arg VERSION=v7 -t $name:v7 .
          done",
     );
-    for name in ["backend", "frontend", "client"] {
+    for name in ["backend", "frontend", "systems", "client"] {
         let config = engine.shell.json(&format!("docker image inspect --format '{{{{json .Config}}}}' {name}:v7"));
         assert_eq!(config["User"], "10001:10001");
         assert_eq!(config["Entrypoint"], serde_json::json!([format!("/{name}")]));

@@ -1,0 +1,54 @@
+//! The description of this API, with what is voted on in it.
+
+use serde_json::{Value, json};
+use service::app::docs::Docs;
+use service::app::route::Route;
+
+use crate::config::Config;
+use crate::routes::Handler;
+
+/// The description; what is voted on is filled in at start.
+const OPENAPI: &str = include_str!("openapi.json");
+
+/// Describes what `table` routes, as `config` has it.
+pub(crate) fn new(version: &str, config: &Config, table: &[Route<Handler>]) -> Docs {
+    let mut value: Value = serde_json::from_str(OPENAPI).expect("the description is JSON, which a test holds");
+    if let Some(stored) = &config.store {
+        value["components"]["schemas"]["Vote"]["properties"]["option"] = json!({"enum": stored.votes.options});
+    }
+    Docs::new(value, version, table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routes::table;
+    use service::settings::environment::Environment;
+    use testing::description::{assert_describes, described, shown};
+
+    const EVERYTHING: [(&str, &str); 1] = [("STORE_URL", "redis://store")];
+
+    /// What `pairs` set.
+    fn config(pairs: &[(&str, &str)]) -> Config {
+        let lookup = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
+        Config::read(&mut Environment::new(&lookup))
+    }
+
+    #[test]
+    fn the_description_and_the_table_name_the_same_paths_and_every_reference_leads_somewhere() {
+        assert_describes(OPENAPI, &table(&config(&EVERYTHING)));
+    }
+
+    #[test]
+    fn what_is_voted_on_is_that_which_is_set_and_shown_where_it_is_switched_on() {
+        let plain = config(&[]);
+        let docs = new("v7", &plain, &table(&plain));
+        assert!(!shown(&docs).contains("/api/jobs"), "{}", shown(&docs));
+        assert!(!described(&docs).to_string().contains(r#""Vote":{"#), "{}", described(&docs));
+        let all = config(&EVERYTHING);
+        let docs = new("v7", &all, &table(&all));
+        let (page, description) = (shown(&docs), described(&docs).to_string());
+        assert!(page.contains("v7") && page.contains("GET /api/jobs<") && page.contains("POST /api/jobs<"), "{page}");
+        assert!(description.contains(r#""option":{"enum":["cats","dogs"]}"#), "{description}");
+    }
+}

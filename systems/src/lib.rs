@@ -1,0 +1,161 @@
+//! The systems with state: votes and jobs, each an API and the workers that do what it has taken. What they know is kept in the
+//! `store`, so that any pod answers and none is missed.
+//!
+//! What is asked is in `jobs` and `votes`, what is done without being asked in the `worker`.
+
+// They panic where nobody reads what they print.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
+pub mod config;
+mod docs;
+mod jobs;
+mod routes;
+mod store;
+mod votes;
+mod worker;
+
+use std::sync::Arc;
+
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use service::app::docs::Docs;
+use service::app::route::{self, Route};
+use service::app::{App, Context, Reply, Server};
+use service::message::body::Body;
+use service::message::incoming::Incoming;
+use service::message::problem::Problem;
+use service::message::query;
+use service::process::identity::Identity;
+use service::process::memory::Term;
+use service::settings::environment::Environment;
+use service::settings::limits::Limits;
+use service::telemetry::metrics::Metrics;
+
+use config::{Config, Role, StoreSettings};
+use jobs::queue::Queue;
+use routes::{Handler, Stored};
+use store::Store;
+use votes::Votes;
+use worker::Worker;
+
+/// What a request takes at most besides its head and its body, in bytes: what it asks of the store, and the reply.
+const REQUEST_BYTES: u64 = 32 * 1024;
+
+/// The program.
+pub struct Systems {
+    table: Vec<Route<Handler>>,
+    docs: Docs,
+    kept: Option<Kept>,
+}
+
+/// What is kept in a store.
+struct Kept {
+    queue: Queue,
+    votes: Votes,
+    /// In a process that is one.
+    worker: Option<Arc<Worker>>,
+}
+
+impl App for Systems {
+    const NAME: &'static str = "systems";
+    const ABOUT: &'static str = "the systems with state: votes and jobs, kept in a store, and their workers";
+    type Config = Config;
+
+    fn configure(environment: &mut Environment) -> Config {
+        let config = Config::read(environment);
+        config.check(environment);
+        config
+    }
+
+    fn memory(_config: &Config, limits: &Limits) -> Vec<Term> {
+        let bytes = REQUEST_BYTES + limits.buffer_bytes() as u64;
+        vec![Term::new("requests that are answered", limits.in_flight as u64, bytes)]
+    }
+
+    fn new(config: Config, identity: &Identity, metrics: &mut Metrics) -> Self {
+        let table = routes::table(&config);
+        Self {
+            docs: docs::new(&identity.version, &config, &table),
+            table,
+            kept: config.store.map(|settings| Kept::start(settings, config.role, metrics)),
+        }
+    }
+
+    async fn work(self: Arc<Self>, server: Arc<Server>) {
+        if let Some(worker) = self.kept.as_ref().and_then(|kept| kept.worker.clone()) {
+            worker.run(server.phases()).await;
+        }
+    }
+
+    async fn answer(&self, server: &Server, request: Request<Incoming>, _context: &Context) -> Reply {
+        let (head, body) = request.into_parts();
+        let (route, id) = match route::find(&self.table, &head.method, head.uri.path()) {
+            Ok(found) => found,
+            Err(unrouted) => return unrouted.reply(),
+        };
+        let result = self.respond(route.handler, id, &head, body, server).await;
+        Reply { route: route.path.into(), result }
+    }
+}
+
+impl Systems {
+    async fn respond(
+        &self,
+        handler: Handler,
+        id: &str,
+        head: &Parts,
+        body: Incoming,
+        server: &Server,
+    ) -> Result<Response<Body>, Problem> {
+        // People and load balancers add what they like to a probe's query; a probe must not fail for that.
+        if let Handler::Probe(probe) = handler {
+            return Ok(probe.answer(server));
+        }
+        query::none(head.uri.query().unwrap_or_default())?;
+        match (handler, &self.kept) {
+            (Handler::Docs, _) => Ok(self.docs.page()),
+            (Handler::OpenApi, _) => Ok(self.docs.description()),
+            (Handler::Stored(stored), Some(kept)) => kept.answer(stored, id, head, body, server).await,
+            // Without a store the table has no route that leads here.
+            _ => Err(Problem::new(StatusCode::NOT_FOUND, "no such path")),
+        }
+    }
+}
+
+impl Kept {
+    /// Connects to the store, and notes the metrics.
+    fn start(settings: StoreSettings, role: Role, metrics: &mut Metrics) -> Self {
+        let reachable = metrics.add("store_reachable", "1 while the store is connected and answers");
+        let store = Store::start(settings.address, settings.patience, reachable);
+        let queue = Queue::new(store.clone(), settings.jobs);
+        let votes = Votes::new(store, settings.votes);
+        let worker = (role == Role::Worker)
+            .then(|| Arc::new(Worker::new(settings.worker, queue.clone(), votes.clone(), metrics)));
+        Self { queue, votes, worker }
+    }
+
+    /// Answers a request to `stored`, whose path holds `id`.
+    async fn answer(
+        &self,
+        stored: Stored,
+        id: &str,
+        head: &Parts,
+        body: Incoming,
+        server: &Server,
+    ) -> Result<Response<Body>, Problem> {
+        let served_by = &server.served_by_json;
+        match (stored, &head.method) {
+            (Stored::Votes, &Method::POST) => self.votes.vote(&server.room, &head.headers, body, served_by).await,
+            (Stored::Votes, _) => self.votes.counts(served_by).await,
+            (Stored::VotesPage, _) => Ok(self.votes.page(&server.identity).await),
+            (Stored::VotesScript, _) => Ok(Votes::script()),
+            (Stored::Jobs, &Method::POST) => {
+                jobs::submit(&self.queue, &server.room, &head.headers, body, served_by).await
+            }
+            (Stored::Jobs, _) => jobs::counts(&self.queue, served_by).await,
+            (Stored::DeadJobs, _) => jobs::dead(&self.queue, served_by).await,
+            (Stored::PutBack, _) => jobs::put_back(&self.queue, id, served_by).await,
+            (Stored::Job, _) => jobs::status(&self.queue, id, served_by).await,
+        }
+    }
+}

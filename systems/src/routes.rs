@@ -1,0 +1,68 @@
+//! The routes: those that the settings switch on.
+
+use service::app::probe::Probe;
+use service::app::route::{Methods, Route};
+
+use crate::config::{Config, Role};
+
+/// What answers a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handler {
+    /// A probe of the kubelet.
+    Probe(Probe),
+    /// What needs a store.
+    Stored(Stored),
+    /// The API page.
+    Docs,
+    /// The description of the API.
+    OpenApi,
+}
+
+/// What answers a route of what needs a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// The votes, and a vote.
+    Votes,
+    /// The page of the votes.
+    VotesPage,
+    /// The script of that page.
+    VotesScript,
+    /// The jobs by state, and a new one.
+    Jobs,
+    /// The dead letters.
+    DeadJobs,
+    /// A dead letter is put back.
+    PutBack,
+    /// One job.
+    Job,
+}
+
+/// Every route that `config` switches on. `/openapi.json` describes the same, which a test holds.
+pub(crate) fn table(config: &Config) -> Vec<Route<Handler>> {
+    let mut table = vec![
+        route("/health", Methods::Get, Handler::Probe(Probe::Health)),
+        route("/ready", Methods::Get, Handler::Probe(Probe::Ready)),
+        route("/started", Methods::Get, Handler::Probe(Probe::Started)),
+    ];
+    if config.role == Role::Worker {
+        return table;
+    }
+    if config.store.is_some() {
+        table.extend([
+            route("/api/votes", Methods::GetAndPost, Handler::Stored(Stored::Votes)),
+            route("/votes", Methods::Get, Handler::Stored(Stored::VotesPage)),
+            route("/votes.js", Methods::Get, Handler::Stored(Stored::VotesScript)),
+            route("/api/jobs", Methods::GetAndPost, Handler::Stored(Stored::Jobs)),
+            // Before the route of one job, which would match as well: the first one wins.
+            route("/api/jobs/dead", Methods::Get, Handler::Stored(Stored::DeadJobs)),
+            route("/api/jobs/dead/{id}", Methods::Post, Handler::Stored(Stored::PutBack)),
+            route("/api/jobs/{id}", Methods::Get, Handler::Stored(Stored::Job)),
+        ]);
+    }
+    table.extend([route("/docs", Methods::Get, Handler::Docs), route("/openapi.json", Methods::Get, Handler::OpenApi)]);
+    table
+}
+
+const fn route(path: &'static str, methods: Methods, handler: Handler) -> Route<Handler> {
+    Route { path, methods, handler }
+}
