@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 import yaml
@@ -60,7 +61,7 @@ def main():
         found += all_at_an_end(mapped, settings)
         tried_pods = [pod for _, _, trial in knobs for pod in trial] + pods(PASSWORD_AS_VARIABLE)
         found += [problem for kind in KINDS for problem in own_variables(kind, settings[kind], mapped, tried_pods)]
-        for check, tries in ((values_file, [(file, settings) for file in values_files()]), (table_bound, bounds), (table_text, table_texts()), (network, networks()), (load_knob, load_knobs(root))):
+        for check, tries in ((values_file, [(file, settings) for file in values_files()]), (table_bound, bounds), (table_text, table_texts()), (network, networks()), (pair, combinations_with_replacement(ROUTES, 2)), (load_knob, load_knobs(root))):
             found += [problem for problems in pool.map(lambda arguments, check=check: check(*arguments), tries) for problem in problems]
     found += [problem for path, node in chart.knobs(root, root) for problem in decimal_text(path, node)]
     found = list(dict.fromkeys(found))
@@ -439,6 +440,21 @@ def table_text(place, path, value, taken):
     if bool(mistake) != taken and rendered == taken:
         return []
     return [f"routeTable, {place}: {'.'.join(map(str, path))} {value!r}: the chart {'renders' if rendered else 'refuses'} it, the gateway {f'says {mistake}' if mistake else 'takes it'}"]
+
+
+# Routes that take some of the same requests, by pairs: a table is refused where neither is more specific.
+ROUTES = (
+    *({}, {"exact": True}, {"methods": ["GET"]}, {"methods": ["PUT", "GET"]}, {"hosts": ["b"]}, {"hosts": ["B.", "c"]}),
+    *({"path": "/a/"}, {"path": "/a/", "exact": True}, {"path": "/"}, {"hosts": ["b"], "methods": ["GET"]}),
+)
+
+
+def pair(one, other):
+    routes = [{"path": "/a", "upstream": "shop", **route} for route in (one, other)]
+    mistake = in_gateway(UPSTREAM, *routes)
+    if bool(mistake) != is_rendered({"routeTable": {"upstreams": {"shop": UPSTREAM}, "routes": routes}}):
+        return []
+    return [f"routeTable, routes {one} and {other}: the gateway {f'says {mistake}' if mistake else 'takes them'}, the chart differs"]
 
 
 def is_rendered(frontend):

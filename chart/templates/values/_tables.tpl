@@ -50,6 +50,7 @@ services.{{ $name }}.trustedProxies: {{ . | quote }} is no network. Give one suc
 services.{{ $name }}.{{ $knob }}.url: {{ $address }} is no address. Give one such as [::1].
 {{- end -}}
 {{- end -}}
+{{- $others := list -}}
 {{- range $route := .routeTable.routes -}}
 {{- $knob := printf "services.%s.routeTable.routes" $name -}}
 {{- range .hosts -}}
@@ -107,6 +108,18 @@ services.{{ $name }}.{{ $knob }}.url: {{ $address }} is no address. Give one suc
 {{- if and (has "*" ($cors.origins | default list)) (or $cors.credentials (gt (len $cors.origins) 1)) }}
 {{ $knob }}: {{ .path }}: cors.origins has * beside others, or beside credentials, which browsers refuse. Name the origins.
 {{- end -}}
+{{- $exact := .exact | default false -}}
+{{- $hosts := regexReplaceAll "[.]( |$)" (.hosts | default (list "*") | join " " | lower) "${1}" | splitList " " | uniq -}}
+{{- $methods := .methods | default (list "*") | uniq -}}
+{{- $path := ternary .path (trimSuffix "/" .path) $exact -}}
+{{- range $others -}}
+{{- $hostsOfBoth := concat $hosts .hosts | uniq | len -}}
+{{- $methodsOfBoth := concat $methods .methods | uniq | len -}}
+{{- if and (eq .path $path) (eq .exact $exact) (lt $hostsOfBoth (add (len $hosts) (len .hosts) | int)) (lt $methodsOfBoth (add (len $methods) (len .methods) | int)) }}
+{{ $knob }}: {{ $route.path }}: two routes take the same requests, and neither is more specific. Leave one, or tell them apart by hosts, methods or exact.
+{{- end -}}
+{{- end -}}
+{{- $others = append $others (dict "path" $path "exact" $exact "hosts" $hosts "methods" $methods) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
