@@ -45,10 +45,26 @@ fn is_service_link(name: &str, names: &[String]) -> bool {
 }
 
 /// The fewest characters to insert, delete or replace, or neighbours to swap, that make `to` of `from`; none where that is more
-/// than `most`. Of a name that is much longer it is not asked: a variable may have any length.
+/// than `most` (optimal string alignment).
 fn distance(from: &str, to: &str, most: usize) -> Option<usize> {
-    let near = from.len().abs_diff(to.len()) <= most;
-    near.then(|| strsim::osa_distance(from, to)).filter(|edits| *edits <= most)
+    let (from, to) = (from.as_bytes(), to.as_bytes());
+    if from.len().abs_diff(to.len()) > most {
+        return None;
+    }
+    let mut rows: Vec<Vec<usize>> = vec![(0..=to.len()).collect()];
+    for (i, a) in from.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in to.iter().enumerate() {
+            let replaced = rows[i][j] + usize::from(a != b);
+            let mut least = replaced.min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *a == to[j - 1] && from[i - 1] == *b {
+                least = least.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(least);
+        }
+        rows.push(row);
+    }
+    Some(rows[from.len()][to.len()]).filter(|edits| *edits <= most)
 }
 
 #[cfg(test)]
