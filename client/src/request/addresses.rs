@@ -1,7 +1,8 @@
 //! From a host to the addresses to connect to.
 //!
 //! musl's `getaddrinfo` has no cache and blocks a thread for each call, so a load asks at most once in [`FRESH`] for
-//! all its connections, and still follows a headless Service as pods come and go.
+//! all its connections, and still follows a headless Service as pods come and go. The gateway's own cache answers for half a minute
+//! with what it knew (`frontend/src/upstream/resolver.rs`): here that would hide a loss.
 
 use std::{
     net::SocketAddr,

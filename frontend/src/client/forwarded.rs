@@ -34,10 +34,8 @@ const LONGEST_HOST: usize = 261;
 pub struct Client {
     /// The other end of the connection.
     peer: IpAddr,
-    /// Who is before it, as far as is believed, the client last.
-    before: Vec<IpAddr>,
-    scheme: Option<Scheme>,
-    host: Option<HeaderValue>,
+    /// What is believed of its way.
+    claims: Claims,
 }
 
 /// How the client's request came to the first proxy.
@@ -48,8 +46,9 @@ enum Scheme {
 }
 
 /// What one family of headers says.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Claims {
+    /// Who is before the peer, the client last.
     before: Vec<IpAddr>,
     scheme: Option<Scheme>,
     host: Option<HeaderValue>,
@@ -61,40 +60,39 @@ impl Client {
     pub fn of(trusted: &Networks, peer: IpAddr, headers: &HeaderMap) -> Self {
         let peer = peer.to_canonical();
         let claims = if trusted.contains(peer) { claims(trusted, headers) } else { Claims::default() };
-        let Claims { before, scheme, host } = claims;
-        Self { peer, before, scheme, host }
+        Self { peer, claims }
     }
 
     /// The client's address; the nearest one that is known where a proxy doesn't tell.
     #[must_use]
     pub fn address(&self) -> IpAddr {
-        self.before.last().copied().unwrap_or(self.peer)
+        self.claims.before.last().copied().unwrap_or(self.peer)
     }
 
     /// The host that the client asked for, in a request with `headers`.
     #[must_use]
     pub fn host<'a>(&'a self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
-        self.host.as_ref().or_else(|| headers.get(HOST))
+        self.claims.host.as_ref().or_else(|| headers.get(HOST))
     }
 
     /// Says it to the next hop: the client, the proxies behind it and the peer in `X-Forwarded-For`, as each of them would
     /// have appended them; what the client had put before itself is left out. `host` is the request's own, to this gateway.
     pub fn tell(self, headers: &mut HeaderMap, host: Option<HeaderValue>) {
         headers.insert(FOR, self.way());
-        let scheme = match self.scheme {
+        let scheme = match self.claims.scheme {
             Some(Scheme::Https) => "https",
             // What this gateway itself was asked with.
             Some(Scheme::Http) | None => "http",
         };
         headers.insert(PROTO, HeaderValue::from_static(scheme));
-        if let Some(host) = self.host.or(host) {
+        if let Some(host) = self.claims.host.or(host) {
             headers.insert(HOST_ASKED, host);
         }
     }
 
     fn way(&self) -> HeaderValue {
         let mut way = String::new();
-        for address in self.before.iter().rev() {
+        for address in self.claims.before.iter().rev() {
             way.push_str(&address.to_string());
             way.push_str(", ");
         }
@@ -441,10 +439,10 @@ mod tests {
     #[test]
     fn no_more_proxies_are_believed_than_anyone_has() {
         let all = |count| vec!["10.0.0.7"; count].join(",");
-        let address = |list: String| client(PEER, &[("x-forwarded-for", &list)]).before.len();
+        let address = |list: String| client(PEER, &[("x-forwarded-for", &list)]).claims.before.len();
         assert_eq!([address(all(32)), address(all(33)), address(all(3000))], [32, 32, 32]);
         let elements = vec!["for=10.0.0.7"; 3000].join(",");
-        assert_eq!(client(PEER, &[("forwarded", &elements)]).before.len(), 32);
+        assert_eq!(client(PEER, &[("forwarded", &elements)]).claims.before.len(), 32);
         let long = format!("{},203.0.113.9", "x".repeat(30_000));
         assert_eq!(address(long), 1);
         assert_eq!(address("x".repeat(30_000)), 0);
@@ -591,7 +589,7 @@ mod tests {
             let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             let run = addresses.iter().rev().take_while(|address| is_trusted(**address)).count();
             let expected: Vec<IpAddr> = addresses.iter().rev().take(run + 1).copied().collect();
-            prop_assert_eq!(client(PEER, &[("x-forwarded-for", &list.join(", "))]).before, expected);
+            prop_assert_eq!(client(PEER, &[("x-forwarded-for", &list.join(", "))]).claims.before, expected);
         }
 
         /// Nothing from outside gets through but addresses, two schemes, and what could be a host.

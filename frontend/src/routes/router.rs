@@ -23,6 +23,7 @@ use crate::upstream::{self, Defaults, Settings, Upstream};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A table with its upstreams.
+#[derive(Default)]
 pub(crate) struct Live {
     /// The table.
     pub(crate) table: Table,
@@ -84,14 +85,10 @@ impl Live {
 impl Router {
     /// Puts the table of `source` in force, and follows its file. Needs a runtime.
     pub(crate) fn start(source: TableSource, metrics: &mut Metrics) -> Arc<Self> {
-        let reloads = Family::default();
-        let upstream_metrics = upstream::Metrics::register(metrics);
-        metrics.registry().register("route_table_reloads", "Changes of the route table's file", reloads.clone());
-        let none = Live { table: Table::default(), upstreams: BTreeMap::new(), rate_limits: Vec::new() };
         let router = Arc::new(Self {
-            live: RwLock::new(Arc::new(none)),
-            metrics: upstream_metrics,
-            reloads,
+            live: RwLock::default(),
+            metrics: upstream::Metrics::register(metrics),
+            reloads: metrics.add("route_table_reloads", "Changes of the route table's file"),
             random: Random::seeded(),
             epoch: Instant::now(),
         });

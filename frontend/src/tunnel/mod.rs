@@ -116,23 +116,15 @@ pub(crate) struct Passed {
 impl Tunnels {
     /// No tunnels yet, within `bounds`.
     pub(crate) fn new(bounds: Bounds, metrics: &mut Metrics) -> Arc<Self> {
-        let tunnels = Self {
+        let ended = "WebSockets that have ended: closed by their ends, broken, idle, expired, or drained";
+        Arc::new(Self {
             bounds,
             places: Arc::new(Semaphore::new(bounds.most)),
             random: Random::seeded(),
-            open: Gauge::default(),
-            opened: Counter::default(),
-            ended: Family::default(),
-        };
-        let registry = metrics.registry();
-        registry.register("tunnels", "WebSockets open", tunnels.open.clone());
-        registry.register("tunnels_opened", "WebSockets that were opened", tunnels.opened.clone());
-        registry.register(
-            "tunnels_ended",
-            "WebSockets that have ended: closed by their ends, broken, idle, expired, or drained",
-            tunnels.ended.clone(),
-        );
-        Arc::new(tunnels)
+            open: metrics.add("tunnels", "WebSockets open"),
+            opened: metrics.add("tunnels_opened", "WebSockets that were opened"),
+            ended: metrics.add("tunnels_ended", ended),
+        })
     }
 
     /// How many are open.

@@ -201,6 +201,8 @@ impl Drop for Try {
 
 #[cfg(test)]
 mod tests {
+    use testing::running::identity;
+
     use super::*;
     use crate::random::Random;
     use crate::upstream::metrics::Metrics;
@@ -212,7 +214,7 @@ mod tests {
             idle: Duration::from_secs(30),
             max_age: None,
             breaker: Some(THRESHOLD),
-            tally: Metrics::default().of("test"),
+            tally: Metrics::register(&mut service::telemetry::metrics::Metrics::new(&identity("frontend"))).of("test"),
         })
     }
 

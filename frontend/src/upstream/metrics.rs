@@ -20,35 +20,17 @@ pub(crate) struct Metrics {
     places: Arc<Semaphore>,
 }
 
-impl Default for Metrics {
-    /// Nothing has happened yet.
-    fn default() -> Self {
+impl Metrics {
+    /// Registers them; nothing has happened yet.
+    pub(crate) fn register(metrics: &mut service::telemetry::metrics::Metrics) -> Self {
+        let failures = "Requests that an upstream gave no reply to, or a reply that broke off (body_...), by reason";
+        let retries = "Retries that would have been safe: made, or not within the budget";
         Self {
-            connections: Family::default(),
-            failures: Family::default(),
-            retries: Family::default(),
+            connections: metrics.add("upstream_connections", "Connections opened to upstreams"),
+            failures: metrics.add("upstream_failures", failures),
+            retries: metrics.add("upstream_retries", retries),
             places: Arc::new(Semaphore::new(MOST_IDLE)),
         }
-    }
-}
-
-impl Metrics {
-    /// Registers them.
-    pub(crate) fn register(metrics: &mut service::telemetry::metrics::Metrics) -> Self {
-        let own = Self::default();
-        let registry = metrics.registry();
-        registry.register("upstream_connections", "Connections opened to upstreams", own.connections.clone());
-        registry.register(
-            "upstream_failures",
-            "Requests that an upstream gave no reply to, or a reply that broke off (body_...), by reason",
-            own.failures.clone(),
-        );
-        registry.register(
-            "upstream_retries",
-            "Retries that would have been safe: made, or not within the budget",
-            own.retries.clone(),
-        );
-        own
     }
 
     /// Those of `upstream`.

@@ -335,7 +335,7 @@ mod tests {
 
     use service::message::incoming::Incoming;
     use service::message::room::Room;
-    use service::process::identity::Identity;
+    use testing::running::identity;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -352,16 +352,7 @@ mod tests {
     /// An upstream whose name has no address (no name service is asked for an empty label), until a test gives it some.
     fn upstream(timeouts: Timeouts, resilience: Resilience) -> Upstream {
         let origin = Origin::parse("http://a..b:80").unwrap();
-        let identity = Identity {
-            service: "frontend".into(),
-            version: "v1".into(),
-            pod: "frontend-1".into(),
-            node: String::new(),
-            faults: Vec::new(),
-            namespace: String::new(),
-            address: String::new(),
-        };
-        let mut metrics = service::telemetry::metrics::Metrics::new(&identity);
+        let mut metrics = service::telemetry::metrics::Metrics::new(&identity("frontend"));
         Upstream::new("pods", Settings { origin, timeouts, resilience }, &Metrics::register(&mut metrics))
     }
 

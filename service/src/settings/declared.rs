@@ -1,7 +1,8 @@
 //! Settings that are each stated once: what a field sets is said by its documentation, which is its line of `--help` as well.
 
 /// Declares a struct of settings, and how it is read: for each field its type, the [`Environment`]'s way to read it, and what
-/// that takes besides the documentation: the variable's name, its default, and its bounds. A `part` reads itself.
+/// that takes besides the documentation: the variable's name, its default, and its bounds. A `part` reads itself. What the struct is by
+/// default is what holds where no variable is set.
 ///
 /// [`Environment`]: crate::settings::environment::Environment
 #[macro_export]
@@ -24,7 +25,6 @@ macro_rules! settings {
         }
 
         impl Default for $struct {
-            /// What holds where no variable is set.
             fn default() -> Self {
                 Self::read(&mut $crate::settings::environment::Environment::new(&|_| None))
             }

@@ -105,11 +105,6 @@ impl Metrics {
         added(&mut self.registry, name, help)
     }
 
-    /// The registry, for an app's own metrics.
-    pub fn registry(&mut self) -> &mut Registry {
-        &mut self.registry
-    }
-
     /// Requests whose reply has not ended.
     #[must_use]
     pub fn requests_in_flight(&self) -> i64 {
