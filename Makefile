@@ -25,7 +25,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/practice
 # The oldest compiler that is promised to build the workspace.
 MSRV := $(shell sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
 SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo contract service $(PROGRAMS) -type f)
-SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\# shellcheck shell=bash' 2>/dev/null)
+SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\#!/bin/sh|^\# shellcheck shell=bash' 2>/dev/null)
 
 .NOTPARALLEL:
 .PHONY: ready ready-to-test help up down env status images k8s run test check unit api fuzz chart e2e fresh proof vm hostile figures clean

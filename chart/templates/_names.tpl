@@ -88,27 +88,50 @@ metadata:
 {{- include "practice.name" (dict "root" .root "name" (print .name .root.Values.names.serviceSuffix "-headless")) -}}
 {{- end -}}
 
+{{/* Takes a store: the name of all its pods, the one that takes writes and its copies. */}}
+{{- define "practice.readName" -}}
+{{- include "practice.name" (dict "root" .root "name" (print .name .root.Values.names.serviceSuffix "-read")) -}}
+{{- end -}}
+
 {{/* Takes the top-level scope: two objects of one kind and name, of which Helm would apply the one over the other. */}}
 {{- define "practice.brokenNames" -}}
 {{- $suffix := .Values.names.serviceSuffix -}}
 {{- $made := dict -}}
-{{- with .Values.store }}{{ if .enabled }}{{ $_ := set $made (print "Service " .name $suffix "-headless") "store" }}{{ end }}{{ end -}}
+{{- $objects := list -}}
+{{- with .Values.debug }}{{ if .enabled }}{{ $objects = append $objects (list true "debug.name" "pods of " .name) }}{{ end }}{{ end -}}
+{{- with .Values.ingress.selfSigned }}{{ if .enabled }}{{ $objects = append $objects (list true "ingress.selfSigned" "Secret " (include "practice.certificateName" $ | trimPrefix (include "practice.prefix" $))) }}{{ end }}{{ end -}}
+{{- range $name, $store := .stores -}}
+{{- $copies := gt (int .replicas) 1 -}}
+{{- range list
+  (list .inside "" "pods of " $name)
+  (list .inside "" "Service " $name $suffix)
+  (list .inside "" "Service " $name $suffix "-headless")
+  (list $copies ".replicas" "Service " $name $suffix "-read")
+  (list (not .password.existingSecret) ".password" "Secret " $name)
+  (list .backup.enabled ".backup" "pods of " $name "-backup") -}}
+{{- $objects = append $objects (concat (list (and $store.inside (first .)) (print "stores." $name (index . 1))) (slice . 2)) -}}
+{{- end -}}
+{{- end -}}
 {{- range $name, $service := .services -}}
 {{- range list
+  (list true "" "pods of " $name)
   (list (or .answers .service.exposeMetrics) "" "Service " $name $suffix)
   (list .service.headless ".service.headless" "Service " $name $suffix "-headless")
   (list .service.nodePortBeside.enabled ".service.nodePortBeside" "Service " $name "-nodeport" $suffix)
   (list .configMap.enabled ".configMap" "ConfigMap " $name)
   (list (and (eq .kind "backend") .data.items) ".data" "ConfigMap " $name "-data")
   (list (and (eq .kind "frontend") .routeTable.routes) ".routeTable" "ConfigMap " $name "-routes") -}}
+{{- $objects = append $objects (concat (list (first .) (print "services." $name (index . 1))) (slice . 2)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $objects -}}
 {{- if first . -}}
-{{- $by := print "services." $name (index . 1) -}}
+{{- $by := index . 1 -}}
 {{- $object := slice . 2 | join "" -}}
 {{- with index $made $object }}
-{{ $by }}: it makes the {{ $object }}, as {{ . }} does, and one would replace the other. Rename a service.
+{{ $by }}: it makes the {{ $object }}, as {{ . }} does, and one would replace the other. Rename one of them.
 {{- end -}}
 {{- $_ := set $made $object $by -}}
-{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -82,7 +82,7 @@ kubectl port-forward -n {{ .root.Release.Namespace }} svc/{{ $name }} {{ $port }
 http://NODE:{{ with int .service.nodePortBeside.nodePort }}{{ . }}{{ else }}PORT{{ end }} too, PORT as in kubectl get svc {{ include "practice.serviceName" (dict "root" .root "name" (print .name "-nodeport")) }}
 {{- end }}
 {{- else -}}
-by nobody: a worker asks the store for its work
+by nobody: a worker asks a store for its work
 {{- end -}}
 {{- end -}}
 
@@ -93,6 +93,14 @@ a dry run on the client.
 {{- define "practice.warnings" -}}
 {{- range .warnings | default "" | splitList "\n" | compact }}
 WARNING {{ wrapWith 70 "\n        " . }}
+{{- end -}}
+{{- $old := list -}}
+{{- if .Values.store }}{{ $old = append $old "store" }}{{ end -}}
+{{- range $name, $service := .services }}{{ if .useStore }}{{ $old = append $old (printf "services.%s.useStore" $name) }}{{ end }}{{ end -}}
+{{- with $old }}
+NOTE the chart has several stores now. What was `store` is stores.{{ include "practice.oldStore" $ }},
+     what was `useStore: true` is `stores: [{{ include "practice.oldStore" $ }}]`. Both still work:
+     {{ join ", " . }}.
 {{- end -}}
 {{- range $name, $service := .services -}}
 {{- with regexFindAll "\\bFAULT_\\w+" (keys .settings | sortAlpha | join " ") -1 }}
@@ -114,15 +122,19 @@ WARNING this cluster has no IngressClass {{ .className }}: nothing serves the in
         Install its controller, or set ingress.className to one of: kubectl get ingressclass
 {{- end -}}
 {{- end -}}
-{{- with $.Values.store -}}
-{{- if and .enabled .persistence.enabled -}}
 {{- $classes := dict -}}
+{{- with $.stores -}}
 {{- range (lookup "storage.k8s.io/v1" "StorageClass" "" "").items -}}
 {{- $_ := set $classes .metadata.name (dig "annotations" "storageclass.kubernetes.io/is-default-class" "" .metadata) -}}
 {{- end -}}
-{{- if not (ternary (hasKey $classes .persistence.storageClass) (has "true" (values $classes)) (ne .persistence.storageClass "")) }}
-WARNING this cluster has no {{ with .persistence.storageClass }}StorageClass {{ . }}{{ else }}default StorageClass{{ end }}: {{ .name }} waits for a volume.
-        Set store.persistence.storageClass to one of: kubectl get storageclass
+{{- end -}}
+{{- range $name, $store := $.stores -}}
+{{- range $knob := list "persistence" "backup" -}}
+{{- with index $store $knob -}}
+{{- if and $store.inside .enabled (not (ternary (hasKey $classes .storageClass) (has "true" (values $classes)) (ne .storageClass ""))) }}
+WARNING this cluster has no {{ with .storageClass }}StorageClass {{ . }}{{ else }}default StorageClass{{ end }}: {{ $name }} waits for a volume.
+        Set stores.{{ $name }}.{{ $knob }}.storageClass to one of: kubectl get storageclass
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -91,12 +91,8 @@ env:
     value: {{ $value | quote }}
   {{- end }}
   {{- end }}
-  {{- if eq (include "practice.storePasswordAs" .) "env" }}
-  - name: STORE_PASSWORD
-    valueFrom:
-      secretKeyRef:
-        name: {{ include "practice.storeSecret" .root }}
-        key: {{ .root.Values.store.password.key }}
+  {{- with include "practice.storePasswords" . }}
+  {{- . | trim | nindent 2 }}
   {{- end }}
   {{- range $variable, $value := .env }}
   {{- if kindIs "map" $value }}

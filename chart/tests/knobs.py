@@ -19,6 +19,7 @@ SILENT = {
     ("global",): "belongs to Helm",
     ("guards",): "shows in NOTES and in refusals: guards_test.yaml",
     ("services",): "has the knobs of defaults; deployment_test.yaml shows how they are merged",
+    ("stores",): "has the knobs of storeDefaults; store_test.yaml shows how they are merged",
 }
 
 # No service overrides what `defaults` is to change.

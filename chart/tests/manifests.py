@@ -13,7 +13,8 @@ import chart
 # All that is off by default, on.
 EVERYTHING = {
     "debug": {"enabled": True},
-    "store": {"enabled": True},
+    "stores": {"redis": {"replicas": 3}, "tables": {"type": "postgres"}},
+    "storeDefaults": {"backup": {"enabled": True}},
     "ingress": {"hosts": ["shop.example"], "selfSigned": {"enabled": True}},
     "load": {"enabled": True},
     "networkPolicy": {"enabled": True},
@@ -22,7 +23,7 @@ EVERYTHING = {
     "defaults": {
         "configMap": {"enabled": True},
         "service": {"headless": True},
-        "useStore": True,
+        "stores": ["redis", "tables"],
         "data": {"items": [{"id": 1, "name": "Ada"}]},
         "initContainers": [{"name": "first", "image": "client:v1"}],
         "sidecars": [{"name": "beside", "image": "client:v1", "resources": {"requests": {"cpu": "10m"}}}],

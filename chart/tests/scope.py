@@ -25,12 +25,16 @@ BROKEN = {
             "service": {"type": "NodePort", "nodePort": 30080, "targetPort": 9000, "headless": True},
         },
         "backend-headless": {"progressDeadlineSeconds": 1},
-        "jobs": {"kind": "systems", "useStore": True},
+        "jobs": {"kind": "systems", "stores": ["gone"]},
         "frontend": {"trustedProxies": [":::::"], "upstream": {"headless": True, "tryTimeoutSeconds": 6, "timeoutSeconds": 5}},
     },
     "ingress": {"paths": [{"path": "/x", "pathType": "Prefix", "service": "backnd"}], "selfSigned": {"enabled": True}},
     "load": {"enabled": True, "service": "backnd"},
-    "store": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4", "IPv6"]},
+    "stores": {
+        "kept": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4", "IPv6"], "persistence": {"enabled": False}, "backup": {"enabled": True}},
+        "tables": {"type": "postgres", "replicas": 2},
+        "elsewhere": {"url": "postgres://it"},
+    },
 }
 
 
@@ -62,9 +66,9 @@ class Scope(unittest.TestCase):
             chart.render(BROKEN)
         knobs = re.findall(r"^- ([^ :]+): ", str(refused.exception), re.MULTILINE)
         self.assertEqual(len(knobs), str(refused.exception).count("\n- "))
-        self.assertEqual(len(knobs), 19, knobs)
+        self.assertEqual(len(knobs), 22, knobs)
         for knob in knobs:
-            path = re.sub(r"^services\.[^.]+", "defaults", knob).split(".")
+            path = re.sub(r"^services\.[^.]+", "defaults", re.sub(r"^stores\.[^.]+", "storeDefaults", knob)).split(".")
             self.assertIsNotNone(chart.value_at(chart.defaults(), path), knob)
 
     def test_large_numbers_are_written_out(self):

@@ -50,12 +50,21 @@ class Upgrades(unittest.TestCase):
         self.assertEqual(pods(before), pods(after))
 
     def test_a_new_chart_version_and_a_new_tag_leave_the_store_alone(self):
-        key = ("StatefulSet", "practice-redis")
-        stored = {"store": {"enabled": True}}
+        stored = {"stores": {"redis": {"backup": {"enabled": True}}, "orders": {"type": "postgres"}}}
         with tempfile.TemporaryDirectory() as folder:
-            newer = newer_chart(folder)
-            before, after = objects(stored)[key], objects({**stored, "image": {"tag": "v2"}}, newer)[key]
-        self.assertEqual(before["spec"], after["spec"])
+            before, after = objects(stored), objects({**stored, "image": {"tag": "v2"}}, newer_chart(folder))
+        kept = [key for key in before if key[0] in ("StatefulSet", "Job", "CronJob")]
+        self.assertEqual(len(kept), 4)
+        for key in kept:
+            self.assertEqual(before[key]["spec"], after[key]["spec"])
+
+    def test_a_store_that_is_written_as_before_is_the_same(self):
+        before = {"store": {"enabled": True, "name": "valkey", "maxMemoryMiB": 32}, "services": {"jobs": {"kind": "systems", "useStore": True}}}
+        after = {"stores": {"valkey": {"maxMemoryMiB": 32}}, "services": {"jobs": {"kind": "systems", "stores": ["valkey"]}}}
+        before, after = objects(before), objects(after)
+        for rendered in (before, after):
+            rendered[("Secret", "practice-valkey")].pop("data")
+        self.assertEqual(before, after)
 
     def test_changed_items_roll_the_pods_that_serve_them(self):
         def items(name):

@@ -28,7 +28,8 @@ the cluster has.
 
 {{/* Takes the top-level scope: what a process, a Service or a node cannot have twice, and what the API server refuses. */}}
 {{- define "practice.brokenPorts" -}}
-{{- $families := dict "store" .Values.store -}}
+{{- $families := dict -}}
+{{- range $name, $store := .stores }}{{ $_ := set $families (print "stores." $name) $store }}{{ end -}}
 {{- $taken := dict -}}
 {{- range $name, $service := .services -}}
 {{- with .service -}}

@@ -7,7 +7,7 @@ Takes the top-level scope, and gives it services: by name, each a map of all its
 
   root       the top-level scope
   name       its name
-  answers    whether it answers requests. A worker does not: it asks the store for its work
+  answers    whether it answers requests. A worker does not: it asks a store for its work
   upstreams  where it sends requests, by the knob that says so. Nowhere unless it is a gateway
   knobs      by variable of its binary's environment, the knob whose value it has
   settings   its binary's environment, texts by variable, less the pod's own data (downward API)
@@ -18,6 +18,7 @@ files of a chart in a render: who comes first does the work, and nothing is prin
 {{- define "practice.resolve" -}}
 {{- if not (hasKey . "services") -}}
 {{- $_ := set . "services" dict -}}
+{{- include "practice.resolveStores" . -}}
 {{- range $name, $own := .Values.services -}}
 {{- if not (kindIs "invalid" $own) -}}
 {{- $service := deepCopy $.Values.defaults -}}
@@ -26,6 +27,7 @@ files of a chart in a render: who comes first does the work, and nothing is prin
 {{- $_ := set $service "name" $name -}}
 {{- $_ := set $service "answers" (not (and (eq $service.kind "systems") (eq $service.role "worker"))) -}}
 {{- include "practice.setUpstreams" $service -}}
+{{- include "practice.setStores" $service -}}
 {{- include "practice.setKnobs" $service -}}
 {{- $_ := set $.services $name $service -}}
 {{- end -}}
@@ -59,7 +61,7 @@ operation unless .Values.guards is warn, which keeps them as warnings for NOTES.
 the rule with its numbers, the mend.
 */}}
 {{- define "practice.guard" -}}
-{{- $broken := print (include "practice.brokenRoutes" .) (include "practice.brokenTables" .) (include "practice.brokenStore" .) (include "practice.brokenNames" .) -}}
+{{- $broken := print (include "practice.brokenRoutes" .) (include "practice.brokenTables" .) (include "practice.brokenStores" .) (include "practice.brokenNames" .) -}}
 {{- $rules := print (include "practice.brokenScaling" .) (include "practice.brokenTimes" .) (include "practice.brokenPorts" .) (include "practice.brokenSettings" .) (include "practice.brokenMemory" .) -}}
 {{- if eq .Values.guards "warn" -}}
 {{- $_ := set . "warnings" (trim $rules) -}}

@@ -46,7 +46,10 @@ as such names are written, behind what the group has: upstream.idleSeconds is UP
 {{- if eq .kind "backend" -}}
 {{- $taken = merge $taken (dict "DELAY_MAX_MS" "lifecycle.longestRequestSeconds" "RESOURCE_FILE" "data.items") -}}
 {{- else if eq .kind "systems" -}}
-{{- $taken = merge $taken (dict "VOTE_OPTIONS" "voteOptions" "STORE_URL" "useStore" "STORE_PASSWORD" "store.password" "STORE_PASSWORD_FILE" "store.password") -}}
+{{- $taken = merge $taken (dict "VOTE_OPTIONS" "voteOptions") -}}
+{{- range list "STORE" "DATABASE" -}}
+{{- range list (print . "_URL") (print . "_PASSWORD") (print . "_PASSWORD_FILE") }}{{ $_ := set $taken . "stores" }}{{ end -}}
+{{- end -}}
 {{- else -}}
 {{- $taken = merge $taken (dict "TRUSTED_PROXIES" "trustedProxies" "ROUTES_FILE" "routeTable.routes" "BACKEND_URL" "upstream" "CREDENTIALS_DIR" "routeTable.credentials") -}}
 {{- end -}}
@@ -62,6 +65,7 @@ services.{{ $name }}.env: {{ $variable }} is what {{ . }} makes, and what is che
 {{/* Gives it settings, and the volumes and mounts of the files that they name. null and false are what a fault is without. */}}
 {{- define "practice.setSettings" -}}
 {{- $settings := dict "SERVICE_NAME" .name -}}
+{{- $_ := set . "settings" $settings -}}
 {{- range $variable, $knob := .knobs -}}
 {{- $value := $ -}}
 {{- range splitList "." $knob }}{{ $value = index $value . }}{{ end -}}
@@ -75,13 +79,6 @@ services.{{ $name }}.env: {{ $variable }} is what {{ . }} makes, and what is che
 {{- end -}}
 {{- else if eq .kind "systems" -}}
 {{- with .voteOptions }}{{ $_ := set $settings "VOTE_OPTIONS" (join "," .) }}{{ end -}}
-{{- if .useStore }}{{ $_ := set $settings "STORE_URL" (include "practice.storeUrl" .root) }}{{ end -}}
-{{- if eq (include "practice.storePasswordAs" .) "file" -}}
-{{- $key := .root.Values.store.password.key -}}
-{{- $_ := set $settings "STORE_PASSWORD_FILE" (print "/etc/practice/store/" $key) -}}
-{{- $secret := dict "secretName" (include "practice.storeSecret" .root) "items" (list (dict "key" $key "path" $key)) -}}
-{{- include "practice.mount" (dict "service" . "at" "store" "volume" (dict "name" "store-password" "secret" $secret)) -}}
-{{- end -}}
 {{- else -}}
 {{- with .trustedProxies }}{{ $_ := set $settings "TRUSTED_PROXIES" (join "," .) }}{{ end -}}
 {{- if .routeTable.routes -}}
@@ -95,11 +92,11 @@ services.{{ $name }}.env: {{ $variable }} is what {{ . }} makes, and what is che
 {{- include "practice.mount" (dict "service" $ "at" "credentials" "volume" (dict "name" "credentials" "secret" (dict "secretName" .))) -}}
 {{- end -}}
 {{- end -}}
+{{- include "practice.setStoreSettings" . -}}
 {{- range $variable, $value := .env -}}
 {{- if kindIs "map" $value }}{{ $_ := unset $settings $variable }}{{ else }}{{ $_ := set $settings $variable $value }}{{ end -}}
 {{- end -}}
 {{- range $variable, $value := $settings }}{{ $_ := set $settings $variable (include "practice.text" $value) }}{{ end -}}
-{{- $_ := set . "settings" $settings -}}
 {{- end -}}
 
 {{/*
@@ -116,12 +113,5 @@ running pod.
 {{- define "practice.settings" -}}
 {{- range $variable, $value := .settings }}
 {{ $variable }}: {{ $value | quote }}
-{{- end -}}
-{{- end -}}
-
-{{/* How it gets the store's password: file, env, or not at all (empty). */}}
-{{- define "practice.storePasswordAs" -}}
-{{- if and (eq .kind "systems") .useStore (include "practice.storeSecret" .root) -}}
-{{- .root.Values.store.password.passAs -}}
 {{- end -}}
 {{- end -}}
