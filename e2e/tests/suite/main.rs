@@ -16,4 +16,5 @@ mod phases;
 mod proof;
 mod release;
 mod rollout;
+mod stores;
 mod systems;
