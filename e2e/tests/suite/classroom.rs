@@ -1,7 +1,6 @@
 //! The practice's own commands, under its own names, as printed there.
 //!
-//! Left out are those of minikube, Docker and Python. The client image takes busybox's place as the load generator, and
-//! the containers have no shell to `exec` into.
+//! Left out are those of minikube and Docker. The containers have neither Python nor a shell to `exec` into: `kubectl debug` brings one.
 
 use std::time::Duration;
 
@@ -37,6 +36,14 @@ fn every_command_of_the_handout_runs_as_printed() {
     });
     let url = format!("http://{}:30080", ns.node_addresses()[0]);
     assert!(ns.stdout(&format!("curl -fsS {url}/proxy/items")).contains("items"));
+    let python = "kubectl exec deploy/frontend -- python -c 'print()'";
+    assert!(ns.attempt(python).stderr.contains("executable file not found"), "there is no Python");
+    let gateway =
+        ns.stdout("kubectl get pods -l app.kubernetes.io/component=frontend -o jsonpath='{.items[0].metadata.name}'");
+    ns.run(&format!(
+        "kubectl debug {gateway} --image=busybox --container=lent -- sh -c 'wget -q -O- http://backend-svc:8000/api/items'"
+    ));
+    watch(&ns, &format!("kubectl logs {gateway} -c lent -f"), "\"service\":\"backend\"");
 
     // Phase 4: Ingress.
     ns.run("kubectl apply -f k8s/ingress.yaml");
@@ -54,12 +61,15 @@ fn every_command_of_the_handout_runs_as_printed() {
     // Phase 5: HorizontalPodAutoscaler.
     ns.run("kubectl apply -f k8s/backend-hpa.yaml");
     watch(&ns, "kubectl get hpa -w", "/50%");
-    ns.run("kubectl run load-gen --image=client:v1 --restart=Never -- load 'http://backend-svc:8000/api/cpu-burn' --rate 10 --duration 300s --connections 10");
+    ns.run(
+        "kubectl run load-gen --image=busybox --restart=Never -- /bin/sh -c \"while true; do wget -q -O- http://backend-svc:8000/api/cpu-burn; done\"",
+    );
     eventually_within(Duration::from_secs(150), "more than two pods", || {
         let hpa = ns.stdout("kubectl get hpa backend-hpa -o jsonpath='{.status.desiredReplicas}'");
         if hpa.parse().is_ok_and(|pods: u32| pods > 2) { Ok(()) } else { Err(hpa) }
     });
-    ns.run("kubectl delete pod load-gen");
+    // A shell that is process 1 does not hear SIGTERM: this takes the whole grace period.
+    let deleted = ns.start("kubectl delete pod load-gen");
     assert!(ns.stdout("kubectl describe hpa backend-hpa").contains("SuccessfulRescale"));
 
     // Phase 6: rolling update.
@@ -72,9 +82,16 @@ fn every_command_of_the_handout_runs_as_printed() {
     ns.run("kubectl rollout status deploy/frontend --timeout=180s");
     ns.run("kubectl rollout status deploy/backend --timeout=180s");
 
+    let deleted = deleted.finish();
+    assert!(deleted.stdout.contains("deleted"), "{deleted}");
+
     // Debugging.
     ns.run("kubectl get events --sort-by='.lastTimestamp'");
-    let pod = ns.stdout("kubectl get pods -o jsonpath='{.items[0].metadata.name}'");
+    // Not the autoscaler's, which is taking some away.
+    let pod = ns.stdout("kubectl get pods -l app.kubernetes.io/component=frontend --sort-by=.metadata.creationTimestamp -o name | tail -n 1");
+    let pod = pod.trim().trim_start_matches("pod/");
+    let shell = ns.attempt(&format!("kubectl exec {pod} -- sh"));
+    assert!(shell.stderr.contains("executable file not found"), "{shell}");
     ns.run(&format!("kubectl logs {pod}"));
     watch(&ns, &format!("kubectl logs {pod} -f"), "ready");
     // No container has crashed, which is what this command says.

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use e2e::{Namespace, Output, Shell, eventually};
+use e2e::{Load, Namespace, Output, Shell, eventually, eventually_within, json};
 
 /// Types a command that has to end with one message that says what is wrong, and how to mend it.
 fn refused(command: &str, wrong: &str, mend: &str) {
@@ -179,6 +179,71 @@ fn a_cluster_that_is_half_up_is_mended() {
     let before = processes();
     ns.run("cluster/cluster up");
     assert_eq!(processes(), before, "process ids and times of start");
+}
+
+/// Pods of each service on both nodes; a node that has gone does not count. They leave a node 5 s after it is given up, not 300.
+/// A gateway is asked on its own node alone, and asks the backends one by one.
+const ON_BOTH_NODES: &str = r#"-f values/quick-probes.yaml -f values/gateway.yaml \
+    --set services.backend.autoscaling.enabled=false --set services.frontend.service.externalTrafficPolicy=Local \
+    --set-json 'defaults.topologySpreadConstraints=[{"maxSkew":1,"topologyKey":"kubernetes.io/hostname","whenUnsatisfiable":"DoNotSchedule","nodeTaintsPolicy":"Honor","matchLabelKeys":["pod-template-hash"]}]' \
+    --set-json 'defaults.tolerations=[{"key":"node.kubernetes.io/unreachable","operator":"Exists","effect":"NoExecute","tolerationSeconds":5}]'"#;
+
+/// Brings all nodes of a cluster back, whatever became of the test that took one.
+struct NodesBack(Shell);
+
+impl Drop for NodesBack {
+    fn drop(&mut self) {
+        println!("{}", self.0.attempt("cluster/cluster up"));
+    }
+}
+
+#[test]
+fn a_node_that_dies_is_given_up_and_its_pods_start_elsewhere() {
+    let ns = Namespace::restricted("node-dies");
+    ns.install(ON_BOTH_NODES);
+    let pods = |node: &str| {
+        let pods = ns.json(&format!("kubectl get pods --field-selector spec.nodeName={node} -o json"));
+        let serving =
+            json::list(&pods, "/items").iter().filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_none());
+        serving.filter(|pod| pod.pointer("/status/containerStatuses/0/ready") == Some(&true.into())).count()
+    };
+    assert_eq!((pods("node1"), pods("node2")), (2, 2));
+
+    let _back = NodesBack(ns.cluster().clone());
+    let first = &ns.node_addresses()[0];
+    let load = Load::start(&ns, &format!("http://{first}:30080/proxy/items --rate 100 --connections 20"));
+    ns.run("kill -KILL $(head -n 1 .cluster/run/$CLUSTER/node2.pid | cut -d' ' -f1)");
+    let died = Instant::now();
+    eventually_within(Duration::from_secs(150), "all pods are ready on the node that is left", || {
+        match pods("node1") {
+            4 => Ok(()),
+            ready => Err(format!("{ready} are, {} s after the other died", died.elapsed().as_secs())),
+        }
+    });
+    println!("node2's pods were ready on node1 after {} s", died.elapsed().as_secs());
+    let ledger = load.stop();
+    println!("of {} requests {} were lost: {}", ledger.requests.due, ledger.requests.lost, ledger.losses_by_kind());
+    // Until it is given up it gets its share; what it had taken is asked for again elsewhere, as long as there is time for that.
+    assert!(
+        ledger.requests.due > 2_000 && ledger.requests.lost * 100 < ledger.requests.due,
+        "{}",
+        ledger.losses_by_kind()
+    );
+    let load = Load::start(&ns, &format!("http://{first}:30080/proxy/items --rate 100 --connections 20"));
+    ns.hold(Duration::from_secs(10)).expect("nothing interrupts it");
+    load.stop().assert_nothing_lost(500);
+    let gone = ns.stdout(
+        "kubectl get node node2 -o jsonpath='{.status.conditions[?(@.type==\"Ready\")].status} {.spec.taints[*].key}'",
+    );
+    assert!(gone.contains("Unknown") && gone.contains("node.kubernetes.io/unreachable"), "{gone}");
+    let leaving = ns.stdout(
+        "kubectl get pods --field-selector spec.nodeName=node2 -o jsonpath='{.items[*].metadata.deletionTimestamp}'",
+    );
+    assert_eq!(
+        leaving.split_whitespace().count(),
+        2,
+        "its pods are told to go, and nobody is there to end them: {leaving}"
+    );
 }
 
 /// A command line for the second cluster, in its own network namespace.

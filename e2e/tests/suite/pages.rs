@@ -53,6 +53,8 @@ labs! {
     fn lab_23_jobs() "23-jobs.md"
     fn lab_24_voting() "24-voting.md"
     fn lab_25_settings_and_secrets() "25-settings-and-secrets.md"
+    fn lab_26_pods() "26-pods.md"
+    fn lab_27_by_hand() "27-by-hand.md"
 }
 
 /// A command that is typed when this is dropped: what a page leaves behind where it fails in between, it undoes.
