@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tokio::sync::Semaphore;
@@ -12,12 +13,31 @@ use crate::upstream::pool::MOST_IDLE;
 /// The counters.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
-    connections: Family<[(&'static str, String); 1], Counter>,
-    failures: Family<[(&'static str, String); 2], Counter>,
-    /// By what was decided about one that would have been safe.
-    retries: Family<[(&'static str, String); 2], Counter>,
+    connections: Family<Opened, Counter>,
+    failures: Family<Failed, Counter>,
+    retries: Family<Decision, Counter>,
     /// Places for idle connections.
     places: Arc<Semaphore>,
+}
+
+/// Label of connections.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Opened {
+    upstream: String,
+}
+
+/// Labels of retries: what was decided about one that would have been safe.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Decision {
+    upstream: String,
+    decision: &'static str,
+}
+
+/// Labels of failures.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Failed {
+    upstream: String,
+    reason: &'static str,
 }
 
 impl Metrics {
@@ -35,7 +55,7 @@ impl Metrics {
 
     /// Those of `upstream`.
     pub(super) fn of(&self, upstream: &str) -> Tally {
-        let opened = self.connections.get_or_create(&[("upstream", upstream.to_owned())]).clone();
+        let opened = self.connections.get_or_create(&Opened { upstream: upstream.to_owned() }).clone();
         Tally { upstream: upstream.to_owned(), opened, metrics: self.clone() }
     }
 }
@@ -56,17 +76,14 @@ impl Tally {
 
     /// A request has no reply, or no whole one.
     pub(super) fn failed(&self, failure: &Failure) {
-        self.metrics.failures.get_or_create(&self.labels("reason", failure.label())).inc();
+        let failed = Failed { upstream: self.upstream.clone(), reason: failure.label() };
+        self.metrics.failures.get_or_create(&failed).inc();
     }
 
     /// A retry that would have been safe was `granted` or not.
     pub(super) fn retry(&self, granted: bool) {
         let decision = if granted { "made" } else { "over_budget" };
-        self.metrics.retries.get_or_create(&self.labels("decision", decision)).inc();
-    }
-
-    fn labels(&self, name: &'static str, value: &str) -> [(&'static str, String); 2] {
-        [("upstream", self.upstream.clone()), (name, value.to_owned())]
+        self.metrics.retries.get_or_create(&Decision { upstream: self.upstream.clone(), decision }).inc();
     }
 
     /// Places for idle connections, those of all endpoints of all upstreams.
