@@ -15,7 +15,7 @@ CHART = Path(__file__).resolve().parent.parent
 VALUES = CHART.parent / "values"
 
 # Resources that are not Kubernetes' own: its schemas do not know them.
-FOREIGN_KINDS = {"HTTPRoute", "ServiceMonitor"}
+FOREIGN_KINDS = {"HTTPRoute", "PrometheusRule", "ServiceMonitor"}
 
 
 class Refused(Exception):

@@ -19,7 +19,7 @@ EVERYTHING = {
     "load": {"enabled": True},
     "networkPolicy": {"enabled": True},
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
-    "monitoring": {"scrapeAnnotations": True, "serviceMonitor": {"enabled": True}},
+    "monitoring": {"scrapeAnnotations": True, "serviceMonitor": {"enabled": True}, "alerts": {"enabled": True}, "dashboard": {"enabled": True}},
     "defaults": {
         "configMap": {"enabled": True},
         "service": {"headless": True},

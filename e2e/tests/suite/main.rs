@@ -11,6 +11,7 @@ mod fresh;
 mod gateway;
 mod images;
 mod local;
+mod monitoring;
 mod pages;
 mod phases;
 mod proof;

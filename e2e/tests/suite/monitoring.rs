@@ -1,0 +1,112 @@
+//! A Prometheus that scrapes the pods: what the chart warns of, and what its dashboard asks.
+
+use std::{fs, net::TcpListener};
+
+use e2e::shell::root;
+use e2e::{Background, Namespace, eventually, json};
+use serde_json::Value;
+
+/// The chart's alerts, with times that a test can wait for.
+const ALERTS: &str = "--set monitoring.alerts.enabled=true,monitoring.alerts.window=20s,monitoring.alerts.for=4s";
+
+#[test]
+fn alerts_fire_in_a_real_prometheus_and_the_dashboard_has_figures() {
+    let ns = Namespace::restricted("monitoring");
+    ns.install("-f values/quick-probes.yaml --set monitoring.dashboard.enabled=true");
+    let prometheus = Prometheus::start(&ns);
+    let node = ns.node_addresses().remove(0);
+    let load = ns.start(&format!("client load http://{node}:30080/proxy/items --rate 20 --duration 5m"));
+
+    let dashboard =
+        ns.stdout("kubectl get configmap practice-dashboard -o jsonpath='{.data.practice\\.json}'").parse::<Value>();
+    let dashboard = dashboard.expect("the dashboard is JSON");
+    for panel in json::list(&dashboard, "/panels") {
+        for target in json::list(panel, "/targets") {
+            let asked = json::text(target, "/expr")
+                .replace("$__rate_interval", "20s")
+                .replace("$namespace", ns.name())
+                .replace("$service", ".+");
+            // Nothing has failed yet: of the errors there is no figure, and is none to be had.
+            let asked = asked.replace("status=\"5xx\"", "status=\"2xx\"");
+            eventually("the dashboard has a figure", || prometheus.figures(&asked, 1));
+        }
+    }
+    let firing = |name: &str| format!("ALERTS{{alertname=\"{name}\",alertstate=\"firing\"}}");
+    eventually("the rules are evaluated", || {
+        prometheus.figures("http_requests_total{service=\"practice-frontend\"}", 1)
+    });
+    prometheus.figures(&firing("RequestsFail"), 0).expect("nothing has failed");
+
+    ns.run("kubectl scale deploy/practice-backend --replicas=0");
+    eventually("it is told that requests fail", || prometheus.figures(&firing("RequestsFail"), 1));
+    let of = prometheus.answer(&firing("RequestsFail"));
+    assert_eq!(json::text(&of, "/data/result/0/metric/service"), "practice-frontend");
+    ns.run("kubectl scale deploy/practice-backend --replicas=2");
+    eventually("it is told that it is over", || prometheus.figures(&firing("RequestsFail"), 0));
+    drop(load);
+}
+
+/// A Prometheus beside the cluster, which scrapes the pods through the API server. (Debian's has no discovery of Kubernetes.)
+struct Prometheus<'a> {
+    ns: &'a Namespace,
+    url: String,
+    _running: Background,
+}
+
+impl<'a> Prometheus<'a> {
+    fn start(ns: &'a Namespace) -> Self {
+        let folder = root().join("target/e2e/prometheus");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("target is writable");
+        let folder = folder.display();
+        ns.run(&format!(
+            "helm template practice chart/ -n {} {ALERTS} -s templates/prometheusrule.yaml | sed '1,/^spec:/d; s/^  //' >{folder}/rules.yaml",
+            ns.name()
+        ));
+        for (file, path) in [
+            ("ca", "clusters[0].cluster.certificate-authority-data"),
+            ("certificate", "users[0].user.client-certificate-data"),
+            ("key", "users[0].user.client-key-data"),
+        ] {
+            ns.run(&format!("kubectl config view --raw -o jsonpath='{{.{path}}}' | base64 -d >{folder}/{file}"));
+        }
+        let api = ns.stdout("kubectl config view -o jsonpath='{.clusters[0].cluster.server}'");
+        let targets = ns.stdout(&format!(
+            "kubectl get pods -o go-template='{{{{range .items}}}}      - {{targets: [\"{}\"], labels: {{namespace: {{{{.metadata.namespace}}}}, \
+             service: practice-{{{{index .metadata.labels \"app.kubernetes.io/component\"}}}}, pod: {{{{.metadata.name}}}}, \
+             __metrics_path__: /api/v1/namespaces/{{{{.metadata.namespace}}}}/pods/{{{{.metadata.name}}}}:9000/proxy/metrics}}}}\n{{{{end}}}}'",
+            api.trim_start_matches("https://")
+        ));
+        let configuration = CONFIGURATION.replace("TARGETS", &targets);
+        fs::write(format!("{folder}/prometheus.yaml"), configuration).expect("it is writable");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port is free").port();
+        let running = ns.start(&format!(
+            "prometheus --config.file={folder}/prometheus.yaml --storage.tsdb.path={folder}/data --web.listen-address=127.0.0.1:{port}"
+        ));
+        Self { ns, url: format!("http://127.0.0.1:{port}"), _running: running }
+    }
+
+    fn answer(&self, query: &str) -> Value {
+        let reply = self.ns.attempt(&format!("curl -sS {}/api/v1/query --data-urlencode 'query={query}'", self.url));
+        reply.stdout.parse().unwrap_or_else(|_| Value::String(reply.to_string()))
+    }
+
+    /// That a query has as many answers, or more where it is one.
+    fn figures(&self, query: &str, count: usize) -> Result<(), String> {
+        let answer = self.answer(query);
+        let series = json::list(&answer, "/data/result");
+        let numbers = series.iter().filter(|one| one.pointer("/value/1").is_some_and(|value| value != "NaN")).count();
+        let holds = answer["status"] == "success" && if count == 0 { numbers == 0 } else { numbers >= count };
+        if holds { Ok(()) } else { Err(format!("{query}: {answer}")) }
+    }
+}
+
+const CONFIGURATION: &str = r"
+global: {scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 2s}
+rule_files: [rules.yaml]
+scrape_configs:
+  - job_name: practice
+    scheme: https
+    tls_config: {ca_file: ca, cert_file: certificate, key_file: key}
+    static_configs:
+TARGETS";
