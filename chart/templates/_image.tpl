@@ -34,6 +34,8 @@ imagePullSecrets:
 
 {{/* Takes root and args: the pod spec of the test, load and debug pods, less its restartPolicy. */}}
 {{- define "practice.clientPod" -}}
+{{- $resources := dict -}}
+{{- include "practice.merge" (dict "into" $resources "from" .root.Values.client.resources) -}}
 automountServiceAccountToken: false
 {{- include "practice.pullSecrets" .root }}
 securityContext:
@@ -45,7 +47,7 @@ containers:
     args:
       {{- toYaml .args | nindent 6 }}
     resources:
-      {{- toYaml .root.Values.client.resources | nindent 6 }}
+      {{- toYaml $resources | nindent 6 }}
     securityContext:
       {{- toYaml .root.Values.defaults.securityContext | nindent 6 }}
 {{- end -}}

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -16,6 +17,9 @@ VALUES = CHART.parent / "values"
 
 # Resources that are not Kubernetes' own: its schemas do not know them.
 FOREIGN_KINDS = {"HTTPRoute", "PrometheusRule", "ServiceMonitor"}
+
+
+DEPENDENCY = '  - {name: practice, version: ">=0", alias: %s, repository: ""}\n'
 
 
 class Refused(Exception):
@@ -56,6 +60,15 @@ def helm_template(values, files, where):
     if result.returncode != 0:
         raise Refused(result.stderr.strip())
     return result.stdout
+
+
+def umbrella(folder, *aliases, values=None):
+    """A chart in this folder that has this one as its dependency, once under each alias; these are its values.yaml."""
+    shutil.copytree(CHART, Path(folder) / "charts" / "practice")
+    dependencies = "".join(DEPENDENCY % alias for alias in aliases)
+    (Path(folder) / "Chart.yaml").write_text(f"apiVersion: v2\nname: umbrella\nversion: 1.0.0\ndependencies:\n{dependencies}")
+    (Path(folder) / "values.yaml").write_text(json.dumps(values or {}))
+    return folder
 
 
 def schema():

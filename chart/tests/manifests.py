@@ -50,9 +50,9 @@ def main():
 def everything(file):
     """All that is off by default, on, in a system that may have no service of the default names."""
     own = (yaml.load(file.read_text(), yaml.CSafeLoader) if file else {}).get("services", {})
-    if own.get("frontend", {}) is not None:
+    if own.get("frontend", {}).get("enabled", True):
         return EVERYTHING
-    service = next(name for name, knobs in own.items() if knobs and knobs.get("role") != "worker")
+    service = next(name for name, knobs in own.items() if knobs.get("enabled", True) and knobs.get("role") != "worker")
     values = chart.with_value(EVERYTHING, ("load", "service"), service)
     return chart.with_value(values, ("httpRoute", "paths"), [{"path": "/", "pathType": "PathPrefix", "service": service}])
 

@@ -1,13 +1,21 @@
 """What an upgrade changes, and what it must leave alone: two renderings side by side."""
 
+import json
+import os
 import shutil
+import subprocess
 import tempfile
 import unittest
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import yaml
 
 import chart
 
 LOAD = {"load": {"enabled": True}, "debug": {"enabled": True}}
+# They take a limit away with null, which in an umbrella's own values.yaml takes nothing away (Helm 4.3). `enabled: false` does.
+NULLS = ("hpa-without-requests.yaml", "production.yaml")
 CONFIG_MAP = {"defaults": {"configMap": {"enabled": True}}}
 
 
@@ -28,6 +36,91 @@ def newer_chart(folder):
     metadata = newer / "Chart.yaml"
     metadata.write_text(metadata.read_text().replace("\nversion: ", "\nversion: 9"))
     return newer
+
+
+def reused(config):
+    """The values of a release of this config as --reuse-values takes them for its chart's: Helm's own, asked without a cluster."""
+    release = {
+        "name": "practice",
+        "namespace": "default",
+        "version": 1,
+        "info": {"status": "deployed"},
+        "config": config,
+        "chart": {"metadata": {"name": "practice", "version": "1.0.0", "apiVersion": "v2"}, "values": chart.defaults()},
+    }
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as kept:
+        json.dump([release], kept)
+        kept.flush()
+        environment = {**os.environ, "HELM_DRIVER": "memory", "HELM_MEMORY_DRIVER_DATA": kept.name}
+        command = ["helm", "get", "values", "practice", "--all", "--namespace", "default", "--output", "json"]
+        return json.loads(subprocess.run(command, env=environment, check=True, capture_output=True, timeout=600).stdout)
+
+
+def settled(rendered):
+    """Less what is drawn by lot, as the password of a store is."""
+    return [found for found in rendered if found["kind"] != "Secret"]
+
+
+class ValuesFiles(unittest.TestCase):
+    """Each values file, in the ways in which Helm brings it to the chart a second time, makes what it made the first time."""
+
+    def tried(self, again, but=()):
+        def differs(file):
+            config = yaml.load(file.read_text(), yaml.CSafeLoader) if file else {}
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    return settled(again(config, Path(folder))) != settled(chart.render(files=[file] if file else []))
+                except chart.Refused as refused:
+                    return str(refused)
+
+        with ThreadPoolExecutor() as pool:
+            files = [None, *(file for file in sorted(chart.VALUES.glob("*.yaml")) if file.name not in but)]
+            self.assertEqual([(file and file.name, found) for file, found in zip(files, pool.map(differs, files)) if found], [])
+
+    def test_reuse_values(self):
+        def again(config, folder):
+            where = shutil.copytree(chart.CHART, folder / "practice")
+            (where / "values.yaml").write_text(json.dumps(reused(config)))
+            return chart.render(config, where=where)
+
+        self.tried(again)
+
+    def test_an_umbrella_s_own_values(self):
+        self.tried(lambda config, folder: chart.render(where=chart.umbrella(folder, "practice", values={"practice": config})), NULLS)
+
+    def test_values_for_an_umbrella(self):
+        self.tried(lambda config, folder: chart.render({"practice": config}, where=chart.umbrella(folder, "practice")))
+
+
+class Nulls(unittest.TestCase):
+    """A knob that is not there, because somebody set it to null or because a release has the values of a chart that lacked it."""
+
+    # What null is a value of, and this chart's is not null.
+    KEPT = [
+        ("services",),
+        *((of, "resources", bound, what) for of in ("defaults", "storeDefaults", "client") for bound in ("requests", "limits") for what in ("cpu", "memory")),
+        ("defaults", "autoscaling", "targetCPUUtilizationPercentage"),
+        ("defaults", "podDisruptionBudget", "maxUnavailable"),
+    ]
+    # A map, not a group of knobs: null empties it.
+    EMPTIED = {"defaults": {"podSecurityContext": None, "securityContext": None}}
+
+    def test_a_knob_that_is_not_there_has_its_default(self):
+        values = {}
+        for path in self.KEPT:
+            values = chart.with_value(values, path, chart.value_at(chart.defaults(), path))
+        with tempfile.TemporaryDirectory() as folder:
+            where = shutil.copytree(chart.CHART, Path(folder) / "practice")
+            (where / "values.yaml").write_text(json.dumps(values))
+            self.assertEqual(chart.render(where=where), chart.render(self.EMPTIED))
+
+    def test_null_is_the_default(self):
+        root = chart.schema()
+        values = {}
+        for path, _ in chart.knobs(root, root):
+            if path not in (*self.KEPT, ("global",)):
+                values = chart.with_value(values, path, None)
+        self.assertEqual(chart.render(values), chart.render(self.EMPTIED))
 
 
 class Upgrades(unittest.TestCase):

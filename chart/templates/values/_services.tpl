@@ -18,11 +18,14 @@ files of a chart in a render: who comes first does the work, and nothing is prin
 {{- define "practice.resolve" -}}
 {{- if not (hasKey . "services") -}}
 {{- $_ := set . "services" dict -}}
+{{- include "practice.fill" (dict "into" .Values "from" (fromJson (.Files.Get "defaults.json"))) -}}
 {{- include "practice.resolveStores" . -}}
+{{- $defaults := dict -}}
+{{- include "practice.merge" (dict "into" $defaults "from" .Values.defaults) -}}
 {{- range $name, $own := .Values.services -}}
-{{- if not (kindIs "invalid" $own) -}}
-{{- $service := deepCopy $.Values.defaults -}}
-{{- include "practice.merge" (dict "into" $service "from" $own) -}}
+{{- $service := deepCopy $defaults -}}
+{{- include "practice.merge" (dict "into" $service "from" ($own | default dict)) -}}
+{{- if and $service.enabled (not (kindIs "invalid" $own)) -}}
 {{- $_ := set $service "root" $ -}}
 {{- $_ := set $service "name" $name -}}
 {{- $_ := set $service "answers" (not (and (eq $service.kind "systems") (eq $service.role "worker"))) -}}
@@ -38,6 +41,21 @@ files of a chart in a render: who comes first does the work, and nothing is prin
 {{- end -}}
 
 {{/*
+Takes into (the values) and from (defaults.json), and gives each knob that is not there its default: one that --reuse-values brings
+from a release of a chart that did not have it, or that somebody set to null. There, a list of one is a knob, and a map is a group.
+*/}}
+{{- define "practice.fill" -}}
+{{- range $key, $known := .from -}}
+{{- if kindIs "map" $known -}}
+{{- if not (kindIs "map" (index $.into $key)) }}{{ $_ := set $.into $key dict }}{{ end -}}
+{{- include "practice.fill" (dict "into" (index $.into $key) "from" $known) -}}
+{{- else if kindIs "invalid" (index $.into $key) -}}
+{{- $_ := set $.into $key (first $known) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
 Merges the map `from` into the map `into`: maps key by key, everything else replaced, null removed. Sprig's merge and
 mergeOverwrite are not used because they take an explicit 0 or false for a missing value.
 */}}
@@ -45,10 +63,9 @@ mergeOverwrite are not used because they take an explicit 0 or false for a missi
 {{- range $key, $value := .from -}}
 {{- if kindIs "invalid" $value -}}
 {{- $_ := unset $.into $key -}}
-{{- else if and (kindIs "map" $value) (kindIs "map" (index $.into $key)) -}}
-{{- include "practice.merge" (dict "into" (index $.into $key) "from" $value) -}}
 {{- else if kindIs "map" $value -}}
-{{- $_ := set $.into $key (deepCopy $value) -}}
+{{- if not (kindIs "map" (index $.into $key)) }}{{ $_ := set $.into $key dict }}{{ end -}}
+{{- include "practice.merge" (dict "into" (index $.into $key) "from" $value) -}}
 {{- else -}}
 {{- $_ := set $.into $key $value -}}
 {{- end -}}

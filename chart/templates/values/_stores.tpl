@@ -24,7 +24,8 @@ Takes the top-level scope, and gives it stores: by name, each a map of all its k
 {{- end -}}
 {{- range $name, $own := $asked -}}
 {{- if not (kindIs "invalid" $own) -}}
-{{- $store := deepCopy $.Values.storeDefaults -}}
+{{- $store := dict -}}
+{{- include "practice.merge" (dict "into" $store "from" $.Values.storeDefaults) -}}
 {{- include "practice.merge" (dict "into" $store "from" $own) -}}
 {{- $type := index $types $store.type -}}
 {{- if not $store.image.repository }}{{ $_ := set $store.image "repository" $store.type }}{{ end -}}
