@@ -28,7 +28,7 @@ SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo contrac
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\#!/bin/sh|^\# shellcheck shell=bash' 2>/dev/null)
 
 .NOTPARALLEL:
-.PHONY: ready ready-to-test help up down env status images k8s run test check unit api fuzz chart e2e fresh proof vm hostile figures clean
+.PHONY: ready ready-to-test help up down env status images k8s run run-two test check unit api fuzz chart e2e fresh proof vm hostile figures clean
 
 help: ## This list
 	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
@@ -97,6 +97,17 @@ run: ## Backend and frontend as plain processes, without root: http://127.0.0.1:
 	@export BIND_ADDRESS=127.0.0.1 DRAIN_SECONDS=0 VERSION=dev; trap 'kill $$(jobs -p) 2>/dev/null; wait' EXIT; \
 	  PORT=8001 METRICS_PORT=9001 target/debug/backend & \
 	  BACKEND_URL=http://127.0.0.1:8001 PORT=8000 METRICS_PORT=9000 target/debug/frontend & \
+	  wait -n
+
+run-two: ## A gateway and two services behind it, as values/two-services.yaml has them, as plain processes: http://127.0.0.1:8001/docs
+	@cargo build --quiet -p backend -p frontend
+	@echo 'the gateway: http://127.0.0.1:8001/service-1/items and /service-2/items, /docs   the services: 8002 and 8003   Ctrl-C ends all'
+	@export BIND_ADDRESS=127.0.0.1 DRAIN_SECONDS=0 VERSION=dev ROUTES_FILE=$$(mktemp); trap 'kill $$(jobs -p) 2>/dev/null; wait; rm "$$ROUTES_FILE"' EXIT; \
+	  route='{"path": "/service-%s", "rewrite": "/api", "upstream": "service-%s"},'; \
+	  printf '{"upstreams": {"service-1": {"url": "http://127.0.0.1:8002"}, "service-2": {"url": "http://127.0.0.1:8003"}}, "routes": [%s]}' \
+	    "$$(printf "$$route" 1 1 2 2 | sed 's/,$$//')" >"$$ROUTES_FILE"; \
+	  for i in 1 2; do SERVICE_NAME=ml-service$$i PORT=$$((8001 + i)) METRICS_PORT=$$((9001 + i)) target/debug/backend & done; \
+	  SERVICE_NAME=ml-inference-service DOCS=true PORT=8001 METRICS_PORT=9001 target/debug/frontend & \
 	  wait -n
 
 test: ready-to-test ## Everything: check, unit, chart and e2e; at the end, what took how long

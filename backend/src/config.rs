@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use service::settings::environment::Environment;
+use service::settings::environment::{Environment, Variable};
 
 use crate::items::Resource;
 
@@ -27,9 +27,21 @@ service::settings! {
         health_behind_burn: bool = switch("FAULT_HEALTH_BEHIND_BURN");
         /// The items, and the name that they are served under.
         resource: Resource = part(Resource::read);
+        /// What `/` answers; `None` is nothing there.
+        greeting: Option<String> = part(greeting);
         /// serve /api/discovery?service=NAME: what variables and the name service say of a Service
         discovery: bool = switch("DISCOVERY");
     }
+}
+
+/// The longest greeting, in bytes.
+const LONGEST_GREETING: usize = 1024;
+
+fn greeting(environment: &mut Environment) -> Option<String> {
+    let variable = Variable::new("GREETING", "", "what GET / answers, as text; unset is nothing there");
+    environment.parse(variable, "at most 1024 bytes of text", |text| {
+        (text.len() <= LONGEST_GREETING).then(|| Some(text.to_owned()).filter(|text| !text.is_empty()))
+    })
 }
 
 impl Config {

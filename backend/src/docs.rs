@@ -46,7 +46,7 @@ mod tests {
     use service::settings::environment::Environment;
     use testing::description::{assert_describes, described, shown};
 
-    const EVERYTHING: [(&str, &str); 1] = [("DISCOVERY", "true")];
+    const EVERYTHING: [(&str, &str); 2] = [("DISCOVERY", "true"), ("GREETING", "hello")];
 
     /// What `pairs` set.
     fn config(pairs: &[(&str, &str)]) -> Config {

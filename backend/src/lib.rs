@@ -14,7 +14,7 @@ mod slots;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hyper::header::{HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use prometheus_client::metrics::counter::Counter;
@@ -128,6 +128,7 @@ impl Backend {
                 query::none(query)?;
                 upload::read(&server.room, &head.headers, body, echo::LONGEST).await.map(echo::reply)
             }
+            Handler::Greeting => query::none(query).map(|()| self.greet()),
             Handler::Discovery => self.discover(query::only("service", query)?, server).await,
             Handler::Docs => query::none(query).map(|()| self.docs.page()),
             Handler::OpenApi => query::none(query).map(|()| self.docs.description()),
@@ -146,6 +147,11 @@ impl Backend {
             tokio::time::sleep(milliseconds("delay_ms", text, 0, self.config.delay_max)?).await;
         }
         Ok(json::text(self.items.all()))
+    }
+
+    fn greet(&self) -> Response<Body> {
+        let text = self.config.greeting.clone().unwrap_or_default();
+        Body::from(text).reply(StatusCode::OK, &[(CONTENT_TYPE, "text/plain; charset=utf-8")])
     }
 
     async fn discover(&self, name: Option<&str>, server: &Server) -> Result<Response<Body>, Problem> {

@@ -18,6 +18,8 @@ pub enum Handler {
     Burn,
     /// The body that was sent.
     Echo,
+    /// The greeting.
+    Greeting,
     /// How a Service is found.
     Discovery,
     /// The API page.
@@ -41,6 +43,9 @@ pub fn table(config: &Config) -> Vec<Route<Handler>> {
         route("/api/cpu-burn", Methods::Get, Handler::Burn),
         route("/api/echo", Methods::Post, Handler::Echo),
     ];
+    if config.greeting.is_some() {
+        table.push(route("/", Methods::Get, Handler::Greeting));
+    }
     if config.discovery {
         table.push(route("/api/discovery", Methods::Get, Handler::Discovery));
     }

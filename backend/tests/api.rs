@@ -18,6 +18,7 @@ const CONFIG: Config = Config {
     delay_max: Duration::from_secs(10),
     health_behind_burn: false,
     resource: Resource::KNOTS,
+    greeting: None,
     discovery: false,
 };
 
@@ -116,6 +117,16 @@ async fn discovery_is_off_unless_it_is_switched_on() {
     for query in ["", "?service=", "?service=a_b", "?name=a", "?service=a&service=b"] {
         assert_eq!(get(running.address, &format!("/api/discovery{query}")).await.status, 400, "{query}");
     }
+}
+
+#[tokio::test]
+async fn the_root_answers_the_greeting_where_there_is_one() {
+    assert_eq!(get(backend().address, "/").await.status, 404);
+    let running = start::<Backend>(Config { greeting: Some("Hello, world!".to_owned()), ..CONFIG }, BRIEF, WIDE);
+    let reply = get(running.address, "/").await;
+    assert_eq!((reply.status, reply.text()), (200, "Hello, world!"));
+    assert_eq!(reply.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(get(running.address, "/?x=1").await.status, 400);
 }
 
 #[tokio::test]

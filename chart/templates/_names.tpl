@@ -26,7 +26,18 @@ called (RFC 1035): Helm takes a release called 5g or v1.2, and the cluster only 
 
 {{/* Takes root and name (a service's key). */}}
 {{- define "practice.serviceName" -}}
-{{- include "practice.name" (dict "root" .root "name" (print .name .root.Values.names.serviceSuffix)) -}}
+{{- $own := dig .name "service" "name" "" (.root.services | default dict) -}}
+{{- include "practice.name" (dict "root" .root "name" ($own | default (print .name .root.Values.names.serviceSuffix))) -}}
+{{- end -}}
+
+{{/* Takes root and name (a service's key): its second Service. */}}
+{{- define "practice.nodePortName" -}}
+{{- include "practice.serviceName" (dict "root" .root "name" (print .name "-nodeport")) -}}
+{{- end -}}
+
+{{/* Takes a service. */}}
+{{- define "practice.configMapName" -}}
+{{- include "practice.name" (dict "root" .root "name" (.configMap.name | default .name)) -}}
 {{- end -}}
 
 {{/* Name of the objects that exist once: Ingress and HTTPRoute. */}}
@@ -41,9 +52,13 @@ called (RFC 1035): Helm takes a release called 5g or v1.2, and the cluster only 
 
 {{/* Takes root and name. These never change: a Deployment's selector is immutable. */}}
 {{- define "practice.selectorLabels" -}}
+{{- if .root.Values.names.appLabel -}}
+app: {{ include "practice.name" . }}
+{{- else -}}
 app.kubernetes.io/name: {{ .root.Chart.Name }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/component: {{ .name }}
+{{- end -}}
 {{- end -}}
 
 {{/*
@@ -58,6 +73,7 @@ a new chart alone must not roll the pods; first where some win over these.
   "app.kubernetes.io/managed-by" .root.Release.Service
   "helm.sh/chart" (printf "%s-%s" .root.Chart.Name (replace "+" "_" .root.Chart.Version)) -}}
 {{- with .name }}{{ $_ := set $labels "app.kubernetes.io/component" . }}{{ end -}}
+{{- if and .name .root.Values.names.appLabel }}{{ $_ := set $labels "app" (include "practice.name" .) }}{{ end -}}
 {{- with .tag }}{{ $_ := set $labels "app.kubernetes.io/version" (include "practice.versionLabel" .) }}{{ end -}}
 {{- $labels = merge (deepCopy (.first | default dict)) $labels .root.Values.commonLabels -}}
 {{- if hasKey . "pod" }}{{ $labels = merge (omit $labels "helm.sh/chart" "app.kubernetes.io/managed-by") .pod }}{{ end -}}
@@ -115,10 +131,10 @@ metadata:
 {{- range $name, $service := .services -}}
 {{- range list
   (list true "" "pods of " $name)
-  (list (or .answers .service.exposeMetrics) "" "Service " $name $suffix)
+  (list (or .answers .service.exposeMetrics) "" "Service " (.service.name | default (print $name $suffix)))
   (list .service.headless ".service.headless" "Service " $name $suffix "-headless")
   (list .service.nodePortBeside.enabled ".service.nodePortBeside" "Service " $name "-nodeport" $suffix)
-  (list .configMap.enabled ".configMap" "ConfigMap " $name)
+  (list .configMap.enabled ".configMap" "ConfigMap " (.configMap.name | default $name))
   (list (and (eq .kind "backend") .data.items) ".data" "ConfigMap " $name "-data")
   (list (and (eq .kind "frontend") .routeTable.routes) ".routeTable" "ConfigMap " $name "-routes") -}}
 {{- $objects = append $objects (concat (list (first .) (print "services." $name (index . 1))) (slice . 2)) -}}

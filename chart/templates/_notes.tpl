@@ -79,7 +79,7 @@ http://{{ $name }}:{{ $port }} inside the cluster
 kubectl port-forward -n {{ .root.Release.Namespace }} svc/{{ $name }} {{ $port }}
 {{- end }}
 {{- if .service.nodePortBeside.enabled }}
-http://NODE:{{ with int .service.nodePortBeside.nodePort }}{{ . }}{{ else }}PORT{{ end }} too, PORT as in kubectl get svc {{ include "practice.serviceName" (dict "root" .root "name" (print .name "-nodeport")) }}
+http://NODE:{{ with int .service.nodePortBeside.nodePort }}{{ . }}{{ else }}PORT{{ end }} too, PORT as in kubectl get svc {{ include "practice.nodePortName" . }}
 {{- end }}
 {{- else -}}
 by nobody: a worker asks a store for its work

@@ -108,7 +108,7 @@ envFrom:
   {{- /* Of one variable in several of these, the last is taken. */}}
   {{- if .configMap.enabled }}
   - configMapRef:
-      name: {{ include "practice.name" . }}
+      name: {{ include "practice.configMapName" . }}
   {{- end }}
 {{- end }}
 {{- range $probe := list "startup" "liveness" "readiness" }}

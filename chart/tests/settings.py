@@ -225,7 +225,11 @@ class Pod:
         self.variables = {}
         for source in container.get("envFrom", []):
             self.variables |= self.maps.get(source.get("configMapRef", {}).get("name"), {})
-        self.variables |= {variable["name"]: variable.get("value", DOWNWARD) for variable in container.get("env", [])}
+        self.variables |= {variable["name"]: self.value(variable) for variable in container.get("env", [])}
+
+    def value(self, variable):
+        key = variable.get("valueFrom", {}).get("configMapKeyRef", {})
+        return self.maps.get(key.get("name"), {}).get(key.get("key"), variable.get("value", DOWNWARD))
 
     def problems(self, settings, own=()):
         """Yields what the binary does not read or accept. Variables in `own` are the user's."""

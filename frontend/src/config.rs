@@ -18,6 +18,8 @@ service::settings! {
     pub struct Config {
         /// Which requests go where.
         routes: TableSource = part(table);
+        /// serve /docs and /openapi.json: what the routes lead to, as their upstreams describe it
+        docs: bool = switch("DOCS");
         /// fault: /ready asks the upstreams' /ready, and answers 503 without them
         ready_needs_upstream: bool = switch("FAULT_READY_NEEDS_UPSTREAM");
         /// networks of proxies in front, such as 10.244.0.0/16,fd00::/8: their X-Forwarded-For, -Proto and -Host, or Forwarded,

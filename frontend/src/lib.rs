@@ -9,6 +9,7 @@ pub mod auth;
 pub mod body;
 pub mod client;
 mod config;
+mod docs;
 pub mod gateway;
 mod headers;
 mod mistakes;
@@ -69,7 +70,7 @@ impl App for Frontend {
         Self {
             gateway: Gateway::new(Arc::clone(&router), &identity.service, config.trusted_proxies, Arc::clone(&tunnels)),
             router,
-            own: OwnPaths::new(config.ready_needs_upstream),
+            own: OwnPaths::new(&identity.version, config.docs, config.ready_needs_upstream),
             tunnels,
         }
     }

@@ -1,13 +1,18 @@
-//! The paths of the program itself: its probes, and the page.
+//! The paths of the program itself: its probes, the page, and what its routes lead to.
 
-use hyper::Request;
+use std::sync::Arc;
+
+use hyper::header::CONTENT_TYPE;
+use hyper::{Request, StatusCode};
 use service::app::probe::Probe;
 use service::app::route::{self, Methods, Route};
 use service::app::{Reply, Server};
+use service::message::body::Body;
 use service::message::incoming::Incoming;
 use service::message::room::Room;
 
 use crate::body::RequestBody;
+use crate::docs;
 use crate::page::Page;
 use crate::routes::Live;
 
@@ -17,11 +22,15 @@ enum Own {
     Probe(Probe),
     Index,
     Asset,
+    Docs,
+    OpenApi,
 }
 
 /// Answers the requests that go no further.
 pub(crate) struct OwnPaths {
     page: Page,
+    version: String,
+    table: &'static [Route<Own>],
     ready_needs_upstream: bool,
 }
 
@@ -33,21 +42,26 @@ const TABLE: &[Route<Own>] = &[
     get("/started", Own::Probe(Probe::Started)),
     get("/", Own::Index),
     get("/ui/{file}", Own::Asset),
+    get("/docs", Own::Docs),
+    get("/openapi.json", Own::OpenApi),
 ];
+/// How many of them there are without a setting: all but the last two.
+const ALWAYS: usize = TABLE.len() - 2;
 
 const fn get(path: &'static str, handler: Own) -> Route<Own> {
     Route { path, methods: Methods::Get, handler }
 }
 
 impl OwnPaths {
-    /// With the fault that `/ready` asks the upstreams, if it `needs` them.
-    pub(crate) fn new(ready_needs_upstream: bool) -> Self {
-        Self { page: Page::new(), ready_needs_upstream }
+    /// With `/docs`, if they are asked for; with the fault that `/ready` asks the upstreams, if it `needs` them.
+    pub(crate) fn new(version: &str, docs: bool, ready_needs_upstream: bool) -> Self {
+        let table = if docs { TABLE } else { &TABLE[..ALWAYS] };
+        Self { page: Page::new(), version: version.to_owned(), table, ready_needs_upstream }
     }
 
     /// Answers `request`, which no route of the table `live` takes.
     pub(crate) async fn answer(&self, server: &Server, request: Request<Incoming>, live: &Live) -> Reply {
-        let (route, rest) = match route::find(TABLE, request.method(), request.uri().path()) {
+        let (route, rest) = match route::find(self.table, request.method(), request.uri().path()) {
             Ok(found) => found,
             Err(unrouted) => return unrouted.reply(),
         };
@@ -59,14 +73,25 @@ impl OwnPaths {
             Own::Probe(probe) => Ok(probe.answer(server)),
             Own::Index => self.page.answer("index.html", request.headers()),
             Own::Asset => self.page.answer(rest, request.headers()),
+            Own::Docs => self.page.answer("docs.html", request.headers()),
+            Own::OpenApi => {
+                let description = docs::describe(live, &nothing_of(request.into_body()), &self.version).await;
+                let json = [(CONTENT_TYPE, "application/json")];
+                Ok(Body::from(description.to_string()).reply(StatusCode::OK, &json))
+            }
         };
         Reply { route: route.path.into(), result }
     }
 }
 
+/// The body of a request that the gateway makes itself, while it answers one with `body`.
+fn nothing_of(body: Incoming) -> Arc<RequestBody> {
+    RequestBody::new(body, u64::MAX, &Room::new(0))
+}
+
 /// Whether all upstreams answer `/ready` with 200. `body` is that of the request that asks.
 async fn upstreams_are_ready(live: &Live, body: Incoming) -> bool {
-    let body = RequestBody::new(body, u64::MAX, &Room::new(0));
+    let body = nothing_of(body);
     for upstream in live.upstreams() {
         if !upstream.is_ready(&body).await {
             return false;

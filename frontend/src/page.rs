@@ -19,6 +19,8 @@ macro_rules! files {
 /// Every file of `frontend/ui`, which a test holds.
 const FILES: &[(&str, &[u8])] = files![
     "app.js",
+    "docs.html",
+    "docs.js",
     "icon.svg",
     "index.html",
     "ledger.js",

@@ -58,6 +58,8 @@ http://{{ include "practice.headlessName" $to }}:{{ int (index .root.services $t
 {{ $from }}.paths: {{ .path }} leads to the service {{ .service | quote }}, and there are: {{ $names }}. Correct the name, or take the path away.
 {{- else if not (index $services .service).answers }}
 {{ $from }}.paths: {{ .path }} leads to {{ .service }}, a worker, which takes no requests. Name another service, or take the path away.
+{{- else if and .nodePortBeside (not (index $services .service).service.nodePortBeside.enabled) }}
+{{ $from }}.paths: {{ .path }} leads to the second Service of {{ .service }}, which has none. Set services.{{ .service }}.service.nodePortBeside.enabled.
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -44,14 +44,14 @@ as such names are written, behind what the group has: upstream.idleSeconds is UP
 {{- $taken := dict "SERVICE_NAME" "its key in services" -}}
 {{- range list "POD_NAME" "POD_NAMESPACE" "POD_IP" "NODE_NAME" }}{{ $_ := set $taken . "the pod itself" }}{{ end -}}
 {{- if eq .kind "backend" -}}
-{{- $taken = merge $taken (dict "DELAY_MAX_MS" "lifecycle.longestRequestSeconds" "RESOURCE_FILE" "data.items") -}}
+{{- $taken = merge $taken (dict "DELAY_MAX_MS" "lifecycle.longestRequestSeconds" "GREETING" "data.greeting" "RESOURCE_FILE" "data.items") -}}
 {{- else if eq .kind "systems" -}}
 {{- $taken = merge $taken (dict "VOTE_OPTIONS" "voteOptions") -}}
 {{- range list "STORE" "DATABASE" -}}
 {{- range list (print . "_URL") (print . "_PASSWORD") (print . "_PASSWORD_FILE") }}{{ $_ := set $taken . "stores" }}{{ end -}}
 {{- end -}}
 {{- else -}}
-{{- $taken = merge $taken (dict "TRUSTED_PROXIES" "trustedProxies" "ROUTES_FILE" "routeTable.routes" "BACKEND_URL" "upstream" "CREDENTIALS_DIR" "routeTable.credentials") -}}
+{{- $taken = merge $taken (dict "DOCS" "docs" "TRUSTED_PROXIES" "trustedProxies" "ROUTES_FILE" "routeTable.routes" "BACKEND_URL" "upstream" "CREDENTIALS_DIR" "routeTable.credentials") -}}
 {{- end -}}
 {{- $taken = merge $taken .knobs -}}
 {{- range $variable, $_ := .env -}}
@@ -73,6 +73,7 @@ services.{{ $name }}.env: {{ $variable }} is what {{ . }} makes, and what is che
 {{- end -}}
 {{- if eq .kind "backend" -}}
 {{- $_ := set $settings "DELAY_MAX_MS" (mulf .lifecycle.longestRequestSeconds 1000 | min 600000 | int) -}}
+{{- with .data.greeting }}{{ $_ := set $settings "GREETING" . }}{{ end -}}
 {{- if .data.items -}}
 {{- $_ := set $settings "RESOURCE_FILE" "/etc/practice/data/items.json" -}}
 {{- include "practice.mount" (dict "service" . "at" "data" "volume" (dict "name" "data" "configMap" (dict "name" (include "practice.name" (dict "root" .root "name" (print .name "-data")))))) -}}
@@ -80,6 +81,7 @@ services.{{ $name }}.env: {{ $variable }} is what {{ . }} makes, and what is che
 {{- else if eq .kind "systems" -}}
 {{- with .voteOptions }}{{ $_ := set $settings "VOTE_OPTIONS" (join "," .) }}{{ end -}}
 {{- else -}}
+{{- if .docs }}{{ $_ := set $settings "DOCS" true }}{{ end -}}
 {{- with .trustedProxies }}{{ $_ := set $settings "TRUSTED_PROXIES" (join "," .) }}{{ end -}}
 {{- if .routeTable.routes -}}
 {{- $_ := set $settings "ROUTES_FILE" "/etc/practice/routes/routes.json" -}}

@@ -28,6 +28,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http_body_util::{BodyExt, Collected, Limited};
+use hyper::body::Bytes;
 use hyper::header::{HOST, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri};
@@ -143,11 +145,21 @@ impl Upstream {
 
     /// Whether it answers `/ready` with 200; `body` is that of the request that asks.
     pub(crate) async fn is_ready(&self, body: &Arc<RequestBody>) -> bool {
+        self.get("/ready", body).await.is_some()
+    }
+
+    /// What it answers a request for `path` with, if that is 200 and at most `most` bytes; `body` is that of the request that asks.
+    pub(crate) async fn fetch(&self, path: &'static str, most: usize, body: &Arc<RequestBody>) -> Option<Bytes> {
+        let reply = Limited::new(self.get(path, body).await?, most).collect().await;
+        reply.ok().map(Collected::to_bytes)
+    }
+
+    async fn get(&self, path: &'static str, body: &Arc<RequestBody>) -> Option<ReplyBody> {
         let (mut head, ()) = Request::new(()).into_parts();
-        head.uri = Uri::from_static("/ready");
+        head.uri = Uri::from_static(path);
         head.headers.insert(HOST, self.authority().clone());
-        let reply = self.send(head, body, self.persistence()).await;
-        reply.is_ok_and(|reply| reply.status() == StatusCode::OK)
+        let reply = self.send(head, body, self.persistence()).await.ok()?;
+        (reply.status() == StatusCode::OK).then(|| reply.into_body())
     }
 
     /// Has the request of `head`, whose target is in origin form, answered within the times of `persistence`; tries again

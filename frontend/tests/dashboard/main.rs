@@ -275,6 +275,39 @@ const LOW_CONTRAST: &str = "
     return low;";
 
 /// Opens the page of `gateway`, and sends at 20 a second.
+#[test]
+fn what_the_routes_lead_to_can_be_sent_from_a_page() {
+    let backend = Pod::backend("v1", "docs-backend");
+    let gateway = Pod::frontend(backend.address, "docs-gateway");
+    let page = Browser::open("docs", &format!("http://{}/docs", gateway.address));
+    let form = |name: &str| format!("document.getElementById({name:?})");
+    let send = |name: &str, field: &str, value: &str| {
+        page.wait(name, &format!("{} !== null", form(name)));
+        page.run(&format!(
+            "const form = {}; form.elements[{field:?}].value = {value:?}; form.requestSubmit();",
+            form(name)
+        ));
+    };
+    send("GET /proxy/items/{id}", "id", "7");
+    page.wait(
+        "the item",
+        &format!(
+            "/^200 .*\"id\":7.*docs-backend/s.test({}.querySelector('pre').textContent)",
+            form("GET /proxy/items/{id}")
+        ),
+    );
+    send("GET /proxy/cpu-burn", "ms", "0");
+    page.wait(
+        "the refusal",
+        &format!("/^400 .*from 1 to/s.test({}.querySelector('pre').textContent)", form("GET /proxy/cpu-burn")),
+    );
+    send("POST /proxy/echo", "body", "to and fro");
+    page.wait(
+        "the echo",
+        &format!("/^200 .*to and fro/s.test({}.querySelector('pre').textContent)", form("POST /proxy/echo")),
+    );
+}
+
 fn open(gateway: &Pod, name: &str) -> Browser {
     let page = Browser::open(name, &format!("http://{}/", gateway.address));
     page.run("const rate = document.getElementById('rate'); rate.value = 20; rate.dispatchEvent(new Event('input'));");

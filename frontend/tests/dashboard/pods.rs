@@ -44,7 +44,7 @@ impl Pod {
     /// Starts the gateway in front of `backend`.
     pub(crate) fn frontend(backend: SocketAddr, name: &str) -> Self {
         let url = format!("http://{backend}");
-        Self::start(Path::new(GATEWAY), ANY_PORT, name, &[("BACKEND_URL", &url)])
+        Self::start(Path::new(GATEWAY), ANY_PORT, name, &[("BACKEND_URL", &url), ("DOCS", "true")])
     }
 
     fn start(binary: &Path, port: u16, name: &str, environment: &[(&str, &str)]) -> Self {

@@ -49,7 +49,13 @@ pub(crate) fn config_of(upstream: SocketAddr, timeouts: Timeouts, resilience: Re
     let table = Table::of_one(Settings { origin, timeouts, resilience });
     let defaults = Defaults { timeouts, resilience };
     let routes = TableSource { file: None, credentials: Credentials::default(), defaults, table };
-    Config { routes, ready_needs_upstream: false, trusted_proxies: Networks::default(), tunnels: Bounds::default() }
+    Config {
+        routes,
+        docs: false,
+        ready_needs_upstream: false,
+        trusted_proxies: Networks::default(),
+        tunnels: Bounds::default(),
+    }
 }
 
 const DEFAULTS: Defaults = Defaults { timeouts: PATIENT, resilience: PLAIN };
@@ -68,6 +74,11 @@ impl Routed {
     /// Behind proxies of the networks `trusted`.
     pub(crate) fn behind(trusted: &str, table: &Value) -> Self {
         Self::configured(table, &[], BRIEF, |config| config.trusted_proxies = Networks::parse(trusted).unwrap())
+    }
+
+    /// With `/docs`.
+    pub(crate) fn with_docs(table: &Value) -> Self {
+        Self::configured(table, &[], BRIEF, |config| config.docs = true)
     }
 
     /// With tunnels that cost as much as `tunnels` lets them, and a drain as `timing` has it.
@@ -93,7 +104,7 @@ impl Routed {
         let table = routes::read(&file, &credentials, DEFAULTS).unwrap();
         let routes = TableSource { file: Some(file), credentials, defaults: DEFAULTS, table };
         let (trusted_proxies, tunnels) = (Networks::default(), Bounds::default());
-        let mut config = Config { routes, ready_needs_upstream: false, trusted_proxies, tunnels };
+        let mut config = Config { routes, docs: false, ready_needs_upstream: false, trusted_proxies, tunnels };
         change(&mut config);
         Self { gateway: start::<Frontend>(config, timing, WIDE), directory }
     }

@@ -2,6 +2,7 @@
 
 mod auth;
 mod correlation;
+mod docs;
 mod failures;
 mod faults;
 mod forwarded;

@@ -1,0 +1,76 @@
+//! What the routes lead to, as the upstreams describe it (OpenAPI 3.1), at the paths that this gateway has for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hyper::header::HeaderMap;
+use serde_json::{Map, Value, json};
+
+use crate::body::RequestBody;
+use crate::routes::{Live, Route};
+
+/// The longest description that is taken from an upstream, in bytes.
+const LONGEST: usize = 256 * 1024;
+
+/// The description of all that the table `live` has routes for. `body` is that of the request that asks. What an upstream does
+/// not describe, or not at the moment, is left out.
+pub(crate) async fn describe(live: &Live, body: &Arc<RequestBody>, version: &str) -> Value {
+    let mut known = BTreeMap::new();
+    let (mut paths, mut schemas) = (Map::new(), Map::new());
+    for route in &live.table.routes {
+        // Of several upstreams that share a route's requests, the first that gets any.
+        let Some(upstream) = live.upstream(route, &HeaderMap::new(), 0) else { continue };
+        let asked = Arc::as_ptr(upstream) as usize;
+        if !known.contains_key(&asked) {
+            let place = known.len();
+            let text = upstream.fetch("/openapi.json", LONGEST, body).await.unwrap_or_default();
+            let described = named_apart(&text, place);
+            for (name, schema) in members(&described["components"]["schemas"]) {
+                schemas.insert(format!("{place}.{name}"), schema.clone());
+            }
+            known.insert(asked, described);
+        }
+        add(&mut paths, route, &known[&asked]["paths"]);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {"title": "What this gateway has routes for", "version": version},
+        "paths": paths,
+        "components": {"schemas": schemas},
+    })
+}
+
+/// Reads a description, and has what refers to its schemas say that they are those of the upstream at `place`: others may have some
+/// of the same names.
+fn named_apart(text: &[u8], place: usize) -> Value {
+    let text = String::from_utf8_lossy(text);
+    let here = "#/components/schemas/";
+    serde_json::from_str(&text.replace(here, &format!("{here}{place}."))).unwrap_or_default()
+}
+
+/// Adds what `route` takes of the upstream's `described` paths, as the gateway calls them.
+fn add(paths: &mut Map<String, Value>, route: &Route, described: &Value) {
+    let start = route.rewrite.as_deref().unwrap_or(&route.path);
+    for (path, operations) in members(described) {
+        let Some(rest) = path.strip_prefix(start) else { continue };
+        if !(rest.is_empty() || (rest.starts_with('/') && !route.exact)) {
+            continue;
+        }
+        let here = [&route.path, rest].concat();
+        let here = paths.entry(if here.is_empty() { "/".to_owned() } else { here }).or_insert_with(|| json!({}));
+        for (method, operation) in members(operations) {
+            let taken =
+                route.methods.is_empty() || route.methods.iter().any(|own| own.as_str().eq_ignore_ascii_case(method));
+            // A more specific route came first.
+            if taken && here.get(method).is_none() {
+                here[method] = operation.clone();
+                // It names one operation of the whole document, and two routes may lead to this one.
+                here[method].as_object_mut().and_then(|operation| operation.remove("operationId"));
+            }
+        }
+    }
+}
+
+fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
