@@ -236,6 +236,21 @@ async fn a_client_that_asks_too_often_is_told_when_to_come_back_and_others_are_n
     assert_eq!(routed.ask("GET", "/x", "X-Api-Key: a\r\n").await.status, 429);
 }
 
+/// What the schema and docs/gateway.md say of several pods.
+#[tokio::test]
+async fn each_gateway_counts_the_requests_of_a_client_for_itself() {
+    let shop = named("shop").await;
+    let route = json!({"path": "/", "upstream": "shop", "rateLimit": {"requests": 3, "periodSeconds": 3600}});
+    let one = table(&[("shop", &shop)], &json!([route]));
+    let mut passed = 0;
+    for gateway in [Routed::start(&one), Routed::start(&one)] {
+        for _ in 0..10 {
+            passed += u32::from(gateway.get("/x").await.status == 200);
+        }
+    }
+    assert_eq!(passed, 2 * 3, "of one client by two gateways");
+}
+
 #[tokio::test]
 async fn bodies_are_as_long_as_their_route_allows() {
     let long = Scripted::answering("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nhello world").await;
