@@ -152,8 +152,8 @@ fn log(failure: &Failure, upstream: &Upstream, context: &Context, client: IpAddr
             )
         };
     }
-    // Of an open breaker the upstream says when that begins and ends.
-    if failure.source() == Source::Breaker {
+    // Of an open breaker the upstream says when that begins and ends, and of a full bulkhead a line each would be a flood.
+    if failure.source() == Source::Gateway {
         line!(debug);
     } else {
         line!(warn);

@@ -11,7 +11,7 @@
 //! | --- | --- |
 //! | the head of a reply, whatever its status | success |
 //! | a connection refused or not made in time; it broke, was silent too long, or brought no HTTP, before the head | failure |
-//! | no address: nobody was asked, and the name service answers quickly when there is one | nothing |
+//! | no address, or no place in the bulkhead: nobody was asked | nothing |
 //! | the client's body stopped, broke off or was too long; the client went away | nothing |
 //!
 //! What counts as nothing leaves the count as it was.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::upstream::balance;
 use crate::upstream::breaker::{Admission, Breaker, Outcome, Pass, State, Threshold};
+use crate::upstream::bulkhead::Place;
 use crate::upstream::failure::{Failure, Kind};
 use crate::upstream::link::Link;
 use crate::upstream::metrics::Tally;
@@ -51,6 +52,8 @@ pub(super) struct Try {
     pass: Pass,
     /// Whether the endpoint knows how it ended.
     told: bool,
+    /// That of its request, once there is a reply.
+    place: Option<Place>,
     /// What the clocks of breakers count from.
     epoch: Instant,
 }
@@ -142,7 +145,12 @@ impl Try {
             // It stays in rotation because too many others fail as well.
             Some(Admission::Refused(_)) | None => Pass::Usual,
         };
-        Self { endpoint: Arc::clone(endpoint), pass, told: false, epoch }
+        Self { endpoint: Arc::clone(endpoint), pass, told: false, place: None, epoch }
+    }
+
+    /// Keeps the `place` of its request to its own end.
+    pub(super) fn hold(&mut self, place: Place) {
+        self.place = Some(place);
     }
 
     /// Where it goes.

@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     ClientBroke,
     /// Too many have failed; the breaker is open, at least for so long.
     Open(Duration),
+    /// It has as many requests as it may.
+    Full,
     /// The connection ended within the reply's body, or its chunks are none. The client has the head already.
     BodyBroken,
     /// The upstream sent no more of the reply's body.
@@ -61,8 +63,8 @@ pub(crate) enum Source {
     NameService,
     /// The client's: the upstream could not have answered.
     Client,
-    /// The breaker's: nobody was asked.
-    Breaker,
+    /// The gateway's own, which has asked nobody: its breaker is open, or its bulkhead full.
+    Gateway,
 }
 
 /// Whether another try can do harm.
@@ -94,12 +96,13 @@ impl Row {
 }
 
 impl Kind {
-    /// One of a table that is there once: made anew at each call, it was 14 rows of code wherever somebody asks.
+    /// One of a table that is there once: made anew at each call, it was 15 rows of code wherever somebody asks.
     fn row(self) -> &'static Row {
         use Again::{IfRepeatable, Never, Safe};
-        use Source::{Breaker, Client, NameService, Upstream};
+        use Source::{Client, Gateway, NameService, Upstream};
         const BAD: StatusCode = StatusCode::BAD_GATEWAY;
         const LATE: StatusCode = StatusCode::GATEWAY_TIMEOUT;
+        const BUSY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
         macro_rules! row {
             ($($part:expr),*) => { const { &Row::new($($part),*) } };
         }
@@ -124,9 +127,9 @@ impl Kind {
                 row!("client_broke", Client, Never, STATUS, "the request's body is malformed or incomplete")
             }
             Self::Open(_) => {
-                const STATUS: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
-                row!("open", Breaker, Never, STATUS, "is not asked: its last requests failed")
+                row!("open", Gateway, Never, BUSY, "is not asked: its last requests failed")
             }
+            Self::Full => row!("full", Gateway, Never, BUSY, "has as many requests as it may: try again later"),
             Self::BodyBroken => row!("body_broken", Upstream, Never, BAD, "the upstream's reply broke off"),
             Self::BodyTimeout => {
                 row!("body_timeout", Upstream, Never, LATE, "the upstream stopped within the reply's body")
@@ -198,6 +201,8 @@ impl Failure {
         let problem = Problem::new(status, format!("upstream {upstream} {text}")).upstream(upstream);
         match self.kind {
             Kind::Open(retry_after) => problem.header(RETRY_AFTER, headers::seconds(retry_after)),
+            // After a second, a request in flight has usually ended.
+            Kind::Full => problem.header(RETRY_AFTER, headers::seconds(Duration::from_secs(1))),
             _ => problem,
         }
     }
@@ -218,7 +223,7 @@ mod tests {
 
     #[test]
     fn what_may_be_tried_again_and_whose_doing_it_is() {
-        use Source::{Breaker, Client, NameService, Upstream};
+        use Source::{Client, Gateway, NameService, Upstream};
         for (kind, source, always, if_repeatable) in [
             (Kind::Resolve, NameService, true, true),
             (Kind::ResolveTimeout, NameService, true, true),
@@ -231,7 +236,8 @@ mod tests {
             (Kind::Switched, Upstream, false, false),
             (Kind::ClientStalled, Client, false, false),
             (Kind::ClientBroke, Client, false, false),
-            (Kind::Open(Duration::ZERO), Breaker, false, false),
+            (Kind::Open(Duration::ZERO), Gateway, false, false),
+            (Kind::Full, Gateway, false, false),
         ] {
             let failure = Failure::from(kind);
             assert_eq!(failure.source(), source, "{kind:?}");

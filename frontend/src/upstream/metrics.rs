@@ -5,6 +5,7 @@ use std::sync::Arc;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::Semaphore;
 
 use crate::upstream::failure::Failure;
@@ -13,16 +14,17 @@ use crate::upstream::pool::MOST_IDLE;
 /// The counters.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
-    connections: Family<Opened, Counter>,
+    connections: Family<Upstream, Counter>,
+    in_flight: Family<Upstream, Gauge>,
     failures: Family<Failed, Counter>,
     retries: Family<Decision, Counter>,
     /// Places for idle connections.
     places: Arc<Semaphore>,
 }
 
-/// Label of connections.
+/// Label of what is counted of an upstream as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Opened {
+struct Upstream {
     upstream: String,
 }
 
@@ -47,6 +49,8 @@ impl Metrics {
         let retries = "Retries that would have been safe: made, or not within the budget";
         Self {
             connections: metrics.add("upstream_connections", "Connections opened to upstreams"),
+            in_flight: metrics
+                .add("upstream_requests_in_flight", "Requests that an upstream has, until their replies have ended"),
             failures: metrics.add("upstream_failures", failures),
             retries: metrics.add("upstream_retries", retries),
             places: Arc::new(Semaphore::new(MOST_IDLE)),
@@ -55,8 +59,13 @@ impl Metrics {
 
     /// Those of `upstream`.
     pub(super) fn of(&self, upstream: &str) -> Tally {
-        let opened = self.connections.get_or_create(&Opened { upstream: upstream.to_owned() }).clone();
+        let opened = self.connections.get_or_create(&Upstream { upstream: upstream.to_owned() }).clone();
         Tally { upstream: upstream.to_owned(), opened, metrics: self.clone() }
+    }
+
+    /// How many requests `upstream` has: the same gauge whenever it is asked for.
+    pub(super) fn in_flight(&self, upstream: &str) -> Gauge {
+        self.in_flight.get_or_create(&Upstream { upstream: upstream.to_owned() }).clone()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Upstreams: where requests go, and the tries to have one answered.
 //!
-//! A request comes in at `Upstream::send`, which asks the breaker and the budget, and makes the tries. A try chooses one of the
-//! endpoints (`endpoint`, `balance`), takes a connection that was kept or makes a new one (`pool`, `dial`, `link`), and
+//! A request comes in at `Upstream::send`, which asks the bulkhead, the breaker and the budget, and makes the tries. A try chooses
+//! one of the endpoints (`endpoint`, `balance`), takes a connection that was kept or makes a new one (`pool`, `dial`, `link`), and
 //! sends the request over it (`exchange`); the reply's body gives the connection back (`reply`). Why there is none is a
 //! `failure`, which knows whether another try is safe. Nothing in here knows of routes or of clients.
 
@@ -9,6 +9,7 @@ mod backoff;
 mod balance;
 mod breaker;
 mod budget;
+mod bulkhead;
 mod dial;
 mod endpoint;
 mod exchange;
@@ -41,6 +42,7 @@ use crate::random::Random;
 use crate::tunnel::Handshake;
 use breaker::{Admission, Breaker, Outcome, Pass, State};
 use budget::Budget;
+use bulkhead::{Bulkhead, Place};
 use dial::{Dials, MOMENT};
 use endpoint::{Connecting, Endpoint, Endpoints, Try};
 use exchange::{Kept, Unanswered};
@@ -69,6 +71,7 @@ pub(crate) struct Upstream {
     endpoints: Endpoints,
     /// What the clock of the budget and the breaker counts from.
     epoch: Instant,
+    bulkhead: Bulkhead,
     budget: Mutex<Budget>,
     breaker: Option<Mutex<Breaker>>,
     /// What the breaker has refused since the last line about it.
@@ -77,9 +80,11 @@ pub(crate) struct Upstream {
     tally: Tally,
 }
 
-/// A request that the breaker let through, until its outcome is told.
+/// A request that the bulkhead and the breaker let through, until its outcome is told.
 struct Admitted<'a> {
     upstream: &'a Upstream,
+    /// Until its reply has it.
+    place: Option<Place>,
     pass: Pass,
     outcome: Outcome,
 }
@@ -118,6 +123,7 @@ impl Upstream {
                 breaker: resilience.breaker,
                 tally: tally.clone(),
             }),
+            bulkhead: Bulkhead::new(resilience.in_flight, metrics.in_flight(name)),
             tally,
             epoch: Instant::now(),
             budget: Mutex::new(Budget::new(resilience.budget)),
@@ -177,8 +183,15 @@ impl Upstream {
             Err(failure) => Err(failure),
             Ok(mut admitted) => {
                 let tries = pin!(self.tries(head, body, persistence));
-                let outcome = body.within(persistence.overall, tries).await.unwrap_or_else(|late| Err(late.into()));
+                let mut outcome = body.within(persistence.overall, tries).await.unwrap_or_else(|late| Err(late.into()));
                 admitted.outcome = Outcome::of(&outcome);
+                // A tunnel keeps none: those have a bound of their own.
+                if let Ok(response) = &mut outcome
+                    && response.status() != StatusCode::SWITCHING_PROTOCOLS
+                    && let Some(place) = admitted.place.take()
+                {
+                    response.body_mut().hold(place);
+                }
                 outcome
             }
         };
@@ -189,10 +202,14 @@ impl Upstream {
     }
 
     fn admit(&self) -> Result<Admitted<'_>, Failure> {
+        // First: what has no place must not be the breaker's trial.
+        let place = self.bulkhead.place().ok_or(Kind::Full)?;
         let admission = self.breaker().map(|mut breaker| breaker.admit(self.epoch.elapsed()));
         match admission.unwrap_or(Admission::Admitted(Pass::Usual)) {
             // Unknown unless it is told: the client may go away meanwhile.
-            Admission::Admitted(pass) => Ok(Admitted { upstream: self, pass, outcome: Outcome::Unknown }),
+            Admission::Admitted(pass) => {
+                Ok(Admitted { upstream: self, place: Some(place), pass, outcome: Outcome::Unknown })
+            }
             Admission::Refused(retry_after) => {
                 self.refused.fetch_add(1, Ordering::Relaxed);
                 Err(Kind::Open(retry_after).into())

@@ -11,6 +11,7 @@ use service::message::room::passed_on;
 use tokio::time::Sleep;
 
 use crate::body::RequestBody;
+use crate::upstream::bulkhead::Place;
 use crate::upstream::endpoint::Try;
 use crate::upstream::failure::{Failure, Kind};
 use crate::upstream::link::Link;
@@ -43,6 +44,13 @@ impl ReplyBody {
     /// That of a reply 101: nothing, which keeps the try from its end, and never gives the connection back.
     pub(super) fn switched(body: Incoming, link: Link, this: Try, patience: Duration) -> Self {
         Self { body, link: Some((link, this)), request: Weak::new(), patience, silence: None }
+    }
+
+    /// Keeps the `place` of its request until it has ended.
+    pub(super) fn hold(&mut self, place: Place) {
+        if let Some((_, this)) = &mut self.link {
+            this.hold(place);
+        }
     }
 
     fn give_back(&mut self) {

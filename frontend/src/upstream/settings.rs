@@ -12,6 +12,7 @@ use crate::mistakes::Section;
 use crate::upstream::backoff::MOST_RETRIES;
 use crate::upstream::breaker::{MOST_FAILURES, Threshold};
 use crate::upstream::budget::{Allowance, MOST_PERCENT};
+use crate::upstream::bulkhead::MOST_IN_FLIGHT;
 use crate::upstream::origin::Origin;
 
 /// The shortest time that an upstream can be given: less would fail what is merely far away.
@@ -61,9 +62,11 @@ service::settings! {
 }
 
 service::settings! {
-    /// What is done about failures of an upstream.
+    /// What is done about failures of an upstream, and about its slowness.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Resilience {
+        /// requests that it may have at once, so that one that is slow does not take all of MAX_IN_FLIGHT; 0 is any number
+        in_flight: u32 = number("UPSTREAM_MAX_IN_FLIGHT", "0", 0, u64::from(MOST_IN_FLIGHT));
         /// tries after the first, where they are safe: nothing was sent, or the method is idempotent and the body was kept
         retries: u32 = number("UPSTREAM_RETRIES", "3", 0, u64::from(MOST_RETRIES));
         /// Retries of all requests together.
@@ -182,6 +185,7 @@ pub(crate) struct Entry {
     retry_budget_percent: Option<u32>,
     breaker_failures: Option<u32>,
     breaker_open_seconds: Option<f64>,
+    max_in_flight: Option<u32>,
 }
 
 impl Entry {
@@ -196,6 +200,7 @@ impl Entry {
         let open = seconds("breakerOpenSeconds", self.breaker_open_seconds);
         let max_age = section.seconds("maxAgeSeconds", self.max_age_seconds, 0.0..=LONGEST);
         let percent = section.within("retryBudgetPercent", self.retry_budget_percent, 0..=MOST_PERCENT);
+        let in_flight = section.within("maxInFlight", self.max_in_flight, 0..=MOST_IN_FLIGHT);
         let failures = section.within("breakerFailures", self.breaker_failures, 0..=MOST_FAILURES);
         let failures = failures.unwrap_or(resilience.breaker.map_or(0, |threshold| threshold.failures));
         let open = open.unwrap_or(resilience.breaker.unwrap_or_default().open);
@@ -211,6 +216,7 @@ impl Entry {
                 max_age: max_age.or(timeouts.max_age).filter(|age| !age.is_zero()),
             },
             resilience: Resilience {
+                in_flight: in_flight.unwrap_or(resilience.in_flight),
                 retries: retries.unwrap_or(resilience.retries),
                 budget: Allowance { percent: percent.unwrap_or(resilience.budget.percent), ..resilience.budget },
                 breaker: (failures > 0).then_some(Threshold { failures, open }),
@@ -230,7 +236,7 @@ impl Settings {
     /// As a table has it, with nothing left to defaults.
     pub(crate) fn document(&self) -> Value {
         let Timeouts { connect, attempt, overall, idle, max_age } = self.timeouts;
-        let Resilience { retries, budget, breaker } = self.resilience;
+        let Resilience { in_flight, retries, budget, breaker } = self.resilience;
         json!({
             "url": format!("http://{}", self.origin.authority),
             "connectTimeoutSeconds": connect.as_secs_f64(),
@@ -242,6 +248,7 @@ impl Settings {
             "retryBudgetPercent": budget.percent,
             "breakerFailures": breaker.map_or(0, |threshold| threshold.failures),
             "breakerOpenSeconds": breaker.unwrap_or_default().open.as_secs_f64(),
+            "maxInFlight": in_flight,
         })
     }
 }

@@ -14,6 +14,7 @@ use frontend::upstream::{Allowance, Defaults, Origin, Resilience, Settings, Time
 use frontend::{Config, Frontend};
 use serde_json::{Value, json};
 use service::process::lifecycle::Timing;
+use service::settings::limits::Limits;
 use testing::running::{BRIEF, Running, WIDE, start};
 use testing::scripted::Scripted;
 use testing::wire::{Reply, Wire, get};
@@ -32,8 +33,12 @@ pub(crate) const HASTY: Timeouts =
     Timeouts { attempt: Duration::from_millis(150), overall: Duration::from_millis(300), ..PATIENT };
 
 /// Shows each failure as it is: no retry, no breaker.
-pub(crate) const PLAIN: Resilience =
-    Resilience { retries: 0, budget: Allowance { percent: 100, reserve_per_second: 1000 }, breaker: None };
+pub(crate) const PLAIN: Resilience = Resilience {
+    in_flight: 0,
+    retries: 0,
+    budget: Allowance { percent: 100, reserve_per_second: 1000 },
+    breaker: None,
+};
 
 pub(crate) fn gateway_to(upstream: SocketAddr, timeouts: Timeouts) -> Running {
     gateway_with(upstream, timeouts, PLAIN)
@@ -73,24 +78,35 @@ impl Routed {
 
     /// Behind proxies of the networks `trusted`.
     pub(crate) fn behind(trusted: &str, table: &Value) -> Self {
-        Self::configured(table, &[], BRIEF, |config| config.trusted_proxies = Networks::parse(trusted).unwrap())
+        Self::configured(table, &[], BRIEF, WIDE, |config| config.trusted_proxies = Networks::parse(trusted).unwrap())
     }
 
     /// With `/docs`.
     pub(crate) fn with_docs(table: &Value) -> Self {
-        Self::configured(table, &[], BRIEF, |config| config.docs = true)
+        Self::configured(table, &[], BRIEF, WIDE, |config| config.docs = true)
     }
 
     /// With tunnels that cost as much as `tunnels` lets them, and a drain as `timing` has it.
     pub(crate) fn with_tunnels(table: &Value, secrets: &[(&str, &str)], tunnels: Bounds, timing: Timing) -> Self {
-        Self::configured(table, secrets, timing, |config| config.tunnels = tunnels)
+        Self::configured(table, secrets, timing, WIDE, |config| config.tunnels = tunnels)
+    }
+
+    /// That takes so many requests at once.
+    pub(crate) fn narrow(table: &Value, in_flight: usize) -> Self {
+        Self::configured(table, &[], BRIEF, Limits { in_flight, ..WIDE }, |_| {})
     }
 
     pub(crate) fn with_secrets(table: &Value, secrets: &[(&str, &str)]) -> Self {
-        Self::configured(table, secrets, BRIEF, |_| {})
+        Self::configured(table, secrets, BRIEF, WIDE, |_| {})
     }
 
-    fn configured(table: &Value, secrets: &[(&str, &str)], timing: Timing, change: impl FnOnce(&mut Config)) -> Self {
+    fn configured(
+        table: &Value,
+        secrets: &[(&str, &str)],
+        timing: Timing,
+        limits: Limits,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let directory = std::env::temp_dir().join(format!("routes-{}-{number}", std::process::id()));
@@ -106,7 +122,7 @@ impl Routed {
         let (trusted_proxies, tunnels) = (Networks::default(), Bounds::default());
         let mut config = Config { routes, docs: false, ready_needs_upstream: false, trusted_proxies, tunnels };
         change(&mut config);
-        Self { gateway: start::<Frontend>(config, timing, WIDE), directory }
+        Self { gateway: start::<Frontend>(config, timing, limits), directory }
     }
 
     /// Replaces the table.

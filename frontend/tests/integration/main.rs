@@ -1,6 +1,7 @@
 //! The gateway in front of upstreams that do exactly what each test says: in the test's own process, and the real program.
 
 mod auth;
+mod bulkhead;
 mod correlation;
 mod docs;
 mod failures;

@@ -140,6 +140,7 @@ async fn messages_pings_and_the_closing_handshake_pass_both_ways() {
     assert_eq!(response.headers()["sec-websocket-protocol"], "chat");
     assert!(response.headers()["x-served-by"].to_str().unwrap().starts_with("frontend/"));
     counted(&gateway, "tunnels 1").await;
+    counted(&gateway, "upstream_requests_in_flight{upstream=\"one\"} 0").await;
     assert!(echoes(&mut socket, "hello").await);
     // Far more than all buffers take.
     let long = Message::binary(vec![7; 5 << 20]);

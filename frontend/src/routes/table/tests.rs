@@ -423,7 +423,7 @@ fn its_document_is_the_table_again() {
         "fallback": {"status": 200, "contentType": "application/json", "body": "{\"orders\":[]}"},
     }]);
     let never = json!({
-        "upstreams": {"a": {"url": "http://[::1]:8000", "breakerFailures": 0, "maxAgeSeconds": 0, "retries": 0}},
+        "upstreams": {"a": {"url": "http://[::1]:8000", "breakerFailures": 0, "maxAgeSeconds": 0, "retries": 0, "maxInFlight": 7}},
         "routes": [{"path": "/x/", "exact": true, "upstream": "a", "rewrite": "/"}],
     });
     for table in [shop(), parsed(&with_routes(&split)).unwrap(), parsed(&never).unwrap()] {
