@@ -28,7 +28,7 @@ SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo contrac
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\#!/bin/sh|^\# shellcheck shell=bash' 2>/dev/null)
 
 .NOTPARALLEL:
-.PHONY: ready ready-to-test help up down env status images k8s run run-two test check unit api fuzz chart e2e fresh proof vm hostile figures clean
+.PHONY: ready ready-to-test help up down env status images k8s exercises run run-two test check unit api fuzz chart e2e fresh proof vm hostile figures clean
 
 help: ## This list
 	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
@@ -90,6 +90,11 @@ k8s: ## The manifests under the practice's own names and file names, for kubectl
 	write backend-service Service backend-svc; write frontend-service Service frontend-svc; \
 	write ingress Ingress app-ingress; write backend-hpa HorizontalPodAutoscaler backend-hpa
 	@ls k8s/*.yaml
+
+exercises: ## Fill in the practice's manifests, and see on each save what holds: FOLDER=practice-exercises (make up, or KUBECONFIG)
+	@cargo build --quiet --locked -p exercises
+	@[ -n "$${KUBECONFIG:-}" ] || eval "$$(cluster/cluster env)"; \
+	  exec target/debug/exercises $(if $(FOLDER),--folder '$(FOLDER)') $(if $(NAMESPACE),--namespace '$(NAMESPACE)')
 
 run: ## Backend and frontend as plain processes, without root: http://127.0.0.1:8000
 	@cargo build --quiet -p backend -p frontend

@@ -7,6 +7,7 @@ mod autoscaling;
 mod classroom;
 mod cluster;
 mod docker;
+mod exercises;
 mod fresh;
 mod gateway;
 mod images;
