@@ -32,7 +32,7 @@ containers:
       {{- end }}
         valueFrom:
           secretKeyRef:
-            name: {{ .secret }}
+            name: {{ .secret | toYaml }}
             key: {{ .password.key }}
     {{- with .resources }}
     resources:
@@ -46,7 +46,7 @@ containers:
 volumes:
   - name: backup
     persistentVolumeClaim:
-      claimName: {{ include "practice.name" (dict "root" .root "name" (print .name "-backup")) }}
+      claimName: {{ include "practice.name" (dict "root" .root "name" (print .name "-backup")) | toYaml }}
 {{- end -}}
 
 {{/*

@@ -47,7 +47,7 @@ apiVersion: v1
 kind: Secret
 type: kubernetes.io/tls
 metadata:
-  name: {{ $name }}
+  name: {{ $name | toYaml }}
   labels:
     {{- include "practice.labels" (dict "root" .root) | nindent 4 }}
   annotations:

@@ -53,11 +53,11 @@ called (RFC 1035): Helm takes a release called 5g or v1.2, and the cluster only 
 {{/* Takes root and name. These never change: a Deployment's selector is immutable. */}}
 {{- define "practice.selectorLabels" -}}
 {{- if .root.Values.names.appLabel -}}
-app: {{ include "practice.name" . }}
+app: {{ include "practice.name" . | toYaml }}
 {{- else -}}
-app.kubernetes.io/name: {{ .root.Chart.Name }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/component: {{ .name }}
+app.kubernetes.io/name: {{ .root.Chart.Name | toYaml }}
+app.kubernetes.io/instance: {{ .root.Release.Name | toYaml }}
+app.kubernetes.io/component: {{ .name | toYaml }}
 {{- end -}}
 {{- end -}}
 
@@ -85,7 +85,7 @@ Takes what practice.labels takes, annotations, and object: the name of the objec
 */}}
 {{- define "practice.metadata" -}}
 metadata:
-  name: {{ if .object }}{{ .object }}{{ else }}{{ include "practice.name" . }}{{ end }}
+  name: {{ if .object }}{{ toYaml .object }}{{ else }}{{ include "practice.name" . | toYaml }}{{ end }}
   labels:
     {{- include "practice.labels" . | nindent 4 }}
   {{- with .annotations }}
@@ -109,13 +109,27 @@ metadata:
 {{- include "practice.name" (dict "root" .root "name" (print .name .root.Values.names.serviceSuffix "-read")) -}}
 {{- end -}}
 
-{{/* Takes the top-level scope: two objects of one kind and name, of which Helm would apply the one over the other. */}}
+{{/*
+Takes the top-level scope: two objects of one kind and name, of which Helm would apply the one over the other. .Release is one map for
+all charts of a release, so another of this chart in an umbrella is seen too.
+*/}}
 {{- define "practice.brokenNames" -}}
 {{- $suffix := .Values.names.serviceSuffix -}}
-{{- $made := dict -}}
-{{- $objects := list -}}
-{{- with .Values.debug }}{{ if .enabled }}{{ $objects = append $objects (list true "debug.name" "pods of " .name) }}{{ end }}{{ end -}}
-{{- with .Values.ingress.selfSigned }}{{ if .enabled }}{{ $objects = append $objects (list true "ingress.selfSigned" "Secret " (include "practice.certificateName" $ | trimPrefix (include "practice.prefix" $))) }}{{ end }}{{ end -}}
+{{- $prefix := include "practice.prefix" . -}}
+{{- if not (hasKey .Release "made") }}{{ $_ := set .Release "made" dict }}{{ end -}}
+{{- $made := .Release.made -}}
+{{- $once := include "practice.ingressName" . -}}
+{{- /* Whether there is one, the knob that says so, the kind, the parts of the name: without the prefix, unless that is its own. */ -}}
+{{- $objects := list
+  (list .Values.debug.enabled "debug.name" "pods of " .Values.debug.name)
+  (list .Values.load.enabled "load" "pods of " "load")
+  (list .Values.ingress.enabled "ingress" "=Ingress " $once)
+  (list (and .Values.ingress.enabled .Values.ingress.selfSigned.enabled) "ingress.selfSigned" "=Secret " (include "practice.certificateName" .))
+  (list .Values.httpRoute.enabled "httpRoute" "=HTTPRoute " $once)
+  (list .Values.monitoring.serviceMonitor.enabled "monitoring.serviceMonitor" "=ServiceMonitor " $once)
+  (list .Values.monitoring.alerts.enabled "monitoring.alerts" "=PrometheusRule " $once)
+  (list .Values.monitoring.dashboard.enabled "monitoring.dashboard" "=ConfigMap " $once "-dashboard") -}}
+{{- range $account, $_ := .accounts }}{{ $objects = append $objects (list true "defaults.serviceAccount.name" "=ServiceAccount " $account) }}{{ end -}}
 {{- range $name, $store := .stores -}}
 {{- $copies := gt (int .replicas) 1 -}}
 {{- range list
@@ -131,6 +145,7 @@ metadata:
 {{- range $name, $service := .services -}}
 {{- range list
   (list true "" "pods of " $name)
+  (list .answers "" "pods of " $name "-test")
   (list (or .answers .service.exposeMetrics) "" "Service " (.service.name | default (print $name $suffix)))
   (list .service.headless ".service.headless" "Service " $name $suffix "-headless")
   (list .service.nodePortBeside.enabled ".service.nodePortBeside" "Service " $name "-nodeport" $suffix)
@@ -144,10 +159,11 @@ metadata:
 {{- if first . -}}
 {{- $by := index . 1 -}}
 {{- $object := slice . 2 | join "" -}}
-{{- with index $made $object }}
-{{ $by }}: it makes the {{ $object }}, as {{ . }} does, and one would replace the other. Rename one of them.
+{{- $key := hasPrefix "=" $object | ternary $object (print "=" (index . 2) $prefix (slice . 3 | join "")) -}}
+{{- with index $made $key }}
+{{ $by }}: it makes the {{ trimPrefix "=" $object | trimPrefix $prefix }}, as {{ if ne .chart $.Chart.Name }}{{ .chart }}.{{ end }}{{ .by }} does, and one would replace the other. Rename one of them{{ if ne .chart $.Chart.Name }}, or set names.prefix{{ end }}.
 {{- end -}}
-{{- $_ := set $made $object $by -}}
+{{- $_ := set $made $key (dict "by" $by "chart" $.Chart.Name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

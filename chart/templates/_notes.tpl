@@ -122,6 +122,16 @@ WARNING this cluster has no IngressClass {{ .className }}: nothing serves the in
         Install its controller, or set ingress.className to one of: kubectl get ingressclass
 {{- end -}}
 {{- end -}}
+{{- if and $.Values.ingress.enabled (not (include "practice.ingressHosts" $)) -}}
+{{- range (lookup "networking.k8s.io/v1" "Ingress" "" "").items -}}
+{{- $everywhere := false -}}
+{{- range .spec.rules }}{{ if not .host }}{{ $everywhere = true }}{{ end }}{{ end -}}
+{{- if and $everywhere (eq (.spec.ingressClassName | default "") $.Values.ingress.className) (not (include "practice.own" (dict "root" $ "object" .))) }}
+WARNING the Ingress {{ .metadata.name }} in the namespace {{ .metadata.namespace }} takes every host too:
+        of a path that both have, the controller chooses. Set ingress.hosts.
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- $classes := dict -}}
 {{- with $.stores -}}
 {{- range (lookup "storage.k8s.io/v1" "StorageClass" "" "").items -}}

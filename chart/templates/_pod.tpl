@@ -20,7 +20,7 @@ The pod of a service. All templates here take a service.
 {{- end -}}
 
 {{- define "practice.podSpec" -}}
-serviceAccountName: {{ include "practice.serviceAccountName" . }}
+serviceAccountName: {{ include "practice.serviceAccountName" . | toYaml }}
 automountServiceAccountToken: false
 enableServiceLinks: {{ .enableServiceLinks }}
 {{- include "practice.pullSecrets" .root }}
@@ -51,7 +51,7 @@ topologySpreadConstraints:
   {{- end }}
 {{- end }}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | toYaml }}
 {{- end }}
 {{- end -}}
 
@@ -72,7 +72,7 @@ proxy does not vanish under a draining service.
 {{- end -}}
 
 {{- define "practice.container" -}}
-name: {{ .name }}
+name: {{ .name | toYaml }}
 image: {{ include "practice.image" . }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 ports:
@@ -87,7 +87,7 @@ env:
   - {name: NODE_NAME, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}
   {{- if not .configMap.enabled }}
   {{- range $variable, $value := .settings }}
-  - name: {{ $variable }}
+  - name: {{ $variable | toYaml }}
     value: {{ $value | quote }}
   {{- end }}
   {{- end }}
@@ -96,7 +96,7 @@ env:
   {{- end }}
   {{- range $variable, $value := .env }}
   {{- if kindIs "map" $value }}
-  - name: {{ $variable }}
+  - name: {{ $variable | toYaml }}
     {{- toYaml $value | nindent 4 }}
   {{- end }}
   {{- end }}
@@ -108,7 +108,7 @@ envFrom:
   {{- /* Of one variable in several of these, the last is taken. */}}
   {{- if .configMap.enabled }}
   - configMapRef:
-      name: {{ include "practice.configMapName" . }}
+      name: {{ include "practice.configMapName" . | toYaml }}
   {{- end }}
 {{- end }}
 {{- range $probe := list "startup" "liveness" "readiness" }}

@@ -3,7 +3,7 @@ The pods of a store. All templates here take a store.
 */}}
 
 {{- define "practice.storeImage" -}}
-{{- include "practice.imageReference" (dict "root" .root "repository" .image.repository "tag" .image.tag) -}}
+{{- include "practice.imageReference" (dict "root" .root "repository" .image.repository "tag" .image.tag "digest" .image.digest) -}}
 {{- end -}}
 
 {{/* The password of before, in base64, or a new one where there is none: an upgrade must not lock the services out. */}}
@@ -143,7 +143,7 @@ volumeMounts:
 {{- define "practice.claim" -}}
 accessModes: [ReadWriteOnce]
 {{- with .storageClass }}
-storageClassName: {{ . }}
+storageClassName: {{ . | toYaml }}
 {{- end }}
 resources:
   requests:

@@ -16,7 +16,6 @@ import chart
 
 # What cannot show in a manifest, and why.
 SILENT = {
-    ("global",): "belongs to Helm",
     ("guards",): "shows in NOTES and in refusals: guards_test.yaml",
     ("services",): "has the knobs of defaults; deployment_test.yaml shows how they are merged",
     ("stores",): "has the knobs of storeDefaults; store_test.yaml shows how they are merged",
@@ -60,7 +59,7 @@ def missing_defaults(root):
         try:
             chart.value_at(values, path)
         except KeyError:
-            if node.get("anyOf") != quantity and path != ("global",):
+            if node.get("anyOf") != quantity:
                 problems.append(f"{'.'.join(path)}: not in values.yaml")
     return problems
 

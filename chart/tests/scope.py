@@ -46,6 +46,13 @@ class Scope(unittest.TestCase):
         replicas = {document["metadata"]["name"]: document["spec"]["replicas"] for document in found if document["kind"] == "Deployment"}
         self.assertEqual(replicas, {"one-backend": 3, "one-frontend": 2, "two-frontend": 2})
 
+    def test_two_of_the_chart_in_a_release_may_not_have_one_name(self):
+        values = {"two": {"services": {"frontend": {"service": {"nodePort": 0}}}}}
+        with tempfile.TemporaryDirectory() as folder, self.assertRaises(chart.Refused) as refused:
+            chart.render(values, where=chart.umbrella(folder, "one", "two"))
+        self.assertRegex(str(refused.exception), r"services.backend: it makes the Service backend, as (one|two)\.services\.backend does")
+        self.assertIn("Rename one of them, or set names.prefix.", str(refused.exception))
+
     def test_a_refusal_is_said_to_be_of_the_values(self):
         with self.assertRaisesRegex(chart.Refused, r"practice/templates/values/checked.yaml:\d+:\d+\): these values cannot work:\n\n- names.prefix: "):
             chart.render({"names": {"prefix": "a" * 40, "serviceSuffix": "-" + "b" * 40}})

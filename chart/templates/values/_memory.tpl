@@ -1,5 +1,5 @@
 {{/*
-Memory: one sum.
+Memory, one sum, and quantities.
 */}}
 
 {{/*
@@ -31,10 +31,41 @@ services.{{ $name }}.resources.limits.memory: connections.maxConnections {{ int6
 
 {{/* The bytes of a quantity of Kubernetes, such as 256Mi. Nothing where it is none that a memory limit has. */}}
 {{- define "practice.bytes" -}}
+{{- with include "practice.thousandths" . }}{{ div . 1000 }}{{ end -}}
+{{- end -}}
+
+{{/* The thousandths of a quantity, of cores for example. */}}
+{{- define "practice.thousandths" -}}
 {{- $text := include "practice.text" . -}}
 {{- $number := regexFind "^[0-9]*([.][0-9]+)?" $text -}}
-{{- $units := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- $units := dict "m" 1 "" 1000 "k" 1e6 "M" 1e9 "G" 1e12 "T" 1e15 "Ki" 1024000 "Mi" 1048576000 "Gi" 1073741824000 "Ti" 1099511627776000 -}}
 {{- with index $units (trimPrefix $number $text) -}}
 {{- if $number }}{{ mulf (float64 $number) . | int64 }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes the top-level scope: quantities that no pod can have, or that lack their unit. */}}
+{{- define "practice.brokenResources" -}}
+{{- $all := dict "client" .Values.client.resources -}}
+{{- range $name, $service := .services }}{{ $_ := set $all (print "services." $name) .resources }}{{ end -}}
+{{- range $name, $store := .stores }}{{ $_ := set $all (print "stores." $name) .resources }}{{ end -}}
+{{- range $of, $resources := $all -}}
+{{- $knob := print $of ".resources" -}}
+{{- range $resource, $request := .requests -}}
+{{- $limit := index ($resources.limits | default dict) $resource -}}
+{{- if and $request $limit (gt (include "practice.thousandths" $request | int64) (include "practice.thousandths" $limit | int64)) }}
+{{ $knob }}: requests.{{ $resource }} {{ include "practice.text" $request }} is above limits.{{ $resource }} {{ include "practice.text" $limit }}, and Kubernetes takes no such pod. Lower the one or raise the other.
+{{- end -}}
+{{- end -}}
+{{- range $bound := list "requests" "limits" -}}
+{{- with index $resources $bound -}}
+{{- if and .cpu (ge (include "practice.thousandths" .cpu | int64) 100000) }}
+{{ $knob }}.{{ $bound }}.cpu: {{ include "practice.text" .cpu }} is that many cores, and 250m is a quarter of one. Write the unit.
+{{- end -}}
+{{- if and .memory (lt (include "practice.bytes" .memory | int64) 1048576) }}
+{{ $knob }}.{{ $bound }}.memory: {{ include "practice.text" .memory }} is less than 1 MiB, in which nothing starts. Write the unit, as in 128Mi.
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

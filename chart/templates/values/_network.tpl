@@ -26,6 +26,55 @@ the cluster has.
           {{- include "practice.selectorLabels" . | nindent 10 }}
 {{- end -}}
 
+{{/*
+Takes the top-level scope: node ports that another release has, which the API server would find out when half of this one is there. It
+is known only where there is a cluster to ask.
+*/}}
+{{- define "practice.takenPorts" -}}
+{{- $wanted := dict -}}
+{{- range $name, $service := .services -}}
+{{- $knob := printf "services.%s.service." $name -}}
+{{- with .service -}}
+{{- if ne .type "ClusterIP" }}{{ $_ := set $wanted (int .nodePort | toString) (print $knob "nodePort") }}{{ end -}}
+{{- if .nodePortBeside.enabled }}{{ $_ := set $wanted (int .nodePortBeside.nodePort | toString) (print $knob "nodePortBeside.nodePort") }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- with omit $wanted "0" -}}
+{{- range (lookup "v1" "Service" "" "").items -}}
+{{- $at := .metadata -}}
+{{- if not (include "practice.own" (dict "root" $ "object" .)) -}}
+{{- range .spec.ports -}}
+{{- $port := .nodePort | default 0 | int | toString -}}
+{{- with index $wanted $port }}
+{{ . }}: the Service {{ $at.name }} in the namespace {{ $at.namespace }} has the node port {{ $port }}. Choose another, or 0 and the cluster chooses.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes root and object, one that lookup found: not empty where it is of this release. */}}
+{{- define "practice.own" -}}
+{{- $by := dig "metadata" "annotations" dict .object -}}
+{{- if and (eq (index $by "meta.helm.sh/release-name" | default "") .root.Release.Name) (eq .object.metadata.namespace .root.Release.Namespace) }}yes{{ end -}}
+{{- end -}}
+
+{{/*
+Takes url, and port, which is that of a url without one: the rule that lets pods reach it. A policy knows addresses and no names: of
+a name, it is its port anywhere.
+*/}}
+{{- define "practice.egressUrl" -}}
+{{- $at := urlParse .url -}}
+- ports:
+    - port: {{ regexFind ":[0-9]+$" $at.host | trimPrefix ":" | default .port | int }}
+{{- if regexMatch "^[0-9.]+$|:" $at.hostname }}
+  to:
+    - ipBlock:
+        cidr: {{ printf "%s/%d" $at.hostname (contains ":" $at.hostname | ternary 128 32) | quote }}
+{{- end }}
+{{- end -}}
+
 {{/* Takes the top-level scope: what a process, a Service or a node cannot have twice, and what the API server refuses. */}}
 {{- define "practice.brokenPorts" -}}
 {{- $families := dict -}}
@@ -47,6 +96,9 @@ services.{{ $name }}.service: port and metricsPort are both {{ int .metricsPort 
 services.{{ $name }}.service.{{ $knob }}: {{ $port }} is that of services.{{ index $taken $port }} too, and a node has each port once. Choose another, or 0 and the cluster chooses.
 {{- end -}}
 {{- if ne $port "0" }}{{ $_ := set $taken $port $name }}{{ end -}}
+{{- if and (ne $port "0") (or (lt (int $port) 30000) (gt (int $port) 32767)) }}
+services.{{ $name }}.service.{{ $knob }}: {{ $port }} is outside of 30000 to 32767, where node ports are unless the cluster was told otherwise. Choose one of those, or 0 and the cluster chooses.
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -72,6 +72,11 @@ load.service: {{ .service }} is a worker, which takes no requests. Name another 
 {{- end -}}
 {{- end -}}
 {{- include "practice.brokenCertificate" . -}}
+{{- with .Values.httpRoute -}}
+{{- if and .enabled (not .parentRefs) }}
+httpRoute.parentRefs: a route that names no Gateway is taken by none. Name one, as in [{name: gateway, namespace: gateways}].
+{{- end -}}
+{{- end -}}
 {{- range $name, $service := $services -}}
 {{- range $knob, $upstream := .upstreams -}}
 {{- $knob = print "services." $name "." $knob -}}

@@ -3,7 +3,8 @@ From .Values.defaults and .Values.services to the services that the templates ra
 */}}
 
 {{/*
-Takes the top-level scope, and gives it services: by name, each a map of all its knobs, and besides of
+Takes the top-level scope, and gives it accounts, the services of each service account that it makes, by its name, and services: by
+name, each a map of all its knobs, and besides of
 
   root       the top-level scope
   name       its name
@@ -18,6 +19,7 @@ files of a chart in a render: who comes first does the work, and nothing is prin
 {{- define "practice.resolve" -}}
 {{- if not (hasKey . "services") -}}
 {{- $_ := set . "services" dict -}}
+{{- $_ := set . "accounts" dict -}}
 {{- include "practice.fill" (dict "into" .Values "from" (fromJson (.Files.Get "defaults.json"))) -}}
 {{- include "practice.resolveStores" . -}}
 {{- $defaults := dict -}}
@@ -33,6 +35,10 @@ files of a chart in a render: who comes first does the work, and nothing is prin
 {{- include "practice.setStores" $service -}}
 {{- include "practice.setKnobs" $service -}}
 {{- $_ := set $.services $name $service -}}
+{{- if $service.serviceAccount.create -}}
+{{- $account := include "practice.serviceAccountName" $service -}}
+{{- $_ := set $.accounts $account (append (index $.accounts $account | default list) $service) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- include "practice.guard" . -}}
@@ -78,14 +84,41 @@ operation unless .Values.guards is warn, which keeps them as warnings for NOTES.
 the rule with its numbers, the mend.
 */}}
 {{- define "practice.guard" -}}
-{{- $broken := print (include "practice.brokenRoutes" .) (include "practice.brokenTables" .) (include "practice.brokenStores" .) (include "practice.brokenNames" .) -}}
-{{- $rules := print (include "practice.brokenScaling" .) (include "practice.brokenTimes" .) (include "practice.brokenPorts" .) (include "practice.brokenSettings" .) (include "practice.brokenMemory" .) -}}
+{{- $broken := print (include "practice.brokenRoutes" .) (include "practice.brokenTables" .) (include "practice.brokenStores" .) (include "practice.brokenNames" .) (include "practice.brokenImages" .) (include "practice.takenPorts" .) (include "practice.fixedStores" .) -}}
+{{- $rules := print (include "practice.brokenScaling" .) (include "practice.brokenTimes" .) (include "practice.brokenPorts" .) (include "practice.brokenSettings" .) (include "practice.brokenMemory" .) (include "practice.brokenResources" .) (include "practice.brokenSpelling" .) -}}
 {{- if eq .Values.guards "warn" -}}
 {{- $_ := set . "warnings" (trim $rules) -}}
 {{- else -}}
 {{- $broken = print $broken $rules -}}
 {{- end -}}
 {{- with trim $broken }}{{ include "practice.refuse" . }}{{ end -}}
+{{- end -}}
+
+{{/* Takes the top-level scope: names that --set makes services of, and that were meant to be those of others. */}}
+{{- define "practice.brokenSpelling" -}}
+{{- $near := dict -}}
+{{- range $name, $service := .services -}}
+{{- range include "practice.spellings" $name | splitList " " }}{{ $_ := set $near . (append (index $near . | default list) $name) }}{{ end -}}
+{{- end -}}
+{{- range $name, $service := .services -}}
+{{- if not (or (index $.Values.services $name | default dict).kind (has $name (list "backend" "frontend"))) -}}
+{{- $others := list -}}
+{{- range include "practice.spellings" $name | splitList " " }}{{ $others = concat $others (index $near .) }}{{ end -}}
+{{- range without (uniq $others) $name -}}
+{{- /* Numbers and single letters tell names apart: api-1 and api-2, or a and b. */ -}}
+{{- $apart := "[0-9]+|\\b[a-z]\\b" -}}
+{{- if ne (regexReplaceAll $apart . "") (regexReplaceAll $apart $name "") }}
+services.{{ $name }}: it differs from services.{{ . }} by a letter, and says no kind. Correct the name, or set services.{{ $name }}.kind where it is a service of its own.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes a name: that, and what it is less any one letter. Two of which one is misspelt have one in common. */}}
+{{- define "practice.spellings" -}}
+{{- . -}}
+{{- range $at, $_ := until (len .) }} {{ substr 0 $at $ }}{{ substr (add $at 1 | int) (len $) $ }}{{ end -}}
 {{- end -}}
 
 {{/* Takes the lines. */}}

@@ -88,8 +88,34 @@ redis://{{ $at }}/0
 - name: {{ .variable }}_PASSWORD
   valueFrom:
     secretKeyRef:
-      name: {{ .secret }}
+      name: {{ .secret | toYaml }}
       key: {{ .password.key }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes the top-level scope: what of a store can't be changed any more, as far as the cluster can be asked. */}}
+{{- define "practice.fixedStores" -}}
+{{- range $name, $store := .stores -}}
+{{- $object := include "practice.name" . -}}
+{{- with ternary (lookup "apps/v1" "StatefulSet" $.Release.Namespace $object) dict .inside -}}
+{{- $claims := dig "spec" "volumeClaimTemplates" list . -}}
+{{- $claim := dict -}}
+{{- range $claims }}{{ $claim = .spec }}{{ end -}}
+{{- $size := dig "resources" "requests" "storage" "" $claim -}}
+{{- $class := dig "storageClassName" "" $claim -}}
+{{- $now := $store.persistence -}}
+{{- $changed := dict -}}
+{{- if ne (empty $claims) (not $now.enabled) -}}
+{{- $_ := set $changed "persistence.enabled" (list (empty $claims | not) $now.enabled) -}}
+{{- else if and $now.enabled (ne (include "practice.bytes" $size) (include "practice.bytes" $now.size)) -}}
+{{- $_ := set $changed "persistence.size" (list $size $now.size) -}}
+{{- else if and $now.enabled (ne $class $now.storageClass) -}}
+{{- $_ := set $changed "persistence.storageClass" (list ($class | default "the default") ($now.storageClass | default "the default")) -}}
+{{- end -}}
+{{- range $knob, $values := $changed }}
+stores.{{ $name }}.{{ $knob }}: it was {{ first $values }} when the StatefulSet was made, is {{ last $values }} now, and can't be changed. Set it back, or make way for a new one, whose pods and volumes are the same: kubectl delete statefulset {{ $object }} --cascade=orphan.
 {{- end -}}
 {{- end -}}
 {{- end -}}
