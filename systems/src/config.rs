@@ -1,24 +1,36 @@
 //! The program's own settings: where the store is, and which part of the systems this process is.
 //!
-//! From one image come, by settings alone, the API of the votes and the jobs (`STORE_URL`) and its workers (`STORE_URL`,
-//! `ROLE=worker`). What is not switched on is answered 404, and is not in `/docs` and `/openapi.json`.
+//! From one image come, by settings alone:
+//! - the API of the votes and the jobs (`STORE_URL`), and its workers (`STORE_URL`, `ROLE=worker`);
+//! - the users and the products of a shop (`DATABASE_URL`, `ROLE=users`, `ROLE=products`).
+//!
+//! What is not switched on is answered 404, and is not in `/docs` and `/openapi.json`.
 
 use std::time::Duration;
 
+use serde_json::Value;
 use service::settings::environment::{Environment, Variable};
 
 use crate::jobs::queue::Bounds;
+use crate::shop::catalogue::Kind;
+use crate::shop::product::PRODUCTS;
+use crate::shop::seed;
+use crate::shop::user::USERS;
 use crate::store::address::Address;
-use crate::{votes, worker};
+use crate::{database, votes, worker};
 
 service::settings! {
     /// The program's own settings.
     #[derive(Debug, Clone)]
     pub struct Config {
-        /// api answers requests; worker does jobs and counts votes
-        role: Role = word("ROLE", "api", &[("api", Role::Api), ("worker", Role::Worker)]);
+        /// api answers requests for votes and jobs; worker does jobs and counts votes; users and products are services of a shop
+        role: Role = word("ROLE", "api", &[("api", Role::Api), ("worker", Role::Worker), ("users", Role::Users), ("products", Role::Products)]);
         /// Where votes and jobs are kept; `None` is without them.
         store: Option<StoreSettings> = part(StoreSettings::read);
+        /// Where a service of the shop keeps its data.
+        database: Option<database::Settings> = part(database::Settings::read);
+        /// What is in it from the start.
+        seed: Vec<Value> = part(seed::read);
     }
 }
 
@@ -29,6 +41,10 @@ pub enum Role {
     Api,
     /// Does jobs and counts votes; serves only probes, and metrics on their port.
     Worker,
+    /// Users of a shop, in a database of their own.
+    Users,
+    /// Its products, in theirs.
+    Products,
 }
 
 /// Settings of what is kept in a store.
@@ -46,11 +62,32 @@ pub struct StoreSettings {
     pub worker: worker::Settings,
 }
 
+impl Role {
+    /// What a service that keeps a catalogue keeps.
+    pub(crate) fn kind(self) -> Option<&'static Kind> {
+        match self {
+            Self::Api | Self::Worker => None,
+            Self::Users => Some(&USERS),
+            Self::Products => Some(&PRODUCTS),
+        }
+    }
+}
+
 impl Config {
     /// Refuses what only two settings together show to be wrong.
     pub(crate) fn check(&self, environment: &mut Environment) {
         if self.role == Role::Worker && self.store.is_none() {
             environment.refuse("ROLE", "worker", "api, or set STORE_URL to where the worker finds its work");
+        }
+        let Some(kind) = self.role.kind() else { return };
+        if self.database.is_none() {
+            environment.refuse("ROLE", kind.name, "api, or set DATABASE_URL to where they are kept");
+        }
+        for (place, value) in self.seed.iter().enumerate() {
+            if let Err(why) = (kind.checked)(value.clone()) {
+                let accepted = format!("{}, each one of the {}: {why}", seed::ACCEPTED, kind.name);
+                environment.refuse(seed::VARIABLE, &format!("number {}", place + 1), &accepted);
+            }
         }
     }
 }

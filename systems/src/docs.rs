@@ -26,7 +26,8 @@ mod tests {
     use service::settings::environment::Environment;
     use testing::description::{assert_describes, described, shown};
 
-    const EVERYTHING: [(&str, &str); 1] = [("STORE_URL", "redis://store")];
+    const STORE: (&str, &str) = ("STORE_URL", "redis://store");
+    const EVERYTHING: [&[(&str, &str)]; 3] = [&[STORE], &[("ROLE", "users")], &[("ROLE", "products")]];
 
     /// What `pairs` set.
     fn config(pairs: &[(&str, &str)]) -> Config {
@@ -36,7 +37,13 @@ mod tests {
 
     #[test]
     fn the_description_and_the_table_name_the_same_paths_and_every_reference_leads_somewhere() {
-        assert_describes(OPENAPI, &table(&config(&EVERYTHING)));
+        let mut all: Vec<Route<Handler>> = Vec::new();
+        for route in EVERYTHING.iter().flat_map(|pairs| table(&config(pairs))) {
+            if !all.iter().any(|known| known.path == route.path) {
+                all.push(route);
+            }
+        }
+        assert_describes(OPENAPI, &all);
     }
 
     #[test]
@@ -45,10 +52,11 @@ mod tests {
         let docs = new("v7", &plain, &table(&plain));
         assert!(!shown(&docs).contains("/api/jobs"), "{}", shown(&docs));
         assert!(!described(&docs).to_string().contains(r#""Vote":{"#), "{}", described(&docs));
-        let all = config(&EVERYTHING);
+        let all = config(&[STORE]);
         let docs = new("v7", &all, &table(&all));
         let (page, description) = (shown(&docs), described(&docs).to_string());
         assert!(page.contains("v7") && page.contains("GET /api/jobs<") && page.contains("POST /api/jobs<"), "{page}");
         assert!(description.contains(r#""option":{"enum":["cats","dogs"]}"#), "{description}");
+        assert!(!page.contains("/api/users"), "{page}");
     }
 }

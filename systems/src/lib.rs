@@ -1,15 +1,18 @@
-//! The systems with state: votes and jobs, each an API and the workers that do what it has taken. What they know is kept in the
-//! `store`, so that any pod answers and none is missed.
+//! The systems with state: votes and jobs, each an API and the workers that do what it has taken, and the services of a shop. What
+//! they know is kept in the `store` or in the `database`, so that any pod answers and none is missed.
 //!
-//! What is asked is in `jobs` and `votes`, what is done without being asked in the `worker`.
+//! What is asked is in `jobs`, `votes` and `shop`, what is done without being asked in the `worker`.
 
 // They panic where nobody reads what they print.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod config;
+mod database;
 mod docs;
 mod jobs;
+mod password;
 mod routes;
+mod shop;
 mod store;
 mod votes;
 mod worker;
@@ -26,14 +29,17 @@ use service::message::incoming::Incoming;
 use service::message::problem::Problem;
 use service::message::query;
 use service::process::identity::Identity;
+use service::process::lifecycle::Phase;
 use service::process::memory::Term;
 use service::settings::environment::Environment;
 use service::settings::limits::Limits;
 use service::telemetry::metrics::Metrics;
 
 use config::{Config, Role, StoreSettings};
+use database::Database;
 use jobs::queue::Queue;
 use routes::{Handler, Stored};
+use shop::catalogue::Catalogue;
 use store::Store;
 use votes::Votes;
 use worker::Worker;
@@ -46,6 +52,7 @@ pub struct Systems {
     table: Vec<Route<Handler>>,
     docs: Docs,
     kept: Option<Kept>,
+    catalogue: Option<Catalogue>,
 }
 
 /// What is kept in a store.
@@ -77,6 +84,7 @@ impl App for Systems {
         Self {
             docs: docs::new(&identity.version, &config, &table),
             table,
+            catalogue: catalogue(&config, metrics),
             kept: config.store.map(|settings| Kept::start(settings, config.role, metrics)),
         }
     }
@@ -84,6 +92,14 @@ impl App for Systems {
     async fn work(self: Arc<Self>, server: Arc<Server>) {
         if let Some(worker) = self.kept.as_ref().and_then(|kept| kept.worker.clone()) {
             worker.run(server.phases()).await;
+        }
+        if let Some(catalogue) = &self.catalogue {
+            // Nothing of it has to be done to its end.
+            let mut phase = server.phases();
+            tokio::select! {
+                () = catalogue.work() => {}
+                _ = phase.wait_for(|phase| !matches!(phase, Phase::Starting | Phase::Serving)) => {}
+            }
         }
     }
 
@@ -112,14 +128,26 @@ impl Systems {
             return Ok(probe.answer(server));
         }
         query::none(head.uri.query().unwrap_or_default())?;
-        match (handler, &self.kept) {
-            (Handler::Docs, _) => Ok(self.docs.page()),
-            (Handler::OpenApi, _) => Ok(self.docs.description()),
-            (Handler::Stored(stored), Some(kept)) => kept.answer(stored, id, head, body, server).await,
-            // Without a store the table has no route that leads here.
+        match (handler, &self.kept, &self.catalogue) {
+            (Handler::Docs, _, _) => Ok(self.docs.page()),
+            (Handler::OpenApi, _, _) => Ok(self.docs.description()),
+            (Handler::Stored(stored), Some(kept), _) => kept.answer(stored, id, head, body, server).await,
+            (Handler::Entries, _, Some(catalogue)) => catalogue.answer_all(head, body, server).await,
+            (Handler::Entry, _, Some(catalogue)) => catalogue.answer_one(id, server).await,
+            // Without a store or a database the table has no route that leads here.
             _ => Err(Problem::new(StatusCode::NOT_FOUND, "no such path")),
         }
     }
+}
+
+/// The catalogue that a process with this role has.
+fn catalogue(config: &Config, metrics: &mut Metrics) -> Option<Catalogue> {
+    let (kind, settings) = config.role.kind().zip(config.database.clone())?;
+    let reachable = metrics.add("database_reachable", "1 while the database is connected and answers");
+    let database = Database::new(settings, kind.migrations, reachable);
+    // What is wrong with the seed was said at start.
+    let seed = config.seed.iter().filter_map(|value| (kind.checked)(value.clone()).ok()).collect();
+    Some(Catalogue::new(kind, database, seed))
 }
 
 impl Kept {

@@ -12,6 +12,10 @@ pub(crate) enum Handler {
     Probe(Probe),
     /// What needs a store.
     Stored(Stored),
+    /// All entries of a catalogue, and a new one.
+    Entries,
+    /// One of them.
+    Entry,
     /// The API page.
     Docs,
     /// The description of the API.
@@ -47,7 +51,7 @@ pub(crate) fn table(config: &Config) -> Vec<Route<Handler>> {
     if config.role == Role::Worker {
         return table;
     }
-    if config.store.is_some() {
+    if config.role == Role::Api && config.store.is_some() {
         table.extend([
             route("/api/votes", Methods::GetAndPost, Handler::Stored(Stored::Votes)),
             route("/votes", Methods::Get, Handler::Stored(Stored::VotesPage)),
@@ -59,8 +63,17 @@ pub(crate) fn table(config: &Config) -> Vec<Route<Handler>> {
             route("/api/jobs/{id}", Methods::Get, Handler::Stored(Stored::Job)),
         ]);
     }
+    match config.role {
+        Role::Users => table.extend(entries("/api/users", "/api/users/{id}")),
+        Role::Products => table.extend(entries("/api/products", "/api/products/{id}")),
+        Role::Api | Role::Worker => {}
+    }
     table.extend([route("/docs", Methods::Get, Handler::Docs), route("/openapi.json", Methods::Get, Handler::OpenApi)]);
     table
+}
+
+fn entries(all: &'static str, one: &'static str) -> [Route<Handler>; 2] {
+    [route(all, Methods::GetAndPost, Handler::Entries), route(one, Methods::Get, Handler::Entry)]
 }
 
 const fn route(path: &'static str, methods: Methods, handler: Handler) -> Route<Handler> {

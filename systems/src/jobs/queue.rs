@@ -247,7 +247,8 @@ mod tests {
     use testing::redis::Redis;
 
     use super::*;
-    use crate::store::address::{Address, Password};
+    use crate::password::Password;
+    use crate::store::address::Address;
 
     const BOUNDS: Bounds = Bounds { queued: 10, dead: 10, keep: Duration::from_secs(60), tries: 2 };
     const INSTANT: Duration = Duration::from_millis(1);

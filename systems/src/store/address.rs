@@ -1,17 +1,17 @@
 //! Where the store is, and what it wants to hear first: `STORE_URL` and the password beside it.
 
-use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::PathBuf;
-
 use contract::authority::{self, Host};
 use service::settings::environment::{Environment, HIDDEN, Variable};
 
+use crate::password::{LONGEST, Names, Password};
+
 /// The port that Redis listens on unless told otherwise.
 const PORT: u16 = 6379;
-/// The longest password, in bytes.
-const LONGEST_PASSWORD: usize = 4096;
+const NAMES: Names = Names {
+    url: "STORE_URL",
+    given: Variable::new("STORE_PASSWORD", "", "password of the store"),
+    file: ("STORE_PASSWORD_FILE", "file with the password of the store, read for each connection"),
+};
 
 /// A store to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,59 +28,6 @@ pub struct Address {
     pub password: Password,
 }
 
-/// Where a password comes from. Shown, it is hidden.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Password {
-    /// The store asks for none.
-    None,
-    /// A password that the settings gave.
-    Given(Vec<u8>),
-    /// A file that is read for each connection, so that a Secret may be changed under a running pod.
-    File(PathBuf),
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(HIDDEN)
-    }
-}
-
-impl Password {
-    /// What the password may be, in the order to try it; nothing where there is none. That is the secret as it is, and one
-    /// that ends with a line end also without it: whoever made the Secret by an editor or `echo` did not mean the line end,
-    /// but a store that was given the same Secret has it in its password.
-    ///
-    /// # Errors
-    /// Where the file can't be read, holds nothing, or is too long for a password.
-    pub fn read(&self) -> io::Result<Vec<Vec<u8>>> {
-        let secret = match self {
-            Self::None => return Ok(Vec::new()),
-            Self::Given(secret) => secret.clone(),
-            Self::File(path) => {
-                let mut secret = Vec::new();
-                File::open(path)?.take(LONGEST_PASSWORD as u64 + 1).read_to_end(&mut secret)?;
-                if secret.len() > LONGEST_PASSWORD {
-                    return Err(io::Error::other(format!("a password has at most {LONGEST_PASSWORD} bytes")));
-                }
-                secret
-            }
-        };
-        let line = without_line_end(&secret);
-        if line.is_empty() {
-            return Err(io::Error::other("it is empty"));
-        }
-        let trimmed = (line.len() < secret.len()).then(|| line.to_vec());
-        Ok([Some(secret), trimmed].into_iter().flatten().collect())
-    }
-}
-
-fn without_line_end(mut text: &[u8]) -> &[u8] {
-    while let [rest @ .., b'\r' | b'\n'] = text {
-        text = rest;
-    }
-    text
-}
-
 impl Address {
     /// Reads where the store is; `None` where there is none.
     pub fn read(environment: &mut Environment) -> Option<Self> {
@@ -95,27 +42,10 @@ impl Address {
         });
         let address =
             address.and_then(|parsed| parsed.map_err(|accepted| environment.refuse(url.name, HIDDEN, accepted)).ok());
-        let given = Variable::new("STORE_PASSWORD", "", "password of the store");
-        let accepted = format!("1 to {LONGEST_PASSWORD} bytes of text, more than a line end");
-        let given = environment.parse_secret(given, &accepted, |text| match text {
-            "" => Some(None),
-            text if text.len() > LONGEST_PASSWORD || without_line_end(text.as_bytes()).is_empty() => None,
-            text => Some(Some(Password::Given(text.into()))),
-        });
-        let path = environment
-            .optional_text("STORE_PASSWORD_FILE", "file with the password of the store, read for each connection");
-        let file = path.as_ref().map(|path| Password::File(path.into()));
-        if let (Some(path), Some(Err(error))) = (&path, file.as_ref().map(Password::read)) {
-            environment.refuse("STORE_PASSWORD_FILE", path, &format!("a file with the password: {error}"));
-        }
+        let in_url = address.as_ref().map(|address| address.password.clone());
+        let password = Password::read_beside(environment, &NAMES, in_url);
         let mut address = address?;
-        let in_url = Some(address.password).filter(|password| *password != Password::None);
-        let mut sources = [in_url, given, file].into_iter().flatten();
-        address.password = sources.next().unwrap_or(Password::None);
-        if sources.next().is_some() {
-            let accepted = "one password: in STORE_URL, STORE_PASSWORD or STORE_PASSWORD_FILE";
-            environment.refuse("STORE_PASSWORD", HIDDEN, accepted);
-        }
+        address.password = password?;
         if address.user.is_some() && address.password == Password::None {
             let accepted = "a URL without a user, or give the user's password: behind it as USER:PASSWORD, in STORE_PASSWORD or \
                             in STORE_PASSWORD_FILE";
@@ -154,7 +84,7 @@ fn credentials(userinfo: &str) -> Result<(Option<String>, Password), &'static st
     let password = decoded(password).ok_or(PERCENT)?;
     let password = match password.len() {
         0 => Password::None,
-        1..=LONGEST_PASSWORD => Password::Given(password),
+        1..=LONGEST => Password::Given(password),
         _ => return Err("a URL with a shorter password: at most 4096 bytes"),
     };
     Ok((Some(user).filter(|user| !user.is_empty()), password))

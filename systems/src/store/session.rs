@@ -215,7 +215,7 @@ mod tests {
     use testing::redis::Redis;
 
     use super::*;
-    use crate::store::address::Password;
+    use crate::password::Password;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 

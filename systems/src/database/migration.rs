@@ -1,0 +1,44 @@
+//! Brings a database to the schema that this version needs.
+//!
+//! All that is missing is done in one transaction, so a migration that fails half-way leaves what was there. An advisory lock
+//! is held meanwhile: of two pods that start at once, the second waits, and finds it done. A database that is further than this
+//! version knows is left as it is: a rollout has pods of two versions at once, so each migration keeps what the version
+//! before it reads and writes (expand first, contract a release later).
+
+use tokio_postgres::Client;
+
+use super::failure::Unavailable;
+
+/// The key of the lock: it is the database's own, and no other program's here.
+const LOCK: i64 = 0x7072_6163;
+
+/// A step of the schema. Its number is its place in the list, from 1.
+#[derive(Debug)]
+pub(crate) struct Migration {
+    /// What it is for.
+    pub(crate) name: &'static str,
+    /// What it does.
+    pub(crate) sql: &'static str,
+}
+
+/// Does those of `migrations` that the database has not seen. Says how many.
+pub(crate) async fn run(client: &mut Client, migrations: &[Migration]) -> Result<usize, Unavailable> {
+    let transaction = client.transaction().await?;
+    transaction.batch_execute("SET LOCAL statement_timeout = '60s'").await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+    let table = "CREATE TABLE IF NOT EXISTS migrations \
+                 (number int PRIMARY KEY, name text NOT NULL, done_at timestamptz NOT NULL DEFAULT now())";
+    transaction.batch_execute(table).await?;
+    let done: i32 = transaction.query_one("SELECT coalesce(max(number), 0) FROM migrations", &[]).await?.get(0);
+    let missing = (1_i32..).zip(migrations).filter(|(number, _)| *number > done);
+    let mut count = 0;
+    for (number, migration) in missing {
+        transaction.batch_execute(migration.sql).await?;
+        transaction
+            .execute("INSERT INTO migrations (number, name) VALUES ($1, $2)", &[&number, &migration.name])
+            .await?;
+        count += 1;
+    }
+    transaction.commit().await?;
+    Ok(count)
+}

@@ -1,0 +1,155 @@
+//! What is kept by its id, listed, read and added to: users, and products. Each kind has a table of its own, in a database of its
+//! own.
+
+use hyper::header::{HeaderValue, LOCATION};
+use hyper::http::request::Parts;
+use hyper::{Method, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use service::app::Server;
+use service::message::body::Body;
+use service::message::incoming::Incoming;
+use service::message::problem::Problem;
+use service::message::{json, query, upload};
+
+use crate::database::failure::Unavailable;
+use crate::database::migration::Migration;
+use crate::database::{CHECK, Database};
+
+/// The longest description of an entry, in bytes.
+const LONGEST: usize = 4096;
+/// Entries in one list.
+const LISTED: i64 = 1000;
+
+/// A kind of entry.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    /// Its table, and the last part of its path.
+    pub(crate) name: &'static str,
+    /// What makes the table.
+    pub(crate) migrations: &'static [Migration],
+    /// Adds the entry that `$1` is as JSON; nothing where its id is taken.
+    pub(crate) insert: &'static str,
+    /// What is right of an entry, as JSON; else what is wrong with it.
+    pub(crate) checked: fn(Value) -> Result<String, String>,
+}
+
+/// An entry as it is added.
+pub(crate) trait Entry: Serialize + DeserializeOwned {
+    /// Checks that it asks for no more than it may.
+    ///
+    /// # Errors
+    /// What it may ask for.
+    fn check(&self) -> Result<(), String>;
+}
+
+/// Reads an entry strictly.
+pub(crate) fn checked<E: Entry>(value: Value) -> Result<String, String> {
+    let entry: E = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    entry.check()?;
+    serde_json::to_string(&entry).map_err(|error| error.to_string())
+}
+
+/// Checks that the field `name` has 1 to `most` characters, none of them a control character.
+pub(crate) fn within(name: &str, text: &str, most: usize) -> Result<(), String> {
+    let fits = (1..=most).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if fits { Ok(()) } else { Err(format!("{name} has 1 to {most} characters")) }
+}
+
+/// Checks the id that an entry asks for.
+pub(crate) fn numbered(id: Option<u32>) -> Result<(), String> {
+    if id == Some(0) { Err(format!("id is from 1 to {}", u32::MAX)) } else { Ok(()) }
+}
+
+/// The entries of a kind.
+pub(crate) struct Catalogue {
+    kind: &'static Kind,
+    database: Database,
+    /// What is added at start, unless it is there.
+    seed: Vec<String>,
+}
+
+impl Catalogue {
+    pub(crate) fn new(kind: &'static Kind, database: Database, seed: Vec<String>) -> Self {
+        Self { kind, database, seed }
+    }
+
+    /// Makes the table and adds the seed as soon as the database is there, and watches whether it stays. Several pods may do so
+    /// at once.
+    pub(crate) async fn work(&self) {
+        while self.add_all().await.is_err() {
+            tokio::time::sleep(CHECK).await;
+        }
+        self.database.watch().await;
+    }
+
+    async fn add_all(&self) -> Result<u64, Unavailable> {
+        let mut client = self.database.client().await?;
+        let transaction = client.transaction().await?;
+        let mut added = 0;
+        for entry in &self.seed {
+            added += transaction.execute(self.kind.insert, &[entry]).await?;
+        }
+        transaction.commit().await?;
+        Ok(added)
+    }
+
+    /// Answers a request to all entries.
+    pub(crate) async fn answer_all(
+        &self,
+        head: &Parts,
+        body: Incoming,
+        server: &Server,
+    ) -> Result<Response<Body>, Problem> {
+        if head.method != Method::POST {
+            let list = self.list().await?;
+            return Ok(json::text(format!(
+                r#"{{"items":[{}],"served_by":{}}}"#,
+                list.join(","),
+                server.served_by_json
+            )));
+        }
+        let value: Value = upload::json(&server.room, &head.headers, body, LONGEST).await?;
+        let entry = (self.kind.checked)(value).map_err(Problem::bad)?;
+        let Some((id, added)) = self.add(&entry).await? else {
+            return Err(Problem::new(StatusCode::CONFLICT, "this id is taken: leave it out, and one is given"));
+        };
+        let mut response = one(&added, server);
+        *response.status_mut() = StatusCode::CREATED;
+        let location = HeaderValue::try_from(format!("/api/{}/{id}", self.kind.name)).expect("a path of visible ASCII");
+        response.headers_mut().insert(LOCATION, location);
+        Ok(response)
+    }
+
+    /// Answers a request to the entry whose id is the text `id`.
+    pub(crate) async fn answer_one(&self, id: &str, server: &Server) -> Result<Response<Body>, Problem> {
+        let bad = || Problem::bad(format!("an id is a whole number from 1 to {}", u32::MAX));
+        let number = query::number(id, 1..=u32::MAX.into()).ok_or_else(bad)?;
+        let found = self.find(number.cast_signed()).await?;
+        let missing =
+            || Problem::new(StatusCode::NOT_FOUND, format!("{} has none with the id {number}", self.kind.name));
+        Ok(one(&found.ok_or_else(missing)?, server))
+    }
+
+    async fn list(&self) -> Result<Vec<String>, Unavailable> {
+        let statement = format!("SELECT row_to_json(entry)::text FROM {} entry ORDER BY id LIMIT $1", self.kind.name);
+        let rows = self.database.client().await?.query(&statement, &[&LISTED]).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    async fn find(&self, id: i64) -> Result<Option<String>, Unavailable> {
+        let statement = format!("SELECT row_to_json(entry)::text FROM {} entry WHERE id = $1", self.kind.name);
+        let row = self.database.client().await?.query_opt(&statement, &[&id]).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    async fn add(&self, entry: &str) -> Result<Option<(i64, String)>, Unavailable> {
+        let row = self.database.client().await?.query_opt(self.kind.insert, &[&entry]).await?;
+        Ok(row.map(|row| Ok::<_, tokio_postgres::Error>((row.try_get(0)?, row.try_get(1)?))).transpose()?)
+    }
+}
+
+fn one(entry: &str, server: &Server) -> Response<Body> {
+    json::text(format!(r#"{{"item":{entry},"served_by":{}}}"#, server.served_by_json))
+}

@@ -1,0 +1,222 @@
+//! Users and products on a real PostgreSQL, with everything that can fail failing.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use testing::postgres::Postgres;
+use testing::program::{Program, address, refusal};
+use testing::wire::{Reply, Wire, get, until};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_systems");
+
+/// A service as a process of its own.
+struct Process {
+    program: Program,
+    address: SocketAddr,
+    metrics: SocketAddr,
+}
+
+fn start(postgres: &Postgres, role: &str, settings: &[(&str, &str)]) -> Process {
+    let url = postgres.url(role);
+    let given = [("ROLE", role), ("DATABASE_URL", url.as_str()), ("DRAIN_SECONDS", "0")];
+    let password = [("DATABASE_PASSWORD", Postgres::PASSWORD)];
+    let password =
+        if settings.iter().any(|(name, _)| name.starts_with("DATABASE_PASSWORD")) { &[][..] } else { &password };
+    let mut program = Program::spawn(&mut Command::new(PROGRAM), &[&given, password, settings].concat());
+    let listening = program.line("listening");
+    let (address, metrics) = (address(&listening, "address"), address(&listening, "metrics_address"));
+    Process { program, address, metrics }
+}
+
+async fn post(address: SocketAddr, path: &str, body: &Value) -> Reply {
+    let body = body.to_string();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n");
+    let mut client = Wire::connect(address).await.unwrap();
+    client.send(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())).await.unwrap();
+    client.reply("POST").await.unwrap()
+}
+
+fn json(reply: &Reply) -> Value {
+    serde_json::from_slice(&reply.body).unwrap_or_else(|_| panic!("{reply:?}"))
+}
+
+async fn is_answered(address: SocketAddr, path: &str, status: u16) {
+    until(&format!("{path}: {status}"), async || get(address, path).await.status == status).await;
+}
+
+/// 503 as it should be: a problem that says what is wrong, and when to come back.
+fn assert_busy(reply: &Reply, says: &str) {
+    assert_eq!((reply.status, reply.header("retry-after")), (503, Some("2")), "{reply:?}");
+    assert!(reply.text().contains(says), "{reply:?}");
+}
+
+#[tokio::test]
+async fn users_and_products_are_added_listed_and_found_each_in_a_database_of_its_own() {
+    let postgres = Postgres::start(&["users", "products"]);
+    let (users, products) = (start(&postgres, "users", &[]), start(&postgres, "products", &[]));
+    let ada = json!({"id": 7, "name": "Ada", "email": "ada@shop.example"});
+    is_answered(users.address, "/api/users", 200).await;
+    let added = post(users.address, "/api/users", &ada).await;
+    assert_eq!((added.status, added.header("location")), (201, Some("/api/users/7")), "{added:?}");
+    assert_eq!(json(&get(users.address, "/api/users/7").await)["item"], ada);
+    let grace = json!({"name": "Grace", "email": "grace@shop.example"});
+    let id = json(&post(users.address, "/api/users", &grace).await)["item"]["id"].as_u64().unwrap();
+    assert!(id >= 1_000_000, "{id}: one that is given takes none of those that are asked for");
+    let all = json(&get(users.address, "/api/users").await);
+    assert_eq!((&all["items"][0]["name"], &all["items"][1]["id"]), (&json!("Ada"), &json!(id)), "{all}");
+
+    let rope = json!({"id": 7, "name": "Rope", "price": 15});
+    is_answered(products.address, "/api/products", 200).await;
+    assert_eq!(json(&post(products.address, "/api/products", &rope).await)["item"], rope);
+    assert_eq!(postgres.ask("users", "SELECT count(*) FROM users"), "2");
+    assert_eq!(postgres.ask("products", "SELECT count(*) FROM products"), "1");
+    for (service, path) in [(&users, "/api/products"), (&products, "/api/users"), (&users, "/api/jobs")] {
+        assert_eq!(get(service.address, path).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_user_or_no_product_is_refused() {
+    let postgres = Postgres::start(&["users", "products"]);
+    let (users, products) = (start(&postgres, "users", &[]), start(&postgres, "products", &[]));
+    is_answered(users.address, "/api/users/1", 404).await;
+    is_answered(products.address, "/api/products/1", 404).await;
+    let long = "x".repeat(101);
+    for (address, path, body, status, says) in [
+        (users.address, "/api/users", json!({"name": "Ada"}), 400, "missing field `email`"),
+        (users.address, "/api/users", json!({"name": "Ada", "email": "ada"}), 400, "an @"),
+        (users.address, "/api/users", json!({"name": long, "email": "a@b"}), 400, "1 to 100 characters"),
+        (users.address, "/api/users", json!({"name": "A\u{0}", "email": "a@b"}), 400, "1 to 100 characters"),
+        (users.address, "/api/users", json!({"id": 0.5, "name": "A", "email": "a@b"}), 400, "expected u32"),
+        (users.address, "/api/users", json!({"id": 0, "name": "A", "email": "a@b"}), 400, "id is from 1"),
+        (products.address, "/api/products", json!({"name": "Rope", "price": -1}), 400, "expected u64"),
+        (products.address, "/api/products", json!({"name": "Rope", "price": 1_000_000_001}), 400, "at most 1000000000"),
+        (products.address, "/api/products", json!({"name": "Rope", "price": 1, "stock": 1}), 400, "unknown field"),
+    ] {
+        let reply = post(address, path, &body).await;
+        assert_eq!(reply.status, status, "{body}: {reply:?}");
+        assert!(reply.text().contains(says), "{body}: {reply:?}");
+    }
+    let rope = json!({"id": 1, "name": "Rope", "price": 15});
+    assert_eq!(post(products.address, "/api/products", &rope).await.status, 201);
+    assert_eq!(post(products.address, "/api/products", &rope).await.status, 409);
+    for (path, status) in
+        [("/api/users/0", 400), ("/api/users/x", 400), ("/api/users/4294967296", 400), ("/api/users?a=b", 400)]
+    {
+        assert_eq!(get(users.address, path).await.status, status, "{path}");
+    }
+}
+
+/// Eight at once, on a database that has nothing: each migration is done once.
+#[tokio::test]
+async fn pods_that_start_at_once_make_the_schema_once_and_plant_what_is_there_from_the_start() {
+    let postgres = Postgres::start(&["users"]);
+    let file = std::env::temp_dir().join(format!("systems-seed-{}", std::process::id()));
+    std::fs::write(
+        &file,
+        r#"[{"id":1,"name":"Ada","email":"ada@shop.example"},{"id":2,"name":"Grace","email":"g@a"}]"#,
+    )
+    .unwrap();
+    let settings = [("RESOURCE_FILE", file.to_str().unwrap())];
+    let pods: Vec<Process> = (0..8).map(|_| start(&postgres, "users", &settings)).collect();
+    for pod in &pods {
+        is_answered(pod.address, "/api/users/2", 200).await;
+    }
+    assert_eq!(postgres.ask("users", "SELECT number, name FROM migrations"), "1|users");
+    assert_eq!(postgres.ask("users", "SELECT count(*) FROM users"), "2");
+    std::fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
+async fn a_schema_that_is_further_than_this_version_is_left_alone_and_one_that_fails_half_way_too() {
+    let postgres = Postgres::start(&["users"]);
+    // Somebody's table has the name: the migration fails, and the table of migrations goes with it.
+    postgres.ask("users", "CREATE TABLE users (nothing int)");
+    let mut pod = start(&postgres, "users", &[]);
+    let line = pod.program.line("database: no answer").to_string();
+    assert!(line.contains("already exists"), "{line}");
+    assert_busy(&get(pod.address, "/api/users").await, "refuses the command");
+    assert_eq!(get(pod.address, "/ready").await.status, 200, "readiness is the process's own");
+    assert_eq!(postgres.ask("users", "SELECT to_regclass('migrations') IS NULL"), "t");
+    postgres.ask("users", "DROP TABLE users");
+    is_answered(pod.address, "/api/users", 200).await;
+    // The next version has added a column, and a pod of this one still writes what it knows.
+    postgres
+        .ask("users", "ALTER TABLE users ADD phone text; INSERT INTO migrations (number, name) VALUES (2, 'phone')");
+    let old = start(&postgres, "users", &[]);
+    is_answered(old.address, "/api/users", 200).await;
+    for pod in [&pod, &old] {
+        assert_eq!(post(pod.address, "/api/users", &json!({"name": "Ada", "email": "a@b"})).await.status, 201);
+    }
+    assert_eq!(postgres.ask("users", "SELECT count(*), max(number) FROM users, migrations"), "4|2");
+}
+
+#[tokio::test]
+async fn nothing_that_was_acknowledged_is_lost_with_a_killed_postgres() {
+    let mut postgres = Postgres::start(&["users"]);
+    let pod = start(&postgres, "users", &[]);
+    let address = pod.address;
+    is_answered(address, "/api/users", 200).await;
+    let load = tokio::spawn(async move {
+        let (mut acknowledged, mut refused) = (Vec::new(), 0);
+        while acknowledged.len() < 300 {
+            let reply = post(address, "/api/users", &json!({"name": "Ada", "email": "ada@shop.example"})).await;
+            if reply.status == 201 {
+                acknowledged.push(json(&reply)["item"]["id"].as_u64().unwrap());
+            } else {
+                assert_busy(&reply, "the database can't be reached");
+                refused += 1;
+            }
+        }
+        (acknowledged, refused)
+    });
+    for some in [50, 150] {
+        let enough = || postgres.ask("users", "SELECT count(*) FROM users").parse::<u32>().unwrap() >= some;
+        until("some users", async || enough()).await;
+        postgres.kill();
+        is_answered(address, "/api/users", 503).await;
+        let metrics = get(pod.metrics, "/metrics").await;
+        assert!(metrics.text().contains("\ndatabase_reachable 0\n"), "{}", metrics.text());
+        postgres.restart();
+    }
+    let (acknowledged, refused) = load.await.unwrap();
+    assert!(refused > 0);
+    let there = postgres.ask("users", "SELECT id FROM users");
+    let there: std::collections::BTreeSet<u64> = there.lines().map(|line| line.parse().unwrap()).collect();
+    assert!(acknowledged.iter().all(|id| there.contains(id)), "{acknowledged:?} {there:?}");
+}
+
+#[tokio::test]
+async fn a_password_that_is_wrong_is_a_503_and_one_that_is_changed_is_read_anew() {
+    let postgres = Postgres::start(&["users"]);
+    let file = std::env::temp_dir().join(format!("systems-password-{}", std::process::id()));
+    std::fs::write(&file, "wrong-secret\n").unwrap();
+    let mut pod = start(&postgres, "users", &[("DATABASE_PASSWORD_FILE", file.to_str().unwrap())]);
+    let line = pod.program.line("database: no answer").to_string();
+    assert!(line.contains("DATABASE_PASSWORD") && !line.contains("wrong-secret"), "{line}");
+    assert_busy(&get(pod.address, "/api/users").await, "refuses the password");
+    std::fs::write(&file, format!("{}\n", Postgres::PASSWORD)).unwrap();
+    is_answered(pod.address, "/api/users", 200).await;
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn wrong_settings_exit_64_and_name_what_to_set() {
+    let file = std::env::temp_dir().join(format!("systems-wrong-seed-{}", std::process::id()));
+    std::fs::write(&file, r#"[{"name":"Rope","price":1},{"name":"Rope"}]"#).unwrap();
+    let database = ("DATABASE_URL", "postgres://shop:hunter2@a/b");
+    for (environment, says) in [
+        (&[("ROLE", "users")][..], "set DATABASE_URL"),
+        (
+            &[("DATABASE_URL", "mysql://shop:hunter2@a/b")],
+            "DATABASE_URL=\"(hidden)\" is not accepted: set it to postgres://",
+        ),
+        (&[("ROLE", "products"), database, ("RESOURCE_FILE", "/nowhere")], "RESOURCE_FILE=\"/nowhere\""),
+        (&[("ROLE", "products"), database, ("RESOURCE_FILE", file.to_str().unwrap())], "\"number 2\""),
+    ] {
+        let text = refusal(PROGRAM, environment);
+        assert!(text.contains(says) && !text.contains("hunter2"), "{environment:?}: {text}");
+    }
+    std::fs::remove_file(file).unwrap();
+}
