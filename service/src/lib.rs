@@ -9,6 +9,8 @@
 
 pub mod settings; // what a person sets
 
+pub mod calls; // asking another service
+
 pub mod process; // the process in its container: identity, lifecycle, memory
 
 pub mod telemetry; // what it tells: log lines, metrics

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use service::calls::breaker::{Admission, Breaker, Outcome, Pass, State, Threshold};
 use tokio::time::Instant;
 
 use crate::upstream::balance;
-use crate::upstream::breaker::{Admission, Breaker, Outcome, Pass, State, Threshold};
 use crate::upstream::bulkhead::Place;
 use crate::upstream::failure::{Failure, Kind};
 use crate::upstream::link::Link;

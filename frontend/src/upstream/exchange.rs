@@ -7,10 +7,10 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use hyper::{Request, Response, StatusCode};
+use service::calls::breaker::Outcome;
 
 use crate::body::{Replay, RequestBody};
 use crate::tunnel::Handshake;
-use crate::upstream::breaker::Outcome;
 use crate::upstream::endpoint::Try;
 use crate::upstream::failure::{Failure, Kind};
 use crate::upstream::link::Link;

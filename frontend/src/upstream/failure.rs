@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::RETRY_AFTER;
+use service::calls::breaker::Outcome;
 use service::message::problem::Problem;
 
 use crate::body::Late;
@@ -217,6 +218,12 @@ impl fmt::Display for Failure {
 
 impl Error for Failure {}
 
+impl From<&Failure> for Outcome {
+    fn from(failure: &Failure) -> Self {
+        if failure.source() == Source::Upstream { Self::Failure } else { Self::Unknown }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -243,6 +250,23 @@ mod tests {
             assert_eq!(failure.source(), source, "{kind:?}");
             assert_eq!(failure.may_be_tried_again(|| false), always, "{kind:?}");
             assert_eq!(failure.may_be_tried_again(|| true), if_repeatable, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_counts_and_what_does_not() {
+        for (failure, outcome) in [
+            (Kind::Connect.by("any"), Outcome::Failure),
+            (Kind::ConnectTimeout.into(), Outcome::Failure),
+            (Kind::Malformed.by("any"), Outcome::Failure),
+            (Kind::Switched.by("any"), Outcome::Failure),
+            (Kind::Timeout.into(), Outcome::Failure),
+            (Kind::Resolve.by("any"), Outcome::Unknown),
+            (Kind::ResolveTimeout.into(), Outcome::Unknown),
+            (Kind::ClientStalled.into(), Outcome::Unknown),
+            (Kind::ClientBroke.into(), Outcome::Unknown),
+        ] {
+            assert_eq!(Outcome::from(&failure), outcome, "{failure:?}");
         }
     }
 }

@@ -5,9 +5,7 @@
 //! sends the request over it (`exchange`); the reply's body gives the connection back (`reply`). Why there is none is a
 //! `failure`, which knows whether another try is safe. Nothing in here knows of routes or of clients.
 
-mod backoff;
 mod balance;
-mod breaker;
 mod budget;
 mod bulkhead;
 mod dial;
@@ -16,7 +14,6 @@ mod exchange;
 mod failure;
 mod link;
 mod metrics;
-mod origin;
 mod pool;
 mod reply;
 mod resolver;
@@ -34,13 +31,14 @@ use hyper::body::Bytes;
 use hyper::header::{HOST, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Uri};
+use service::calls::backoff;
+use service::calls::breaker::{Admission, Breaker, Outcome, Pass, State};
 use service::message::correlation::Correlation;
 use tokio::time::Instant;
 
 use crate::body::{Replay, RequestBody};
 use crate::random::Random;
 use crate::tunnel::Handshake;
-use breaker::{Admission, Breaker, Outcome, Pass, State};
 use budget::Budget;
 use bulkhead::{Bulkhead, Place};
 use dial::{Dials, MOMENT};
@@ -49,14 +47,14 @@ use exchange::{Kept, Unanswered};
 use metrics::Tally;
 use resolver::Resolver;
 
-pub use breaker::Threshold;
 pub use budget::Allowance;
 pub(crate) use failure::{Failure, Kind, Source};
 pub(crate) use link::{LINK_BYTES, switched};
 pub(crate) use metrics::Metrics;
-pub use origin::Origin;
 pub(crate) use pool::MOST_IDLE;
 pub(crate) use reply::ReplyBody;
+pub use service::calls::breaker::Threshold;
+pub use service::calls::origin::Origin;
 pub use settings::{Defaults, Persistence, Resilience, Settings, Timeouts};
 pub(crate) use settings::{Entry, Overrides};
 
@@ -184,7 +182,7 @@ impl Upstream {
             Ok(mut admitted) => {
                 let tries = pin!(self.tries(head, body, persistence));
                 let mut outcome = body.within(persistence.overall, tries).await.unwrap_or_else(|late| Err(late.into()));
-                admitted.outcome = Outcome::of(&outcome);
+                admitted.outcome = outcome.as_ref().map_or_else(Outcome::from, |_| Outcome::Success);
                 // A tunnel keeps none: those have a bound of their own.
                 if let Ok(response) = &mut outcome
                     && response.status() != StatusCode::SWITCHING_PROTOCOLS

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use service::calls::backoff::MOST_RETRIES;
+use service::calls::breaker::{MOST_FAILURES, Threshold};
+use service::calls::origin::Origin;
 use service::settings::environment::{self, Environment, Variable};
 
 use crate::mistakes::Section;
-use crate::upstream::backoff::MOST_RETRIES;
-use crate::upstream::breaker::{MOST_FAILURES, Threshold};
 use crate::upstream::budget::{Allowance, MOST_PERCENT};
 use crate::upstream::bulkhead::MOST_IN_FLIGHT;
-use crate::upstream::origin::Origin;
 
 /// The shortest time that an upstream can be given: less would fail what is merely far away.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -72,7 +72,7 @@ service::settings! {
         /// Retries of all requests together.
         budget: Allowance = part(Allowance::read);
         /// When it is no longer asked; without terms it always is.
-        breaker: Option<Threshold> = part(Threshold::read);
+        breaker: Option<Threshold> = part(threshold);
     }
 }
 
@@ -97,17 +97,14 @@ impl Allowance {
     }
 }
 
-impl Threshold {
-    fn read(environment: &mut Environment) -> Option<Self> {
-        let about = "requests in a row without a reply, retries included, after which the upstream is not asked for a while; 0 is \
-                     never";
-        let failures = Variable::new("UPSTREAM_BREAKER_FAILURES", "5", about);
-        let failures = environment.number(failures, 0, u64::from(MOST_FAILURES)) as u32;
-        let about = "how long it is not asked, until one request finds out whether it is back";
-        let open = Variable::new("UPSTREAM_BREAKER_OPEN_SECONDS", "30", about);
-        let open = environment.seconds(open, SHORTEST);
-        (failures > 0).then_some(Self { failures, open })
-    }
+fn threshold(environment: &mut Environment) -> Option<Threshold> {
+    let about = "requests in a row without a reply, retries included, after which the upstream is not asked for a while; 0 is never";
+    let failures = Variable::new("UPSTREAM_BREAKER_FAILURES", "5", about);
+    let failures = environment.number(failures, 0, u64::from(MOST_FAILURES)) as u32;
+    let about = "how long it is not asked, until one request finds out whether it is back";
+    let open = Variable::new("UPSTREAM_BREAKER_OPEN_SECONDS", "30", about);
+    let open = environment.seconds(open, SHORTEST);
+    (failures > 0).then_some(Threshold { failures, open })
 }
 
 /// How long and how often one request is tried.

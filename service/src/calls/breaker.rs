@@ -18,10 +18,8 @@
 
 use std::time::Duration;
 
-use crate::upstream::failure::{Failure, Source};
-
 /// The most failures in a row that can be asked for.
-pub(super) const MOST_FAILURES: u32 = 1_000_000;
+pub const MOST_FAILURES: u32 = 1_000_000;
 
 /// When to open, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +38,14 @@ impl Default for Threshold {
 
 /// A breaker. Time is what its caller says: that since any fixed moment, never going back.
 #[derive(Debug, Clone)]
-pub(super) struct Breaker {
+pub struct Breaker {
     threshold: Threshold,
     state: State,
 }
 
 /// What a breaker does with requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub enum State {
     /// Lets all through; so many have failed since one succeeded.
     Closed {
         /// Failures in a row.
@@ -65,7 +63,7 @@ pub(super) enum State {
 /// Whether a request may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
-pub(super) enum Admission {
+pub enum Admission {
     /// It may. Its outcome is to be told with this pass.
     Admitted(Pass),
     /// It may not, and asking again makes no sense before this has passed.
@@ -74,7 +72,7 @@ pub(super) enum Admission {
 
 /// What an admitted request was: its outcome means something else in each case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pass {
+pub enum Pass {
     /// One of many.
     Usual,
     /// The one that decides whether the breaker closes.
@@ -83,7 +81,7 @@ pub(super) enum Pass {
 
 /// How a request, after all its retries, or one try at an endpoint has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub enum Outcome {
     /// A reply came.
     Success,
     /// The upstream failed.
@@ -92,32 +90,22 @@ pub(super) enum Outcome {
     Unknown,
 }
 
-impl Outcome {
-    /// That of what ended with `result`.
-    pub(super) fn of<T>(result: &Result<T, Failure>) -> Self {
-        result.as_ref().map_or_else(Self::from, |_| Self::Success)
-    }
-}
-
-impl From<&Failure> for Outcome {
-    fn from(failure: &Failure) -> Self {
-        if failure.source() == Source::Upstream { Self::Failure } else { Self::Unknown }
-    }
-}
-
 impl Breaker {
     /// A closed breaker.
-    pub(super) fn new(threshold: Threshold) -> Self {
+    #[must_use]
+    pub fn new(threshold: Threshold) -> Self {
         Self { threshold, state: State::Closed { failures: 0 } }
     }
 
     /// What it does now.
-    pub(super) fn state(&self) -> State {
+    #[must_use]
+    pub fn state(&self) -> State {
         self.state
     }
 
     /// Whether a request would be admitted, without asking for it.
-    pub(super) fn would_admit(&self, now: Duration) -> bool {
+    #[must_use]
+    pub fn would_admit(&self, now: Duration) -> bool {
         match self.state {
             State::Closed { .. } => true,
             State::Open { until } => now >= until,
@@ -126,7 +114,7 @@ impl Breaker {
     }
 
     /// Asks for a request to go. Each that is admitted must be followed by one [`Breaker::record`].
-    pub(super) fn admit(&mut self, now: Duration) -> Admission {
+    pub fn admit(&mut self, now: Duration) -> Admission {
         match self.state {
             State::Closed { .. } => Admission::Admitted(Pass::Usual),
             State::Open { until } if now < until => Admission::Refused(until.saturating_sub(now)),
@@ -140,7 +128,7 @@ impl Breaker {
     }
 
     /// Tells how an admitted request ended.
-    pub(super) fn record(&mut self, pass: Pass, outcome: Outcome, now: Duration) {
+    pub fn record(&mut self, pass: Pass, outcome: Outcome, now: Duration) {
         self.state = match (self.state, pass, outcome) {
             (State::Closed { .. }, Pass::Usual, Outcome::Success)
             | (State::HalfOpen, Pass::Trial, Outcome::Success) => State::Closed { failures: 0 },
@@ -162,7 +150,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::upstream::failure::Kind;
 
     const OPEN: Duration = Duration::from_secs(30);
 
@@ -211,25 +198,6 @@ mod tests {
             breaker.record(Pass::Trial, outcome, second(32));
             assert_eq!(breaker.state(), state, "{outcome:?}");
         }
-    }
-
-    #[test]
-    fn what_counts_and_what_does_not() {
-        for (failure, outcome) in [
-            (Kind::Connect.by("any"), Outcome::Failure),
-            (Kind::ConnectTimeout.into(), Outcome::Failure),
-            (Kind::Malformed.by("any"), Outcome::Failure),
-            (Kind::Switched.by("any"), Outcome::Failure),
-            (Kind::Timeout.into(), Outcome::Failure),
-            (Kind::Resolve.by("any"), Outcome::Unknown),
-            (Kind::ResolveTimeout.into(), Outcome::Unknown),
-            (Kind::ClientStalled.into(), Outcome::Unknown),
-            (Kind::ClientBroke.into(), Outcome::Unknown),
-        ] {
-            assert_eq!(Outcome::from(&failure), outcome, "{failure:?}");
-            assert_eq!(Outcome::of(&Err::<(), _>(failure)), outcome);
-        }
-        assert_eq!(Outcome::of(&Ok(())), Outcome::Success);
     }
 
     proptest! {
