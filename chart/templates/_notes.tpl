@@ -24,7 +24,7 @@ What NOTES.txt says, computed from the values.
 {{- end -}}
 {{- end -}}
 {{- else -}}
-{{- $rows = append $rows (list "pods" (toString $pods)) -}}
+{{- $rows = append $rows (list "pods" (.kept | default false | ternary (printf "%d, as the autoscaler left it. For another: --set services.%s.replicas=... --force-conflicts" (int .wanted) .name) (toString $pods))) -}}
 {{- end -}}
 
 {{- $rows = append $rows (list "in a rollout" (include "practice.rolloutNote" .)) -}}

@@ -7,6 +7,43 @@ How many pods there are, and how many may be missing.
 {{- ternary .autoscaling.minReplicas .replicas .autoscaling.enabled | int -}}
 {{- end -}}
 
+{{/*
+Takes a service, and gives it wanted, the number of pods that its Deployment says, and kept, whether that is what it was: nobody asked
+for another number when the autoscaler was switched on or off. Without wanted the autoscaler owns the number.
+*/}}
+{{- define "practice.setReplicas" -}}
+{{- $namespace := .root.Release.Namespace -}}
+{{- $live := lookup "apps/v1" "Deployment" $namespace (include "practice.name" .) -}}
+{{- $number := dig "spec" "replicas" nil $live -}}
+{{- if .autoscaling.enabled -}}
+{{- /*
+What Helm said before and says no more is gone, and 1 is what is left (of a patch and of server-side apply). So it says what is, until
+the autoscaler has changed it, which makes the number its own. A patch (helm upgrade --server-side=false, Helm 3) asks no owner.
+*/ -}}
+{{- $helm := false -}}
+{{- $others := false -}}
+{{- $patched := false -}}
+{{- range dig "metadata" "managedFields" list $live -}}
+{{- $owns := hasKey (index (.fieldsV1 | default dict) "f:spec" | default dict) "f:replicas" -}}
+{{- if ne .manager "helm" }}{{ $others = or $others $owns }}{{ else }}{{ $helm = or $helm $owns }}{{ $patched = or $patched (ne .operation "Apply") }}{{ end -}}
+{{- end -}}
+{{- if or $patched (and $helm (not $others)) }}{{ $_ := set . "wanted" $number }}{{ end -}}
+{{- else -}}
+{{- $before := dig "metadata" "annotations" "practice/kept-from" "" $live -}}
+{{- $asked := hasKey (index .root.Values.services .name) "replicas" -}}
+{{- $scaler := include "practice.hpaName" . -}}
+{{- if and $number (not $asked) (or (eq $before (toString (int .replicas))) (lookup "autoscaling/v2" "HorizontalPodAutoscaler" $namespace $scaler)) -}}
+{{- $_ := set . "kept" true -}}
+{{- end -}}
+{{- $_ := set . "wanted" (ternary $number .replicas (.kept | default false)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes a service. */}}
+{{- define "practice.hpaName" -}}
+{{- include "practice.name" (dict "root" .root "name" (print .name .root.Values.names.hpaSuffix)) -}}
+{{- end -}}
+
 {{/* Takes value (a count or a percentage), pods and round (ceil or floor): how many pods that is. */}}
 {{- define "practice.count" -}}
 {{- $value := toString .value -}}

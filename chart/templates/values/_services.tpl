@@ -42,7 +42,7 @@ files of a chart in a render: who comes first does the work, and nothing is prin
 {{- end -}}
 {{- end -}}
 {{- include "practice.guard" . -}}
-{{- range .services }}{{ include "practice.setSettings" . }}{{ end -}}
+{{- range .services }}{{ include "practice.setSettings" . }}{{ include "practice.setReplicas" . }}{{ end -}}
 {{- end -}}
 {{- end -}}
 
