@@ -62,7 +62,7 @@ pub(crate) fn deployments(trial: &mut Trial<'_>) -> Result<(), Error> {
         if rolled_out(trial, name)? {
             let pods = trial.cluster.json(&format!("get pods -l app={name}"))?;
             // Those of a template before may still be going.
-            let pods = json::list(&pods, "/items").iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+            let pods = json::list(&pods, "/items").iter().filter(|pod| !pods::is_going(pod));
             let after: Vec<u64> = pods.filter_map(pods::ready_after).collect();
             if let Some(soonest) = after.iter().min() {
                 let what = format!("a pod of {name} is not ready before 5 s after its start");
@@ -164,17 +164,59 @@ fn replaced(trial: &mut Trial<'_>) -> Result<(), Error> {
         Ok(if asked.stderr.contains("NotFound") { Ok(()) } else { Err(state) })
     })?;
     if gone.is_some() && rolled_out(trial, "backend")? {
+        trial.voice.say("           the load ends, and its ledger is read");
         let ledger = load.stop()?;
         trial.tell(&lost(&ledger, "a pod is replaced"));
     }
     Ok(())
 }
 
+/// Waits until the pods that are to go have gone: what they lose counts too.
+fn settled(trial: &mut Trial<'_>, name: &str) -> Result<bool, Error> {
+    let gone = trial.wait(READY, &format!("the old pods of {name} are gone"), |cluster| {
+        let pods = cluster.json(&format!("get pods -l app={name}"))?;
+        let going = json::list(&pods, "/items").iter().any(pods::is_going);
+        Ok(if going { Err(pods::state(&pods)) } else { Ok(()) })
+    })?;
+    Ok(gone.is_some())
+}
+
+/// All pods of a Deployment are replaced while a client counts.
+pub(crate) fn restart(trial: &mut Trial<'_>, name: &str, load: &str) -> Result<Option<String>, Error> {
+    if !(rolled_out(trial, name)? && settled(trial, name)?) {
+        return Ok(None);
+    }
+    trial.voice.say(&format!("  trying   all pods of {name} are replaced while a client counts"));
+    let load = trial.cluster.load(load)?;
+    trial.cluster.kubectl(&format!("rollout restart deployment/{name}"))?;
+    if !(rolled_out(trial, name)? && settled(trial, name)?) {
+        return Ok(None);
+    }
+    trial.voice.say("           the load ends, and its ledger is read");
+    let ledger = load.stop()?;
+    trial.tell(&lost(&ledger, "pods are replaced"));
+    Ok(Some(format!("{} of {} requests were lost", ledger.requests.lost, ledger.requests.sent)))
+}
+
 /// What was lost while something was done.
 fn lost(ledger: &e2e::Ledger, act: &str) -> Finding {
     let (sent, lost) = (ledger.requests.sent, ledger.requests.lost);
     let what = format!("{act}, and none of {sent} requests is lost");
-    Finding::unless_failed(what, (lost > 0).then(|| format!("{lost} lost: {}", ledger.losses_by_kind())))
+    let kinds = || ledger.lost.iter().map(|lost| format!("{} {}, {}", lost.requests, lost.kind, meaning(&lost.kind)));
+    Finding::unless_failed(what, (lost > 0).then(|| format!("{lost} lost: {}", kinds().collect::<Vec<_>>().join("; "))))
+}
+
+/// What a kind of loss is a sign of, while pods come and go.
+fn meaning(kind: &str) -> &'static str {
+    match kind {
+        "connect-refused" => "a pod that had shut its port while rules still led to it",
+        "connect-timeout" | "connect-failed" => "a pod that was gone while rules still led to it",
+        "closed" | "reset" | "truncated" | "reset-in-body" => {
+            "a pod that ended while the request was on its way or in its hands"
+        }
+        "timeout" | "unsent" => "nobody answered in time",
+        _ => "answered, but not as asked",
+    }
 }
 
 /// Where the Ingress answers: the arguments of a request from a pod, behind which the path's URL follows.
@@ -287,6 +329,10 @@ pub(crate) fn rollout(trial: &mut Trial<'_>, file: &str, image: &str) -> Result<
             return Ok(None);
         }
     }
+    if !settled(trial, "backend")? {
+        return Ok(None);
+    }
+    trial.voice.say("           the load ends, and its ledger is read");
     let ledger = load.stop()?;
     trial.tell(&lost(&ledger, "v1 becomes v2 and v1 again"));
     let both = ledger.saw("backend", "v1") && ledger.saw("backend", "v2");
@@ -298,10 +344,11 @@ pub(crate) fn rollout(trial: &mut Trial<'_>, file: &str, image: &str) -> Result<
     )))
 }
 
-/// What is measured for the key question of a phase.
-pub(crate) fn measured(trial: &mut Trial<'_>, exercise: &str) -> Result<Option<String>, Error> {
+/// What is measured for a question of a phase, of which there is one but for the last.
+pub(crate) fn measured(trial: &mut Trial<'_>, exercise: &str, number: usize) -> Result<Option<String>, Error> {
     match exercise {
         "deployments" => not_ready(trial).map(Some),
+        "discussion" => discussed(trial.cluster, number),
         "services" if client(trial)? => by_name(trial.cluster).map(Some),
         "ingress" if client(trial)? => both_ways(trial.cluster).map(Some),
         "autoscaler" => without_request(trial),
@@ -372,6 +419,31 @@ fn both_ways(cluster: &Cluster) -> Result<String, Error> {
     let node = served(&format!("{}/api/items/1", node_port(cluster)?))?;
     let ingress = served(&format!("{url}/api/items/1{header}"))?;
     Ok(format!("/api/items/1 by the node port: {node}; by the Ingress, which reads the path: {ingress}"))
+}
+
+/// What the cluster shows of the last phase's questions.
+fn discussed(cluster: &Cluster, number: usize) -> Result<Option<String>, Error> {
+    let shown = match number {
+        0 => {
+            let services = cluster.kubectl(
+                "get services -o jsonpath='{range .items[*]}{.metadata.name} {.spec.type} {.spec.clusterIP}; {end}'",
+            )?;
+            let rules = "{.metadata.name} {.spec.ingressClassName} {.spec.rules[*].host}";
+            services + &cluster.kubectl(&format!("get ingress -o jsonpath='{{range .items[*]}}{rules}; {{end}}'"))?
+        }
+        2 => {
+            let pod = cluster.kubectl("get pods -l app=backend -o jsonpath='{.items[*].metadata.name}'")?;
+            let Some(pod) = pod.split_whitespace().next() else { return Ok(None) };
+            let path = format!("/api/v1/namespaces/{}/pods/{pod}:9000/proxy/metrics", cluster.namespace());
+            let metrics = cluster.kubectl(&format!("get --raw {path}"))?;
+            let throttled = metrics.lines().filter(|line| line.starts_with("container_cpu_throttled"));
+            throttled.collect::<Vec<_>>().join("; ")
+        }
+        3 => cluster
+            .kubectl("get ingress -o jsonpath='{range .items[*]}{.metadata.name} has the tls {.spec.tls}; {end}'")?,
+        _ => String::new(),
+    };
+    Ok(Some(shown.trim_end_matches("; ").to_owned()).filter(|shown| !shown.is_empty()))
 }
 
 /// An autoscaler of pods that request nothing.

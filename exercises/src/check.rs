@@ -63,7 +63,7 @@ pub(crate) fn check(exercise: &Exercise, folder: &Folder, cluster: &Cluster, voi
     }
     let mut measured = None;
     if trial.lacking() == 0 {
-        voice.say("on the cluster");
+        voice.say(&format!("on the cluster, in namespace {}", cluster.namespace()));
         match exercise.name {
             "images" => behaviour::images(&mut trial)?,
             "deployments" => behaviour::deployments(&mut trial)?,
@@ -73,6 +73,14 @@ pub(crate) fn check(exercise: &Exercise, folder: &Folder, cluster: &Cluster, voi
             "rollout" => {
                 let file = yaml::quoted(&folder.file(BACKEND_DEPLOYMENT));
                 measured = behaviour::rollout(&mut trial, &file, &image)?;
+            }
+            "drain" => {
+                let load = "http://drain:8000/api/items --rate 200 --new-connections";
+                measured = behaviour::restart(&mut trial, "drain", load)?;
+            }
+            "grace" => {
+                let load = "'http://grace:8000/api/items?delay_ms=3000' --rate 20 --connections 100 --timeout 10s";
+                measured = behaviour::restart(&mut trial, "grace", load)?;
             }
             _ => {}
         }

@@ -119,7 +119,8 @@ pub(crate) fn answer(
     if !lacks.is_empty() {
         voice.say(&format!("  it leaves out:         {}", lacks.join("; ")));
     }
-    let measured = match behaviour::measured(&mut Trial::new(cluster, voice), exercise.name)? {
+    let measured = match behaviour::measured(&mut Trial::new(cluster, voice), exercise.name, folder.answered(exercise))?
+    {
         Some(measured) => Some(measured),
         None => folder.measured(exercise).map(str::to_owned),
     };

@@ -1,7 +1,8 @@
-//! The exercises: the seven phases of the practice.
+//! The exercises: the seven phases of the practice, and what is to be mended beyond them.
 
 use crate::manifest::{
-    BACKEND_DEPLOYMENT, BACKEND_HPA, BACKEND_SERVICE, FRONTEND_DEPLOYMENT, FRONTEND_SERVICE, INGRESS, Manifest,
+    BACKEND_DEPLOYMENT, BACKEND_HPA, BACKEND_SERVICE, DRAIN, FRONTEND_DEPLOYMENT, FRONTEND_SERVICE, GRACE, INGRESS,
+    Manifest,
 };
 use crate::question::Question;
 
@@ -201,6 +202,48 @@ pub(crate) const ALL: &[Exercise] = &[
                 page: "labs/4-https.md",
             },
         ],
+    },
+    Exercise {
+        name: "drain",
+        title: "Beyond: pods that refuse what is sent to them",
+        task: "Two pods are replaced while a client opens 200 connections a second: mend the Deployment until nothing is lost.",
+        files: &[DRAIN],
+        needs: &[],
+        versions: &[],
+        hints: [
+            "A pod that is deleted gets SIGTERM at once; that it goes, each node learns on its own, a moment later.",
+            "Something has to last between the two, and Kubernetes has one place for it: before SIGTERM.",
+            "lifecycle, beside readinessProbe: a preStop hook that sleeps some seconds.",
+        ],
+        questions: &[Question {
+            text: "Why does readiness not help a pod that is deleted?",
+            notions: &[
+                ("the pod shuts its port at SIGTERM", &["sigterm", "port", "listen", "shut", "process"]),
+                ("rules still lead to it", &["rule", "proxy", "endpoint", "node", "late", "news"]),
+            ],
+            page: "labs/5-prestop-sleep.md",
+        }],
+    },
+    Exercise {
+        name: "grace",
+        title: "Beyond: pods that are killed in the middle of an answer",
+        task: "Two pods are replaced while requests take 3 s each: mend the Deployment until nothing is lost.",
+        files: &[GRACE],
+        needs: &[],
+        versions: &[],
+        hints: [
+            "A pod may take its time to end, but not for ever: then comes SIGKILL, whatever it is doing.",
+            "The clock starts with the preStop hook. Add up: the sleep, the drain, the longest request.",
+            "terminationGracePeriodSeconds: 30, the default, would do.",
+        ],
+        questions: &[Question {
+            text: "What shares terminationGracePeriodSeconds?",
+            notions: &[
+                ("the preStop hook", &["prestop", "hook", "sleep"]),
+                ("the drain, and requests in flight", &["drain", "flight", "request"]),
+            ],
+            page: "labs/8-grace.md",
+        }],
     },
 ];
 

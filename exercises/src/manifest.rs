@@ -1,6 +1,7 @@
 //! The manifests, each kept once: as its solution, in which marks say what a learner fills in.
 //!
-//! A blank begins with lines `#? WHAT` and ends with a line `#.`; what is between is the solution.
+//! A blank begins with a line `#? WHAT` and ends with a line `#.`; what is between is the solution. `#+ WHAT` begins one that the learner
+//! has to find, and a line behind `#- ` is one that the learner has and the solution has not.
 
 /// The mark of a blank, in a learner's file and in the practice.
 pub(crate) const TODO: &str = "TODO(human)";
@@ -36,12 +37,16 @@ manifests! {
     FRONTEND_SERVICE "frontend-service.yaml"
     INGRESS "ingress.yaml"
     BACKEND_HPA "backend-hpa.yaml"
+    DRAIN "drain.yaml"
+    GRACE "grace.yaml"
 }
 
 /// Where a line stands.
 enum Part<'a> {
     Given(&'a str),
     Asked(&'a str),
+    Hidden(&'a str),
+    Broken(&'a str),
     Solution(&'a str),
     End,
 }
@@ -58,6 +63,11 @@ impl Manifest {
                 blank = true;
                 Part::Asked(line)
             }
+            hidden if hidden.starts_with("#+ ") => {
+                blank = true;
+                Part::Hidden(line)
+            }
+            broken if broken.starts_with("#- ") => Part::Broken(line),
             _ if blank => Part::Solution(line),
             _ => Part::Given(line),
         })
@@ -69,7 +79,8 @@ impl Manifest {
             .filter_map(|part| match part {
                 Part::Given(line) => Some(format!("{line}\n")),
                 Part::Asked(line) => Some(format!("{}\n", line.replacen("#?", &format!("# {TODO}:"), 1))),
-                Part::Solution(_) | Part::End => None,
+                Part::Broken(line) => Some(format!("{}\n", line.replacen("#- ", "", 1))),
+                Part::Solution(_) | Part::Hidden(_) | Part::End => None,
             })
             .collect()
     }
@@ -80,7 +91,7 @@ impl Manifest {
         self.parts()
             .filter_map(|part| match part {
                 Part::Given(line) | Part::Solution(line) => Some(format!("{line}\n")),
-                Part::Asked(_) | Part::End => None,
+                Part::Asked(_) | Part::Hidden(_) | Part::Broken(_) | Part::End => None,
             })
             .collect()
     }
@@ -90,8 +101,8 @@ impl Manifest {
         let mut blanks: Vec<Blank> = Vec::new();
         for part in self.parts() {
             match part {
-                Part::Asked(line) => {
-                    let asked = line.trim_start().trim_start_matches("#? ").to_owned();
+                Part::Asked(line) | Part::Hidden(line) => {
+                    let asked = line.trim_start()["#? ".len()..].to_owned();
                     blanks.push(Blank { asked, solution: String::new() });
                 }
                 Part::Solution(line) => {
@@ -99,7 +110,7 @@ impl Manifest {
                     last.solution.push_str(line);
                     last.solution.push('\n');
                 }
-                Part::Given(_) | Part::End => {}
+                Part::Given(_) | Part::Broken(_) | Part::End => {}
             }
         }
         blanks
@@ -122,5 +133,17 @@ mod tests {
         assert_eq!(blanks.len(), 3);
         assert_eq!(blanks[0].solution, "  ingressClassName: nginx\n");
         assert!(blanks.iter().all(|each| solution.contains(&each.solution) && !blank.contains(&each.solution)));
+    }
+
+    #[test]
+    fn what_is_broken_does_not_say_where() {
+        let (broken, solution) = (GRACE.blank(), GRACE.solution());
+        assert!(broken.contains("    spec:\n      terminationGracePeriodSeconds: 4\n      containers:"), "{broken}");
+        assert!(
+            solution.contains("    spec:\n      terminationGracePeriodSeconds: 30\n      containers:"),
+            "{solution}"
+        );
+        assert!(!broken.contains(TODO) && !broken.contains("longest request"), "{broken}");
+        assert_eq!(GRACE.blanks()[0].asked, "more than the preStop sleep, the drain and the longest request together");
     }
 }

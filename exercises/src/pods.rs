@@ -11,8 +11,14 @@ pub(crate) fn state(pods: &Value) -> String {
     if troubles.is_empty() { all } else { format!("{all}: {}", troubles.join("; ")) }
 }
 
+/// A pod that is going is no help any more, ready or not.
 fn is_ready(pod: &Value) -> bool {
-    condition(pod, "Ready").is_some_and(|ready| ready["status"] == "True")
+    !is_going(pod) && condition(pod, "Ready").is_some_and(|ready| ready["status"] == "True")
+}
+
+/// Whether a pod was deleted, and takes its time to end.
+pub(crate) fn is_going(pod: &Value) -> bool {
+    !pod["metadata"]["deletionTimestamp"].is_null()
 }
 
 fn condition<'a>(pod: &'a Value, kind: &str) -> Option<&'a Value> {
@@ -30,7 +36,7 @@ fn trouble(pod: &Value) -> Option<String> {
     let waits = container["state"]["waiting"]["reason"].as_str();
     let last = container["lastState"]["terminated"]["reason"].as_str();
     let why = match (waits, condition(pod, "PodScheduled")) {
-        _ if !pod["metadata"]["deletionTimestamp"].is_null() => "is going".to_owned(),
+        _ if is_going(pod) => "is going".to_owned(),
         (_, Some(scheduled)) if scheduled["status"] == "False" => {
             format!("has no node: {}", scheduled["message"].as_str().unwrap_or_default())
         }
@@ -90,6 +96,9 @@ mod tests {
             assert!(state.contains(words), "{state}");
         }
         assert_eq!(state(&json!({"items": []})), "no pod");
+        let mut going = pod(json!({"conditions": [{"type": "Ready", "status": "True"}]}));
+        going["items"][0]["metadata"]["deletionTimestamp"] = json!("2030-01-01T00:00:00Z");
+        assert_eq!(state(&going), "0 of 1 pods ready: it is going");
     }
 
     #[test]

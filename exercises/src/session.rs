@@ -54,6 +54,8 @@ pub(crate) fn run(folder: &mut Folder, shell: &Shell, namespace: &str, voice: Vo
     let mut session = Session { folder, namespace, shell, voice, exercise, cluster: None, asked: false, typed };
     voice.say(KEYS);
     voice.say(&format!("Your files: {}", session.folder.path().display()));
+    let context = session.shell.try_attempt("kubectl config current-context")?;
+    voice.say(&format!("The cluster: {}, namespace {namespace}", context.stdout.trim()));
     let mut seen = session.folder.saved(exercise);
     session.turn_to(exercise);
     loop {
