@@ -38,6 +38,11 @@ DOWNWARD = "pod-1"
 CREDENTIAL = "client:" + 64 * "k"
 # The one variable that no knob of services sets.
 PASSWORD_AS_VARIABLE = {"store": {"enabled": True, "password": {"passAs": "env"}}, "services": {"jobs": {"kind": "systems", "useStore": True}}}
+# Nor those of a database.
+DATABASES = {
+    "stores": {"users-db": {"type": "postgres"}, "products-db": {"type": "postgres", "password": {"passAs": "env"}}},
+    "services": {name: {"kind": "systems", "role": name, "stores": [f"{name}-db"]} for name in ("users", "products")},
+}
 # What the ends of a knob's name and the units of the binaries have in common.
 UNITS = {
     "BytesPerSecond": "bytes per second",
@@ -59,7 +64,7 @@ def main():
         found = [problem for problems, _, _ in knobs for problem in problems]
         mapped = [entry for _, entries, _ in knobs for entry in entries]
         found += all_at_an_end(mapped, settings)
-        tried_pods = [pod for _, _, trial in knobs for pod in trial] + pods(PASSWORD_AS_VARIABLE)
+        tried_pods = [pod for _, _, trial in knobs for pod in trial] + pods(PASSWORD_AS_VARIABLE) + pods(DATABASES)
         found += [problem for kind in KINDS for problem in own_variables(kind, settings[kind], mapped, tried_pods)]
         for check, tries in ((values_file, [(file, settings) for file in values_files()]), (table_bound, bounds), (table_text, table_texts()), (network, networks()), (pair, combinations_with_replacement(ROUTES, 2)), (load_knob, load_knobs(root))):
             found += [problem for problems in pool.map(lambda arguments, check=check: check(*arguments), tries) for problem in problems]
