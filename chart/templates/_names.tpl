@@ -90,8 +90,14 @@ metadata:
     {{- include "practice.labels" . | nindent 4 }}
   {{- with .annotations }}
   annotations:
-    {{- toYaml . | nindent 4 }}
+    {{- include "practice.template" (dict "root" $.root "value" .) | nindent 4 }}
   {{- end }}
+{{- end -}}
+
+{{/* Takes root and value: the value as YAML, with what it has of templates worked out. A look is cheaper than that. */}}
+{{- define "practice.template" -}}
+{{- $text := toYaml .value -}}
+{{- if contains "{{" $text }}{{ tpl $text .root }}{{ else }}{{ $text }}{{ end -}}
 {{- end -}}
 
 {{/* Takes a tag. A label has 63 characters and no @: of v1@sha256:... it is v1. */}}

@@ -16,7 +16,7 @@ The pod of a service. All templates here take a service.
 {{- $_ := set $annotations "prometheus.io/port" (int .service.metricsPort | toString) -}}
 {{- $_ := set $annotations "prometheus.io/path" "/metrics" -}}
 {{- end -}}
-{{- with merge (deepCopy .podAnnotations) $annotations }}{{ toYaml . }}{{ end -}}
+{{- with merge (deepCopy .podAnnotations) $annotations }}{{ include "practice.template" (dict "root" $.root "value" .) }}{{ end -}}
 {{- end -}}
 
 {{- define "practice.podSpec" -}}
@@ -33,7 +33,7 @@ initContainers:
 {{- end }}
 containers:
   - {{ include "practice.container" . | nindent 4 | trim }}
-{{- range $knob := list "volumes" "nodeSelector" "affinity" "tolerations" }}
+{{- range $knob := list "volumes" "nodeSelector" "affinity" "tolerations" "hostAliases" "dnsConfig" }}
 {{- with index $ $knob }}
 {{ $knob }}:
   {{- toYaml . | nindent 2 }}
@@ -129,11 +129,18 @@ envFrom:
 {{- end }}
 {{- end }}
 {{- end }}
-{{- if gt (int .lifecycle.preStopSeconds) 0 }}
+{{- with .lifecycle }}
+{{- $preStop := .preStop }}
+{{- if not (or $preStop (eq (int .preStopSeconds) 0)) }}{{ $preStop = dict "sleep" (dict "seconds" (int .preStopSeconds)) }}{{ end }}
+{{- if or $preStop .postStart }}
 lifecycle:
-  preStop:
-    sleep:
-      seconds: {{ int .lifecycle.preStopSeconds }}
+  {{- range $hook, $handler := dict "preStop" $preStop "postStart" .postStart }}
+  {{- with $handler }}
+  {{ $hook }}:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- end }}
+{{- end }}
 {{- end }}
 {{- with .resources }}
 resources:

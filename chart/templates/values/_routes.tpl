@@ -47,6 +47,15 @@ http://{{ include "practice.headlessName" $to }}:{{ int (index .root.services $t
 {{- dict "upstreams" $upstreams "routes" .routeTable.routes | toPrettyJson -}}
 {{- end -}}
 
+{{/* Takes the top-level scope, and works out what its hosts have of templates. */}}
+{{- define "practice.setHosts" -}}
+{{- range $values, $knob := dict "ingress" "hosts" "httpRoute" "hostnames" -}}
+{{- $hosts := list -}}
+{{- range index $.Values $values $knob }}{{ $hosts = append $hosts (contains "{{" . | ternary (tpl . $) .) }}{{ end -}}
+{{- $_ := set (index $.Values $values) $knob $hosts -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Takes the top-level scope: ways that lead nowhere. */}}
 {{- define "practice.brokenRoutes" -}}
 {{- $services := .services -}}
@@ -54,12 +63,15 @@ http://{{ include "practice.headlessName" $to }}:{{ int (index .root.services $t
 {{- range $from := list "ingress" "httpRoute" -}}
 {{- with index $.Values $from -}}
 {{- range ternary .paths list .enabled -}}
+{{- $path := .path -}}
+{{- range .split | default (list .) -}}
 {{- if not (hasKey $services .service) }}
-{{ $from }}.paths: {{ .path }} leads to the service {{ .service | quote }}, and there are: {{ $names }}. Correct the name, or take the path away.
+{{ $from }}.paths: {{ $path }} leads to the service {{ .service | quote }}, and there are: {{ $names }}. Correct the name, or take the path away.
 {{- else if not (index $services .service).answers }}
-{{ $from }}.paths: {{ .path }} leads to {{ .service }}, a worker, which takes no requests. Name another service, or take the path away.
+{{ $from }}.paths: {{ $path }} leads to {{ .service }}, a worker, which takes no requests. Name another service, or take the path away.
 {{- else if and .nodePortBeside (not (index $services .service).service.nodePortBeside.enabled) }}
-{{ $from }}.paths: {{ .path }} leads to the second Service of {{ .service }}, which has none. Set services.{{ .service }}.service.nodePortBeside.enabled.
+{{ $from }}.paths: {{ $path }} leads to the second Service of {{ .service }}, which has none. Set services.{{ .service }}.service.nodePortBeside.enabled.
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -32,7 +32,7 @@ the autoscaler has changed it, which makes the number its own. A patch (helm upg
 {{- $before := dig "metadata" "annotations" "practice/kept-from" "" $live -}}
 {{- $asked := hasKey (index .root.Values.services .name) "replicas" -}}
 {{- $scaler := include "practice.hpaName" . -}}
-{{- if and $number (not $asked) (or (eq $before (toString (int .replicas))) (lookup "autoscaling/v2" "HorizontalPodAutoscaler" $namespace $scaler)) -}}
+{{- if and (not $asked) $number (ne (int $number) (int .replicas)) (or (eq $before (toString (int .replicas))) (lookup "autoscaling/v2" "HorizontalPodAutoscaler" $namespace $scaler)) -}}
 {{- $_ := set . "kept" true -}}
 {{- end -}}
 {{- $_ := set . "wanted" (ternary $number .replicas (.kept | default false)) -}}
@@ -75,7 +75,7 @@ services.{{ $name }}.replicas: {{ int $own.replicas }} pods are asked for, and a
 services.{{ $name }}.autoscaling: minReplicas {{ int .minReplicas }} is above maxReplicas {{ int .maxReplicas }}. Set maxReplicas to {{ int .minReplicas }} or more.
 {{- end -}}
 {{- $targets := dict "cpu" .targetCPUUtilizationPercentage "memory" .targetMemoryUtilizationPercentage -}}
-{{- if and (kindIs "invalid" $targets.cpu) (kindIs "invalid" $targets.memory) }}
+{{- if and (kindIs "invalid" $targets.cpu) (kindIs "invalid" $targets.memory) (not .metrics) }}
 services.{{ $name }}.autoscaling: enabled without a target, so there is nothing to scale by. Set targetCPUUtilizationPercentage.
 {{- end -}}
 {{- range $resource, $target := $targets -}}

@@ -21,6 +21,7 @@ files of a chart in a render: who comes first does the work, and nothing is prin
 {{- $_ := set . "services" dict -}}
 {{- $_ := set . "accounts" dict -}}
 {{- include "practice.fill" (dict "into" .Values "from" (fromJson (.Files.Get "defaults.json"))) -}}
+{{- include "practice.setHosts" . -}}
 {{- include "practice.resolveStores" . -}}
 {{- $defaults := dict -}}
 {{- include "practice.merge" (dict "into" $defaults "from" .Values.defaults) -}}

@@ -96,7 +96,11 @@ services.{{ $name }}.env: {{ $variable }} is what {{ . }} makes, and what is che
 {{- end -}}
 {{- include "practice.setStoreSettings" . -}}
 {{- range $variable, $value := .env -}}
-{{- if kindIs "map" $value }}{{ $_ := unset $settings $variable }}{{ else }}{{ $_ := set $settings $variable $value }}{{ end -}}
+{{- if kindIs "map" $value -}}
+{{- $_ := unset $settings $variable -}}
+{{- else -}}
+{{- $_ := set $settings $variable (and (kindIs "string" $value) (contains "{{" (toString $value)) | ternary (tpl (toString $value) $.root) $value) -}}
+{{- end -}}
 {{- end -}}
 {{- range $variable, $value := $settings }}{{ $_ := set $settings $variable (include "practice.text" $value) }}{{ end -}}
 {{- end -}}

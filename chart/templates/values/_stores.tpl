@@ -107,11 +107,11 @@ redis://{{ $at }}/0
 {{- $class := dig "storageClassName" "" $claim -}}
 {{- $now := $store.persistence -}}
 {{- $changed := dict -}}
-{{- if ne (empty $claims) (not $now.enabled) -}}
-{{- $_ := set $changed "persistence.enabled" (list (empty $claims | not) $now.enabled) -}}
-{{- else if and $now.enabled (ne (include "practice.bytes" $size) (include "practice.bytes" $now.size)) -}}
+{{- if ne (not (empty $claims)) (and $now.enabled (not $now.existingClaim)) -}}
+{{- $_ := set $changed (ternary "persistence.existingClaim" "persistence.enabled" (and (ne $now.existingClaim "") $now.enabled)) (list (empty $claims | ternary "none" "one of its own") ($now.existingClaim | default (ternary "one of its own" "none" $now.enabled))) -}}
+{{- else if and $claims (ne (include "practice.bytes" $size) (include "practice.bytes" $now.size)) -}}
 {{- $_ := set $changed "persistence.size" (list $size $now.size) -}}
-{{- else if and $now.enabled (ne $class $now.storageClass) -}}
+{{- else if and $claims (ne $class $now.storageClass) -}}
 {{- $_ := set $changed "persistence.storageClass" (list ($class | default "the default") ($now.storageClass | default "the default")) -}}
 {{- end -}}
 {{- range $knob, $values := $changed }}
@@ -148,6 +148,13 @@ store: it makes the store {{ $old }}, as stores.{{ $old }} does. Leave out store
 {{- end -}}
 {{- if and (gt (int .replicas) 1) (eq .type "postgres") }}
 {{ $knob }}.replicas: {{ int .replicas }} pods of PostgreSQL would be {{ int .replicas }} databases: the chart sets up copies of Redis alone. Set it to 1, or give the url of one that is looked after elsewhere.
+{{- end -}}
+{{- with .persistence.existingClaim }}
+{{- if not $store.persistence.enabled }}
+{{ $knob }}.persistence.existingClaim: {{ . }} is asked for, and persistence.enabled is false. Leave one.
+{{- else if gt (int $store.replicas) 1 }}
+{{ $knob }}.persistence.existingClaim: {{ . }} is one volume, and {{ int $store.replicas }} pods need as many. Set replicas to 1, or take it away.
+{{- end -}}
 {{- end -}}
 {{- if and (gt (int .replicas) 1) (not .persistence.enabled) }}
 {{ $knob }}.replicas: without a volume the first pod comes back empty, and the others empty themselves after it. Set {{ $knob }}.persistence.enabled to true, or replicas to 1.
