@@ -2,6 +2,12 @@
 What NOTES.txt says, computed from the values.
 */}}
 
+{{/* Takes a service: after an upgrade, which the one who reads has seen before, only what the next one does. */}}
+{{- define "practice.shortNotes" -}}
+{{ .name }} ({{ include "practice.image" . }})
+  {{ printf "%-16s" "in a rollout" }} {{ include "practice.rolloutNote" . }}
+{{- end -}}
+
 {{/* Takes a service. */}}
 {{- define "practice.notes" -}}
 {{- $pods := include "practice.pods" . | int -}}
@@ -16,8 +22,10 @@ What NOTES.txt says, computed from the values.
 {{- if $request -}}
 {{- $use := mul 2 (int $target) -}}
 {{- $wanted := ceil (divf (mul $pods $use) (int $target)) -}}
-{{- $rows = append $rows (list (print "scaling, " $resource) (printf "pods = ceil(pods x use / %d %%), use in %% of the %s request" (int $target) (include "practice.text" $request))) -}}
-{{- $rows = append $rows (list "" (printf "%d pods at %d %%: ceil(%d x %d / %d) = %v" $pods $use $pods $use (int $target) $wanted)) -}}
+{{- $most := int $scaling.maxReplicas -}}
+{{- $stop := ternary (printf ", of which %d is the most" $most) "" (gt (int $wanted) $most) -}}
+{{- $rows = append $rows (list (print "scaling, " $resource) (printf "pods = ceil(pods x use / %d %%), at most %d; use in %% of the %s request" (int $target) $most (include "practice.text" $request))) -}}
+{{- $rows = append $rows (list "" (printf "%d pods at %d %%: ceil(%d x %d / %d) = %v%s" $pods $use $pods $use (int $target) $wanted $stop)) -}}
 {{- else -}}
 {{- $rows = append $rows (list (print "scaling, " $resource) "<unknown>: there is no request to compare the use with") -}}
 {{- end -}}
