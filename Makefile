@@ -28,7 +28,7 @@ SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo contrac
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\#!/bin/sh|^\# shellcheck shell=bash' 2>/dev/null)
 
 .NOTPARALLEL:
-.PHONY: ready ready-to-test help up down env status images k8s exercises run run-two test check unit api fuzz chart e2e fresh proof vm hostile figures clean
+.PHONY: ready ready-to-test help up down env status images k8s exercises run run-two test check unit api picture fuzz chart e2e fresh proof vm hostile figures clean
 
 help: ## This list
 	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
@@ -148,6 +148,11 @@ unit: ## Unit and integration tests of the crates, with real Redis, Chromium and
 api: ## The backend's replies against its own /openapi.json, directly and through the gateway
 	@cargo build --locked --quiet -p backend -p frontend
 	@$(call step,api,'the API is as described') conformance/check
+
+picture: ## The picture at the top of the README, of the page as it is now: half a minute of a rollout in Chromium
+	@cluster/prepare test
+	@cargo test --locked --quiet -p frontend --test dashboard -- --ignored --exact picture::the_picture_in_the_readme_is_drawn
+	@ls docs/page-*.png
 
 fuzz: ## Fuzz what reads input from outside: SECONDS=20 for each target, NAME=one; some 5 minutes are a longer look
 	@fuzz/run $(or $(SECONDS),20) $(NAME)

@@ -1,67 +1,76 @@
-//! The practice's own commands, under its own names, as printed there.
-//!
-//! Left out are those of minikube and Docker. The containers have neither Python nor a shell to `exec` into: `kubectl debug` brings one.
+//! The practice's own commands, under its own names: docs/handout.md says which run as printed, and what to type instead of the others.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use e2e::shell::root;
 use e2e::{Namespace, Shell, eventually, eventually_within};
 
 #[test]
-fn every_command_of_the_handout_runs_as_printed() {
+fn every_command_of_the_handout_does_what_its_table_says() {
     Shell::default().run("make k8s");
     let ns = Namespace::unrestricted("classroom");
+    let handout = Handout::of(&ns);
 
     // Phase 2: Deployments.
-    ns.run("kubectl apply -f k8s/backend-deployment.yaml -f k8s/frontend-deployment.yaml");
-    watch(&ns, "kubectl get pods -w", "1/1");
+    handout.run("kubectl apply -f k8s/backend-deployment.yaml -f k8s/frontend-deployment.yaml");
+    handout.watch("kubectl get pods -w", "1/1");
     ns.run("kubectl rollout status deploy/backend --timeout=120s");
     ns.run("kubectl rollout status deploy/frontend --timeout=120s");
-    assert!(ns.stdout("kubectl get deployments").contains("backend"));
-    let backend = ns.stdout("kubectl describe deployment backend");
+    assert!(handout.run("kubectl get deployments").contains("backend"));
+    let backend = handout.run("kubectl describe deployment backend");
     for line in ["1 max surge", "0 max unavailable", "delay=5s", "period=10s", "cpu:     100m", "memory:  256Mi"] {
         assert!(squeezed(&backend).contains(&squeezed(line)), "no {line:?} in\n{backend}");
     }
-    ns.run("kubectl describe deployment frontend");
+    handout.run("kubectl describe deployment frontend");
 
-    // Phase 3: Services.
-    ns.run("kubectl apply -f k8s/backend-service.yaml -f k8s/frontend-service.yaml");
-    let services = ns.stdout("kubectl get svc");
+    // Phase 3: Services. Beside a release that has the node port, only one of the two is made.
+    ns.run("kubectl create service nodeport practice-frontend --tcp=8000 --node-port=30080");
+    let beside = ns.attempt("kubectl apply -f k8s/backend-service.yaml -f k8s/frontend-service.yaml");
+    assert!(beside.stderr.contains("provided port is already allocated"), "{beside}");
+    ns.run("kubectl delete service practice-frontend");
+    handout.run("kubectl apply -f k8s/backend-service.yaml -f k8s/frontend-service.yaml");
+    let services = handout.run("kubectl get svc");
     assert!(services.contains("backend-svc") && services.contains("frontend-svc"), "{services}");
-    assert!(squeezed(&ns.stdout("kubectl describe svc backend-svc")).contains("Type: ClusterIP"));
-    assert!(ns.stdout("kubectl describe svc frontend-svc").contains("NodePort"));
+    assert!(squeezed(&handout.run("kubectl describe svc backend-svc")).contains("Type: ClusterIP"));
+    assert!(handout.run("kubectl describe svc frontend-svc").contains("NodePort"));
     eventually("the endpoints of both Services are there", || {
         let endpoints =
-            ns.stdout("kubectl get endpoints backend-svc") + &ns.stdout("kubectl get endpoints frontend-svc");
+            handout.run("kubectl get endpoints backend-svc") + &handout.run("kubectl get endpoints frontend-svc");
         if endpoints.matches(":8000").count() >= 2 { Ok(()) } else { Err(endpoints) }
     });
-    let url = format!("http://{}:30080", ns.node_addresses()[0]);
-    assert!(ns.stdout(&format!("curl -fsS {url}/proxy/items")).contains("items"));
-    let python = "kubectl exec deploy/frontend -- python -c 'print()'";
+    let python = r#"kubectl exec deploy/frontend -- python -c "import httpx; print(httpx.get('http://backend-svc:8000/api/items').json())""#;
     assert!(ns.attempt(python).stderr.contains("executable file not found"), "there is no Python");
-    let gateway =
-        ns.stdout("kubectl get pods -l app.kubernetes.io/component=frontend -o jsonpath='{.items[0].metadata.name}'");
-    ns.run(&format!(
-        "kubectl debug {gateway} --image=busybox --container=lent -- sh -c 'wget -q -O- http://backend-svc:8000/api/items'"
-    ));
-    watch(&ns, &format!("kubectl logs {gateway} -c lent -f"), "\"service\":\"backend\"");
+    let asked = handout.instead(python, "kubectl run ask --image=busybox --restart=Never --rm -i --quiet -- wget -q -O- http://backend-svc:8000/api/items");
+    assert!(asked.contains("\"service\":\"backend\""), "{asked}");
+    let url = handout.instead("minikube service frontend-svc --url", "echo \"$NODEPORT_URL\"");
+    handout.name("<URL>", url.trim());
+    eventually("the node port answers", || {
+        let items = handout.run("curl <URL>/proxy/items");
+        if items.contains("\"items\"") { Ok(()) } else { Err(items) }
+    });
 
     // Phase 4: Ingress.
-    ns.run("kubectl apply -f k8s/ingress.yaml");
-    assert!(ns.stdout("kubectl get ingress").contains("app-ingress"));
-    let rules = squeezed(&ns.stdout("kubectl describe ingress app-ingress"));
+    handout.run("kubectl apply -f k8s/ingress.yaml");
+    assert!(handout.run("kubectl get ingress").contains("app-ingress"));
+    let rules = squeezed(&handout.run("kubectl describe ingress app-ingress"));
     assert!(rules.contains("/api backend-svc:8000") && rules.contains("/ frontend-svc:8000"), "{rules}");
-    let ingress = ns.ingress_url();
-    for path in ["/api/items", "/"] {
+    for (printed, here, answer) in [
+        ("curl http://$(minikube ip)/api/items", "curl \"$INGRESS_URL/api/items\"", "\"service\":\"backend\""),
+        ("curl http://$(minikube ip)/", "curl \"$INGRESS_URL/\"", "<!doctype html>"),
+    ] {
         eventually("the ingress answers", || {
-            let reply = ns.attempt(&format!("curl -fsS {ingress}{path}"));
-            if reply.succeeded() { Ok(()) } else { Err(reply.text()) }
+            let reply = handout.instead(printed, here);
+            if reply.contains(answer) { Ok(()) } else { Err(reply) }
         });
     }
 
     // Phase 5: HorizontalPodAutoscaler.
-    ns.run("kubectl apply -f k8s/backend-hpa.yaml");
-    watch(&ns, "kubectl get hpa -w", "/50%");
-    ns.run(
+    handout.run("kubectl apply -f k8s/backend-hpa.yaml");
+    assert!(handout.run("kubectl get hpa").contains("backend-hpa"));
+    handout.watch("kubectl get hpa -w", "/50%");
+    handout.run(
         "kubectl run load-gen --image=busybox --restart=Never -- /bin/sh -c \"while true; do wget -q -O- http://backend-svc:8000/api/cpu-burn; done\"",
     );
     eventually_within(Duration::from_secs(150), "more than two pods", || {
@@ -69,50 +78,136 @@ fn every_command_of_the_handout_runs_as_printed() {
         if hpa.parse().is_ok_and(|pods: u32| pods > 2) { Ok(()) } else { Err(hpa) }
     });
     // A shell that is process 1 does not hear SIGTERM: this takes the whole grace period.
-    let deleted = ns.start("kubectl delete pod load-gen");
-    assert!(ns.stdout("kubectl describe hpa backend-hpa").contains("SuccessfulRescale"));
+    let deleted = ns.start(&handout.as_printed("kubectl delete pod load-gen"));
+    assert!(handout.run("kubectl describe hpa backend-hpa").contains("SuccessfulRescale"));
 
     // Phase 6: rolling update.
-    ns.run("kubectl set image deploy/backend backend=backend:v2");
-    ns.run("kubectl rollout status deploy/backend --timeout=180s");
-    assert!(ns.stdout(&format!("curl -fsS {url}/proxy/items")).contains("\"version\":\"v2\""));
-    ns.run("kubectl rollout undo deploy/backend");
-    ns.run("kubectl rollout history deploy/backend");
-    ns.run("kubectl set image deploy/frontend frontend=frontend:v2");
+    handout.run("kubectl set image deploy/backend backend=backend:v2");
+    handout.run("kubectl rollout status deploy/backend");
+    assert!(handout.run("curl <URL>/proxy/items").contains("\"version\":\"v2\""));
+    handout.run("kubectl rollout undo deploy/backend");
+    handout.run("kubectl rollout history deploy/backend");
+    handout.run("kubectl set image deploy/frontend frontend=frontend:v2");
     ns.run("kubectl rollout status deploy/frontend --timeout=180s");
     ns.run("kubectl rollout status deploy/backend --timeout=180s");
 
     let deleted = deleted.finish();
     assert!(deleted.stdout.contains("deleted"), "{deleted}");
 
-    // Debugging.
-    ns.run("kubectl get events --sort-by='.lastTimestamp'");
-    // Not the autoscaler's, which is taking some away.
+    // Debugging. Not a pod of the autoscaler's, which is taking some away.
     let pod = ns.stdout("kubectl get pods -l app.kubernetes.io/component=frontend --sort-by=.metadata.creationTimestamp -o name | tail -n 1");
-    let pod = pod.trim().trim_start_matches("pod/");
-    let shell = ns.attempt(&format!("kubectl exec {pod} -- sh"));
+    handout.name("<pod-name>", pod.trim().trim_start_matches("pod/"));
+    let shell = ns.attempt(&handout.named("kubectl exec -it <pod-name> -- sh"));
     assert!(shell.stderr.contains("executable file not found"), "{shell}");
-    ns.run(&format!("kubectl logs {pod}"));
-    watch(&ns, &format!("kubectl logs {pod} -f"), "ready");
-    // No container has crashed, which is what this command says.
-    assert!(ns.attempt(&format!("kubectl logs {pod} --previous")).stderr.contains("not found"));
-    ns.run("kubectl get pods -o wide");
-    ns.run(&format!("kubectl describe pod {pod}"));
-    ns.run("kubectl top pods");
-    ns.run("kubectl top nodes");
+    // The shell that is lent (here without a terminal) ends the container's own process 1, so that there is a log of the one before.
+    let lent = "kubectl debug -it <pod-name> --image=busybox --target=frontend -- sh";
+    handout.says("kubectl exec -it <pod-name> -- sh", lent);
+    ns.run(&format!("printf 'kill 1\\nexit\\n' | {}", handout.named(lent).replace("-it", "-i")));
+    assert!(handout.run("kubectl get events --sort-by='.lastTimestamp'").contains("Scaled"));
+    handout.run("kubectl get pods -o wide");
+    handout.run("kubectl describe pod <pod-name>");
+    assert!(handout.run("kubectl top pods").contains("Mi"));
+    handout.run("kubectl top nodes");
+    eventually("the container was restarted", || {
+        let before = ns.attempt(&handout.as_printed("kubectl logs <pod-name> --previous"));
+        if before.succeeded() && before.stdout.contains("draining") { Ok(()) } else { Err(before.text()) }
+    });
+    handout.watch("kubectl logs <pod-name> -f", "ready");
+    handout.run("kubectl logs <pod-name>");
 
     // Cleanup.
-    ns.run("kubectl delete -f k8s/");
+    handout.run("kubectl delete -f k8s/");
     eventually("no pod is left", || {
         let pods = ns.stdout("kubectl get pods -o name");
         if pods.is_empty() { Ok(()) } else { Err(pods) }
     });
+
+    handout.instead_of_the_rest();
 }
 
-/// Runs a command that does not end by itself until it has printed `text`.
-fn watch(shell: &Shell, command: &str, text: &str) {
-    let seen = shell.attempt(&format!("timeout 120 {command} | grep -m 1 -F -- '{text}'"));
-    assert!(seen.stdout.contains(text), "no {text:?}: {seen}");
+/// The table of docs/handout.md.
+struct Handout<'a> {
+    shell: &'a Shell,
+    /// Each printed command, and what the table says of it.
+    rows: BTreeMap<String, String>,
+    /// What `<pod-name>` and `<URL>` stand for.
+    names: RefCell<Vec<(&'static str, String)>>,
+    typed: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> Handout<'a> {
+    fn of(shell: &'a Shell) -> Self {
+        let page = std::fs::read_to_string(root().join("docs/handout.md")).expect("the handout has a table");
+        let rows = page.lines().filter_map(|line| {
+            let (printed, here) = line.strip_prefix("| `")?.strip_suffix(" |")?.split_once("` | ")?;
+            Some((printed.replace("\\|", "|"), here.replace("\\|", "|")))
+        });
+        Self { shell, rows: rows.collect(), names: RefCell::default(), typed: RefCell::default() }
+    }
+
+    fn name(&self, placeholder: &'static str, name: &str) {
+        self.names.borrow_mut().push((placeholder, name.to_owned()));
+    }
+
+    fn named(&self, command: &str) -> String {
+        self.names.borrow().iter().fold(command.to_owned(), |text, (placeholder, name)| text.replace(placeholder, name))
+    }
+
+    /// What the table says of a printed command, which counts as typed then.
+    fn row(&self, printed: &str) -> &str {
+        self.typed.borrow_mut().insert(printed.to_owned());
+        self.rows.get(printed).unwrap_or_else(|| panic!("docs/handout.md has no row for {printed}"))
+    }
+
+    fn as_printed(&self, printed: &str) -> String {
+        let row = self.row(printed);
+        assert!(row.starts_with("as printed"), "{printed} runs as printed, and docs/handout.md says: {row}");
+        self.named(printed)
+    }
+
+    fn run(&self, printed: &str) -> String {
+        self.shell.stdout(&self.as_printed(printed))
+    }
+
+    /// Runs a command that does not end by itself until it has printed `text`.
+    fn watch(&self, printed: &str, text: &str) {
+        let command = self.as_printed(printed);
+        let seen = self.shell.attempt(&format!("timeout 120 {command} | grep -m 1 -F -- '{text}'"));
+        assert!(seen.stdout.contains(text), "no {text:?}: {seen}");
+    }
+
+    /// The table says to type `here`.
+    fn says(&self, printed: &str, here: &str) {
+        let row = self.row(printed);
+        assert!(row.contains(&format!("`{here}`")), "instead of {printed} docs/handout.md says: {row}");
+    }
+
+    fn instead(&self, printed: &str, here: &str) -> String {
+        self.says(printed, here);
+        self.shell.stdout(here)
+    }
+
+    /// What was not typed yet is of another tool, or of Windows. What the table has instead is typed; of make it is a target, which
+    /// others of these tests type.
+    fn instead_of_the_rest(&self) {
+        let makefile = std::fs::read_to_string(root().join("Makefile")).expect("there is a Makefile");
+        for (printed, here) in &self.rows {
+            if self.typed.borrow().contains(printed) {
+                continue;
+            }
+            assert!(printed.contains("minikube") || printed.starts_with("docker "), "nobody typed {printed}");
+            for command in here.split('`').skip(1).step_by(2) {
+                if let Some(target) = command.strip_prefix("make ") {
+                    assert!(makefile.contains(&format!("\n{target}: ")), "make has no target {target}");
+                } else {
+                    assert!(
+                        !self.shell.stdout(command).is_empty() || command.starts_with("eval "),
+                        "{command} prints nothing"
+                    );
+                }
+            }
+        }
+    }
 }
 
 /// The text with every run of blanks as one.

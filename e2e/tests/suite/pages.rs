@@ -1,7 +1,7 @@
 //! The README and the labs do what they say.
 
 use e2e::shell::root;
-use e2e::{Namespace, Shell, page};
+use e2e::{Namespace, Shell, eventually, page};
 
 fn namespace(name: &str) -> Namespace {
     Namespace::unrestricted(&format!("lab-{}", name.trim_end_matches(".md")))
@@ -85,6 +85,52 @@ fn readme() {
     let command = "helm uninstall practice --wait --timeout 120s";
     let user = AtTheEnd { shell: ns.cluster().clone(), command };
     page::run(&user.shell, &root().join("README.md"));
+}
+
+#[test]
+fn when_it_does_not_work_the_readme_says_why() {
+    let page = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let says = |text: &str| assert!(page.contains(text), "the README does not say {text:?}");
+    let ns = Namespace::unrestricted("does-not-work");
+    ns.install("");
+
+    // A tag that is not there, and the way back.
+    ns.run("helm upgrade practice chart/ --set services.backend.image.tag=v9");
+    eventually("the image is not pulled", || {
+        let pods = ns.stdout("kubectl get pods");
+        if pods.contains("ErrImagePull") || pods.contains("ImagePullBackOff") { Ok(()) } else { Err(pods) }
+    });
+    says("`ErrImagePull`, `ImagePullBackOff`");
+    ns.run("helm rollback practice --wait --timeout 120s");
+    says("`helm rollback practice`");
+
+    // The node port of another release.
+    let taken = ns.attempt("helm install second chart/");
+    assert!(taken.stderr.contains("has the node port 30080"), "{taken}");
+    says("`has the node port 30080`");
+    ns.run("helm install second chart/ --set services.frontend.service.nodePort=0");
+    says("`--set services.frontend.service.nodePort=0`");
+    ns.run("helm uninstall second");
+
+    // What kubectl set belongs to kubectl.
+    ns.run("kubectl set image deploy/practice-backend backend=backend:v2");
+    let conflict = ns.attempt("helm upgrade practice chart/ --set image.tag=v1");
+    assert!(conflict.stderr.contains("conflict with \"kubectl-set\""), "{conflict}");
+    says("`conflict with \"kubectl-set\"`");
+    ns.run("helm upgrade practice chart/ --force-conflicts");
+    says("`helm upgrade practice chart/ --force-conflicts`");
+
+    // The last upgrade's --set is not this one's.
+    ns.run("helm upgrade practice chart/ --set debug.enabled=true");
+    ns.run("helm upgrade practice chart/ --set defaults.replicas=3 --reuse-values");
+    assert_eq!(ns.json("helm get values practice -o json")["debug"]["enabled"], true);
+    ns.run("helm upgrade practice chart/ --set defaults.replicas=3");
+    assert!(ns.json("helm get values practice -o json")["debug"].is_null());
+    says("`--reuse-values`");
+
+    let shell = ns.attempt("kubectl exec deploy/practice-frontend -- sh");
+    assert!(shell.stderr.contains("exec: \"sh\": executable file not found"), "{shell}");
+    says("`exec: \"sh\": executable file not found`");
 }
 
 #[test]

@@ -7,8 +7,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use base64ct::{Base64, Encoding as _};
 use serde_json::{Value, json};
-use ureq::Agent;
+use ureq::http::Response;
+use ureq::{Agent, Body};
 
 /// What to install where there is no browser.
 const MEND: &str = "these tests look at the page in Chromium; on Debian: \
@@ -135,6 +137,13 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", &media);
     }
 
+    /// What the tab shows now, without scroll bars, as a PNG.
+    pub(crate) fn screenshot(&self) -> Vec<u8> {
+        self.devtools("Emulation.setScrollbarsHidden", &json!({ "hidden": true }));
+        let text = self.get("/screenshot");
+        Base64::decode_vec(text.as_str().expect("a picture is text")).expect("a picture is in base64")
+    }
+
     /// Everything on the console, but for what Chromium writes there by itself when a request to `/proxy/` is answered
     /// with an error status. Violations of the content security policy are on the console too.
     pub(crate) fn complaints(&self) -> Vec<String> {
@@ -179,14 +188,17 @@ impl Browser {
         reference.unwrap_or_else(|| panic!("there is no #{id}")).to_owned()
     }
 
+    fn get(&self, path: &str) -> Value {
+        Self::value(path, self.agent.get(format!("{}{path}", self.session)).call())
+    }
+
     fn post(&self, path: &str, body: &Value) -> Value {
-        let url = format!("{}{path}", self.session);
-        let mut reply = self
-            .agent
-            .post(&url)
-            .content_type("application/json")
-            .send(body.to_string())
-            .unwrap_or_else(|error| panic!("{path}: {error}"));
+        let request = self.agent.post(format!("{}{path}", self.session)).content_type("application/json");
+        Self::value(path, request.send(body.to_string()))
+    }
+
+    fn value(path: &str, reply: Result<Response<Body>, ureq::Error>) -> Value {
+        let mut reply = reply.unwrap_or_else(|error| panic!("{path}: {error}"));
         // A log of the browser may be long; ureq's own bound is 10 MB.
         let text = reply.body_mut().read_to_string().unwrap_or_else(|error| panic!("{path}: {error}"));
         let mut json: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}: {text}"));

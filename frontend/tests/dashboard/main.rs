@@ -1,6 +1,7 @@
 //! The dashboard page, looked at in real Chromium: it sends to the real gateway, which sends to real backends.
 
 mod browser;
+mod picture;
 mod pods;
 
 use std::time::Duration;
@@ -274,7 +275,6 @@ const LOW_CONTRAST: &str = "
     }
     return low;";
 
-/// Opens the page of `gateway`, and sends at 20 a second.
 #[test]
 fn what_the_routes_lead_to_can_be_sent_from_a_page() {
     let backend = Pod::backend("v1", "docs-backend");
@@ -308,14 +308,15 @@ fn what_the_routes_lead_to_can_be_sent_from_a_page() {
     );
 }
 
-fn open(gateway: &Pod, name: &str) -> Browser {
+/// Opens the page of `gateway`, and sends at 20 a second.
+pub(crate) fn open(gateway: &Pod, name: &str) -> Browser {
     let page = Browser::open(name, &format!("http://{}/", gateway.address));
     page.run("const rate = document.getElementById('rate'); rate.value = 20; rate.dispatchEvent(new Event('input'));");
     page
 }
 
 /// A condition: each of `pods` has a row with answers.
-fn answers_of(pods: &[&str]) -> String {
+pub(crate) fn answers_of(pods: &[&str]) -> String {
     let each = pods
         .iter()
         .map(|pod| format!("document.querySelector('[data-pod=\"{pod}\"] .count span')?.textContent.match(/[1-9]/)"));
