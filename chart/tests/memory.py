@@ -35,6 +35,12 @@ CASES = [
             ],
         }
     },
+    {
+        "routeTable": {
+            "upstreams": {"it": {"url": "http://it:8000"}},
+            "routes": [{"path": f"/{name}", "aggregate": {"a": {"upstream": "it"}, "b": {"upstream": "it"}}} for name in "ab"],
+        }
+    },
 ]
 
 

@@ -313,6 +313,8 @@ ROUTE = {
     "cors": {"origins": ["https://shop.example"]},
     "fallback": {"status": 503, "contentType": "text/plain", "body": "later"},
 }
+# The same of one whose reply is put together, which leaves out what leads to one upstream.
+AGGREGATE = {"path": "/shop", "aggregate": {"a": {"upstream": "shop"}}}
 # What the entries of a list look like, by its name; those of all others are names of headers.
 ENTRIES = {
     "hosts": lambda number: f"h{number}.example",
@@ -343,7 +345,7 @@ def table_bounds(root):
 
 def entries(key, node, count):
     made = [ENTRIES.get(key, lambda number: f"x-h{number}")(number) for number in range(count)]
-    return made if "maxItems" in node else dict.fromkeys(made, "1")
+    return made if "maxItems" in node else dict.fromkeys(made, {"upstream": "shop"} if key == "aggregate" else "1")
 
 
 def leaves(node, root, path=()):
@@ -373,7 +375,8 @@ def table_bound(place, path, value, accepted):
 
 def table_with(place, path, value):
     """Returns an upstream and a route, all else of which is taken."""
-    upstream, route = json.loads(json.dumps(UPSTREAM)), json.loads(json.dumps(ROUTE))
+    base = AGGREGATE if place == "aggregate" or path[0] == "aggregate" else ROUTE
+    upstream, route = json.loads(json.dumps(UPSTREAM)), json.loads(json.dumps(base))
     changed = upstream if place == "upstream" else route
     if path == ("tryTimeoutSeconds",):
         changed["timeoutSeconds"] = max(value, 1)
@@ -433,6 +436,18 @@ TEXTS = {
     ),
     ("route", "split"): ([[{"upstream": "shop", "weight": 0}, {"upstream": "shop", "weight": 1}]], [[], [{"upstream": "shop", "weight": 0}]]),
     ("route", "upstream"): ([], ["shop"]),
+    ("route", "aggregate"): (
+        [{"a-B_9": {"upstream": "shop"}, 63 * "b": {"upstream": "shop", "rewrite": "/api/items;v=1", "required": True}}],
+        [{name: {"upstream": "shop"}} for name in ("", "a b", "errors", 64 * "b", '"', "\u00e9")] + [{"a": part} for part in ({}, {"upstream": "nobody"}, {"upstream": "shop", "methods": ["GET"]})],
+    ),
+    ("route", "aggregate", "a", "rewrite"): (["/", "/api/items", "/a;v=1/%40b"], ["", "api", "/..;a/b", "/a//b", "/a?b", "/%2f", "/a{b}"]),
+    ("aggregate", "methods"): ([["GET"], []], [["POST"], ["HEAD"], ["GET", "POST"]]),
+    ("aggregate", "upstream"): ([], ["shop"]),
+    ("aggregate", "rewrite"): ([], ["/api"]),
+    ("aggregate", "split"): ([[]], [[{"upstream": "shop", "weight": 1}]]),
+    ("aggregate", "pins"): ([[]], [[{"header": "x-pin", "value": "1", "upstream": "shop"}]]),
+    ("aggregate", "upgrades"): ([[]], [["websocket"]]),
+    ("aggregate", "timeoutSeconds"): ([5], []),
     ("route", "tryTimeoutSeconds"): ([5], []),
     ("route", "timeoutSeconds"): ([5], []),
 }
@@ -454,12 +469,12 @@ def table_text(place, path, value, taken):
 # Routes that take some of the same requests, by pairs: a table is refused where neither is more specific.
 ROUTES = (
     *({}, {"exact": True}, {"methods": ["GET"]}, {"methods": ["PUT", "GET"]}, {"hosts": ["b"]}, {"hosts": ["B.", "c"]}),
-    *({"path": "/a/"}, {"path": "/a/", "exact": True}, {"path": "/"}, {"hosts": ["b"], "methods": ["GET"]}),
+    *({"path": "/a/"}, {"path": "/a/", "exact": True}, {"path": "/"}, {"hosts": ["b"], "methods": ["GET"]}, {"aggregate": {"a": {"upstream": "shop"}}}),
 )
 
 
 def pair(one, other):
-    routes = [{"path": "/a", "upstream": "shop", **route} for route in (one, other)]
+    routes = [{"path": "/a", **({} if "aggregate" in route else {"upstream": "shop"}), **route} for route in (one, other)]
     mistake = in_gateway(UPSTREAM, *routes)
     if bool(mistake) != is_rendered({"routeTable": {"upstreams": {"shop": UPSTREAM}, "routes": routes}}):
         return []

@@ -8,6 +8,7 @@ use service::settings::limits::Limits;
 
 use crate::auth::Credentials;
 use crate::client::Networks;
+use crate::gateway::MOST_PARTS_UNDER_WAY;
 use crate::routes::{self, Table, TableSource};
 use crate::tunnel::{self, Bounds};
 use crate::upstream::{self, Defaults, Origin, Settings};
@@ -62,12 +63,12 @@ impl Config {
         let in_flight = limits.in_flight as u64;
         let clients =
             self.routes.table.routes.iter().filter_map(|route| Some(route.rate_limit.as_ref()?.quota.clients));
+        let request = 2 * limits.buffer_bytes() as u64 + upstream::LINK_BYTES;
+        let puts_together = self.routes.table.routes.iter().any(|route| !route.aggregate.is_empty());
+        let parts = if puts_together { MOST_PARTS_UNDER_WAY as u64 } else { 0 };
         vec![
-            Term::new(
-                "requests on their way to upstreams",
-                in_flight,
-                2 * limits.buffer_bytes() as u64 + upstream::LINK_BYTES,
-            ),
+            Term::new("requests on their way to upstreams", in_flight, request),
+            Term::new("parts of aggregates", parts, request),
             Term::new("idle connections to upstreams", in_flight.min(upstream::MOST_IDLE as u64), upstream::LINK_BYTES),
             Term::new("clients of rate limits", clients.sum::<usize>() as u64, routes::rate_limit::CLIENT_BYTES as u64),
             // Besides the connection of the client.

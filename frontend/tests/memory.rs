@@ -135,6 +135,34 @@ async fn bodies_that_are_kept_stay_within_their_bound() {
     assert_within(&format!("{CLIENTS} bodies of 64 KiB"), settled(&gateway).await - before, 0, bound);
 }
 
+/// As many parts as may be under way, each of which stops half-way; beyond the bound of what is kept they are missing.
+#[tokio::test]
+async fn parts_of_aggregates_stay_within_their_bound() {
+    let held = ("MAX_HELD_BODY_BYTES", "4194304");
+    let environment = [("MAX_CONNECTIONS", "100"), ("MAX_IN_FLIGHT", "100"), held];
+    let bounds = bounds(PROGRAM, &environment);
+    let exchange = bounds["requests on their way to upstreams"] / 100;
+    let bound = bounds["connections"] + 64 * exchange + bounds["bytes of bodies that are kept whole"];
+    let upstream = Scripted::start(|_, mut upstream| async move {
+        upstream.head().await;
+        upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n").await;
+        upstream.send(&" ".repeat(100_000)).await;
+        std::future::pending::<()>().await;
+    });
+    let part = json!({"upstream": "it"});
+    let parts: serde_json::Map<_, _> = (0..8).map(|name| (name.to_string(), part.clone())).collect();
+    let times = json!({"upstream": null, "aggregate": parts, "tryTimeoutSeconds": 60, "timeoutSeconds": 60});
+    let (gateway, service) = gateway_with("parts", upstream.await.address, &times, &environment);
+    let before = resident(&gateway);
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        let mut client = Wire::connect(service).await.unwrap();
+        client.send("GET /x HTTP/1.1\r\nHost: test\r\n\r\n").await.unwrap();
+        clients.push(client);
+    }
+    assert_within("64 parts of 200 KB", settled(&gateway).await - before, MIB, bound);
+}
+
 /// Tunnels that are stuffed from both ends, and taken from by neither.
 #[tokio::test]
 async fn tunnels_stay_within_their_bound() {

@@ -16,8 +16,9 @@ the binary's own (`--memory`; service/src/process/memory.rs says what the figure
 {{- if eq .kind "frontend" -}}
 {{- $upstream := 98304 -}}
 {{- $clients := 0 -}}
-{{- range .routeTable.routes }}{{ if .rateLimit }}{{ $clients = add $clients 10000 }}{{ end }}{{ end -}}
-{{- $rest = add $rest (mul $inFlight (add $upstream (mul 2 $buffer))) (mul (min $inFlight 128) $upstream) (mul $clients 64) (mul (min (int64 .tunnels.max) (int64 .connections.maxConnections)) 24576) -}}
+{{- $parts := 0 -}}
+{{- range .routeTable.routes }}{{ if .rateLimit }}{{ $clients = add $clients 10000 }}{{ end }}{{ if .aggregate }}{{ $parts = 64 }}{{ end }}{{ end -}}
+{{- $rest = add $rest (mul (add $inFlight $parts) (add $upstream (mul 2 $buffer))) (mul (min $inFlight 128) $upstream) (mul $clients 64) (mul (min (int64 .tunnels.max) (int64 .connections.maxConnections)) 24576) -}}
 {{- else -}}
 {{- $rest = add $rest (mul $inFlight (add 32768 $buffer)) (mul (ternary (int64 .burn.slots) 0 (eq .kind "backend")) 65536) -}}
 {{- end -}}

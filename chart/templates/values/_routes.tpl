@@ -107,9 +107,9 @@ httpRoute.parentRefs: a route that names no Gateway is taken by none. Name one, 
 {{- $table := .routeTable -}}
 {{- range $route := $table.routes -}}
 {{- $used := compact (list .upstream) -}}
-{{- range concat (.split | default list) (.pins | default list) }}{{ $used = append $used .upstream }}{{ end -}}
-{{- if not (or .upstream .split) }}
-services.{{ $name }}.routeTable.routes: {{ .path }} leads nowhere. Give it upstream or split.
+{{- range concat (.split | default list) (.pins | default list) (.aggregate | default dict | values) }}{{ $used = append $used .upstream }}{{ end -}}
+{{- if not (or .upstream .split .aggregate) }}
+services.{{ $name }}.routeTable.routes: {{ .path }} leads nowhere. Give it upstream, split or aggregate.
 {{- end -}}
 {{- range $used -}}
 {{- if not (hasKey $table.upstreams .) }}

@@ -64,6 +64,17 @@ services.{{ $name }}.{{ $knob }}.url: {{ $address }} is no address. Give one suc
 {{ $knob }}: the {{ $key }} {{ $path | quote }} is one that is not forwarded, or that some read as another. Give one such as /shop, without dot segments, empty ones and encoded delimiters.
 {{- end -}}
 {{- end -}}
+{{- range $part, $_ := .aggregate -}}
+{{- if not (regexMatch ($grammar.rewrite | printf "^/(%[1]s(/%[1]s)*/?)?$") (.rewrite | default "/")) }}
+{{ $knob }}: {{ $route.path }}: the rewrite {{ .rewrite | quote }} of {{ $part }} is one that is not forwarded. Give one such as /shop, without dot segments, empty ones and encoded delimiters.
+{{- end -}}
+{{- end -}}
+{{- if and .aggregate (or .upstream .split .pins .rewrite .upgrades) }}
+{{ $knob }}: {{ .path }}: aggregate stands beside upstream, split, pins, rewrite or upgrades. Leave those out: its parts have their own.
+{{- end -}}
+{{- if and .aggregate (without (.methods | default list) "GET") }}
+{{ $knob }}: {{ .path }}: aggregate takes GET. Leave methods out.
+{{- end -}}
 {{- $limit := .rateLimit | default dict -}}
 {{- if and $limit.byClient (not .auth) }}
 {{ $knob }}: {{ .path }}: nobody says who the client of rateLimit.byClient is. Add auth, or use byHeader.
@@ -95,7 +106,7 @@ services.{{ $name }}.{{ $knob }}.url: {{ $address }} is no address. Give one suc
 {{ $knob }}: {{ $route.path }}: sunset is before deprecation. Make it the same time or later.
 {{- end -}}
 {{- end -}}
-{{- range concat (list (dict "upstream" .upstream)) (.split | default list) (.pins | default list) -}}
+{{- range concat (list (dict "upstream" .upstream)) (.split | default list) (.pins | default list) (.aggregate | default dict | values) -}}
 {{- with index $service.upstreams (print "routeTable.upstreams." .upstream) -}}
 {{- $try := $route.tryTimeoutSeconds | default .tryTimeoutSeconds | float64 -}}
 {{- $all := $route.timeoutSeconds | default .timeoutSeconds | float64 -}}
@@ -110,7 +121,7 @@ services.{{ $name }}.{{ $knob }}.url: {{ $address }} is no address. Give one suc
 {{- end -}}
 {{- $exact := .exact | default false -}}
 {{- $hosts := regexReplaceAll "[.]( |$)" (.hosts | default (list "*") | join " " | lower) "${1}" | splitList " " | uniq -}}
-{{- $methods := .methods | default (list "*") | uniq -}}
+{{- $methods := ternary (list "GET") (.methods | default (list "*") | uniq) (not (empty .aggregate)) -}}
 {{- $path := ternary .path (trimSuffix "/" .path) $exact -}}
 {{- range $others -}}
 {{- $hostsOfBoth := concat $hosts .hosts | uniq | len -}}

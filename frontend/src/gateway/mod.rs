@@ -1,8 +1,9 @@
 //! From a client's request to the upstream's and back: the one place that knows them all.
 //!
 //! A request that a route takes is checked (`guard`), made the upstream's (`rewrite`), sent, and its reply made the client's
-//! (`reply`).
+//! (`reply`); or several are sent for it, and their replies put together (`aggregate`).
 
+mod aggregate;
 mod guard;
 mod reply;
 mod rewrite;
@@ -11,13 +12,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use hyper::body::Body as _;
-use hyper::header::{HeaderMap, HeaderValue, ORIGIN};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode, Version};
 use service::app::{Context, Reply};
 use service::message::body::Body;
 use service::message::incoming::Incoming;
 use service::message::problem::Problem;
 use service::message::room::Room;
+use tokio::sync::Semaphore;
 
 use crate::body::RequestBody;
 use crate::client::{Client, Networks};
@@ -25,6 +28,8 @@ use crate::headers;
 use crate::routes::{Live, Route, Router, max_forwards};
 use crate::tunnel::{self, Tunnels};
 use crate::upstream::{Failure, Kind, Source, Upstream};
+use aggregate::Asked;
+pub(crate) use aggregate::MOST_PARTS_UNDER_WAY;
 use guard::Cleared;
 use reply::Told;
 pub use rewrite::rewrite;
@@ -37,6 +42,8 @@ pub(crate) struct Gateway {
     /// Proxies that are believed.
     trusted: Networks,
     tunnels: Arc<Tunnels>,
+    /// For parts of replies that are put together.
+    places: Semaphore,
 }
 
 impl Gateway {
@@ -47,7 +54,8 @@ impl Gateway {
         let via = |version, unnamed| {
             HeaderValue::try_from(format!("{version} {name}")).unwrap_or(HeaderValue::from_static(unnamed))
         };
-        Self { router, via: [via("1.0", "1.0 gateway"), via("1.1", "1.1 gateway")], trusted, tunnels }
+        let places = Semaphore::new(MOST_PARTS_UNDER_WAY);
+        Self { router, via: [via("1.0", "1.0 gateway"), via("1.1", "1.1 gateway")], trusted, tunnels, places }
     }
 
     /// Who a request with `headers` that came from `peer` is of.
@@ -96,17 +104,16 @@ impl Gateway {
         if body.size_hint().lower() > route.most_request_bytes {
             return Err(too_long(route));
         }
+        if !route.aggregate.is_empty() {
+            self.rewrite(&mut head, route, &HeaderValue::from_static(""), context, (sender, client))?;
+            // In a box, or the memory of every connection would have room for it.
+            let mut response = Box::pin(self.put_together(head, (live, route), context, address, room)).await?;
+            told(&mut response, route, allowance);
+            return Ok(response);
+        }
         let upstream = live.upstream(route, &head.headers, self.router.random());
         let upstream = upstream.ok_or_else(|| Problem::new(StatusCode::BAD_GATEWAY, "the route leads nowhere"))?;
-
-        if let Some(guard) = &route.auth {
-            head.headers.remove(guard.credential());
-        }
-        let via = &self.via[usize::from(head.version != Version::HTTP_10)];
-        rewrite(&mut head, route, upstream.authority(), via, context, sender)?;
-        if let Some(client) = client {
-            head.headers.insert(headers::CLIENT, client);
-        }
+        self.rewrite(&mut head, route, upstream.authority(), context, (sender, client))?;
         let (handshake, tunnel) = websocket.unzip();
         if let Some(handshake) = handshake {
             tunnel::switch(&mut head.headers);
@@ -131,10 +138,53 @@ impl Gateway {
                 }
             }
         };
-        for (name, value) in route.response_headers.iter().cloned().chain(allowance.into_iter().flatten()) {
-            response.headers_mut().insert(name, value);
-        }
+        told(&mut response, route, allowance);
         Ok(response)
+    }
+
+    /// Makes the head of a request of a sender, whom `auth` may know as a client, that of the one to the upstream at `authority`.
+    fn rewrite(
+        &self,
+        head: &mut Parts,
+        route: &Route,
+        authority: &HeaderValue,
+        context: &Context,
+        (sender, client): (Client, Option<HeaderValue>),
+    ) -> Result<(), Problem> {
+        if let Some(guard) = &route.auth {
+            head.headers.remove(guard.credential());
+        }
+        let via = &self.via[usize::from(head.version != Version::HTTP_10)];
+        rewrite(head, route, authority, via, context, sender)?;
+        if let Some(client) = client {
+            head.headers.insert(headers::CLIENT, client);
+        }
+        Ok(())
+    }
+
+    /// The reply that `route` puts together, for a request whose head is made for upstreams.
+    async fn put_together(
+        &self,
+        mut head: Parts,
+        (live, route): (&Live, &Route),
+        context: &Context,
+        client: IpAddr,
+        room: &Room,
+    ) -> Result<Response<Body>, Problem> {
+        aggregate::ask_for_json(&mut head);
+        let asked = Asked { live, route, head: &head, places: &self.places, room };
+        let answered = asked.answer(|failure, upstream| log(failure, upstream, context, client)).await;
+        match (answered, &route.fallback) {
+            (Err(problem), Some(fallback)) if problem.status().is_server_error() => Ok(fallback.reply()),
+            (answered, _) => answered,
+        }
+    }
+}
+
+/// Adds to the reply of `route` what the route says, and what its client may still do.
+fn told(response: &mut Response<Body>, route: &Route, allowance: Option<[(HeaderName, HeaderValue); 3]>) {
+    for (name, value) in route.response_headers.iter().cloned().chain(allowance.into_iter().flatten()) {
+        response.headers_mut().insert(name, value);
     }
 }
 

@@ -5,6 +5,7 @@
 //! and `host` say how a request is compared with a route. Routes know the upstreams that they lead to, and nothing of how
 //! a request gets there.
 
+pub(crate) mod aggregate;
 pub(crate) mod cors;
 mod destination;
 mod fallback;

@@ -11,6 +11,7 @@ use service::telemetry::metrics::Label;
 use crate::auth::{self, Guard, Reading};
 use crate::headers;
 use crate::mistakes::Section;
+use crate::routes::aggregate::{self, Part};
 use crate::routes::cors::{self, Cors};
 use crate::routes::fallback::{self, Fallback};
 use crate::routes::path::Path;
@@ -37,6 +38,8 @@ pub struct Route {
     pub methods: Vec<Method>,
     /// What the upstream sees in place of the path; the same if none.
     pub rewrite: Option<String>,
+    /// What the reply is put together of; where it is, there are no shares. It is one upstream's if empty.
+    pub(crate) aggregate: Vec<Part>,
     /// Upstreams and their weights, at least one with a weight.
     pub shares: Vec<Share>,
     /// Requests that leave the shares aside.
@@ -72,8 +75,13 @@ impl Route {
     /// The target at the upstream of a request for `path`, which this route takes, and `query`.
     #[must_use]
     pub fn target(&self, path: &str, query: Option<&str>) -> String {
+        self.target_at(self.rewrite.as_deref(), path, query)
+    }
+
+    /// The same with `rewrite` in place of the route's own path.
+    pub(crate) fn target_at(&self, rewrite: Option<&str>, path: &str, query: Option<&str>) -> String {
         let rest = &path[self.path.len().min(path.len())..];
-        let start = self.rewrite.as_deref().unwrap_or(&self.path);
+        let start = rewrite.unwrap_or(&self.path);
         let start = if start.is_empty() && rest.is_empty() { "/" } else { start };
         match query {
             Some(query) => [start, rest, "?", query].concat(),
@@ -81,14 +89,15 @@ impl Route {
         }
     }
 
-    /// The upstream of a request with `headers`; every value of `random` is as likely as any other.
-    pub(super) fn upstream(&self, headers: &HeaderMap, random: u32) -> &str {
+    /// The upstream of a request with `headers`, unless its reply is put together; every value of `random` is as likely as any other.
+    pub(super) fn upstream(&self, headers: &HeaderMap, random: u32) -> Option<&str> {
         split::choose(&self.shares, &self.pins, headers, random)
     }
 
     /// Names of all upstreams that it may lead to.
     pub(super) fn upstreams(&self) -> impl Iterator<Item = &String> {
-        self.shares.iter().map(|share| &share.upstream).chain(self.pins.iter().map(|pin| &pin.upstream))
+        let shares = self.shares.iter().map(|share| &share.upstream).chain(self.pins.iter().map(|pin| &pin.upstream));
+        shares.chain(self.aggregate.iter().map(|part| &part.upstream))
     }
 
     pub(super) fn takes_host(&self, host: &str) -> bool {
@@ -169,6 +178,7 @@ impl Route {
             ("cors", self.cors.as_ref().map(Cors::document)),
             ("fallback", self.fallback.as_ref().map(Fallback::document)),
             ("rateLimit", self.rate_limit.as_ref().map(PerClient::document)),
+            ("aggregate", (!self.aggregate.is_empty()).then(|| aggregate::document(&self.aggregate, whole))),
         ] {
             if let Some(value) = value {
                 document[key] = value;
@@ -191,6 +201,8 @@ pub(super) struct Entry {
     methods: Vec<String>,
     rewrite: Option<String>,
     upstream: Option<String>,
+    #[serde(default)]
+    aggregate: BTreeMap<String, aggregate::Entry>,
     #[serde(default)]
     split: Vec<Share>,
     #[serde(default)]
@@ -239,6 +251,19 @@ impl Entry {
             let reason = format!("path {:?}: some programs take it for {other:?}", self.path);
             section.mistake(format!("{reason}: accepted is a path without parameters (;) and encoded delimiters"));
         }
+        let puts_together = !self.aggregate.is_empty();
+        let mut methods = methods::read(section, &self.methods);
+        if puts_together {
+            let others = [!self.split.is_empty(), !self.pins.is_empty(), !self.upgrades.is_empty()];
+            if self.upstream.is_some() || self.rewrite.is_some() || others.contains(&true) {
+                let mend = "leave out upstream, split, pins, rewrite and upgrades, its parts have their own";
+                section.mistake(format!("aggregate: {mend}"));
+            }
+            if methods.iter().any(|method| *method != Method::GET) {
+                section.mistake("aggregate: it takes GET: leave methods out");
+            }
+            methods = vec![Method::GET];
+        }
         let has_auth = self.auth.is_some();
         let response_headers = set_headers(section, "responseHeaders", &self.response_headers);
         for mistake in sunset::mistakes(&response_headers) {
@@ -249,16 +274,17 @@ impl Entry {
             exact: self.exact,
             websocket: self.upgrades.contains(&Protocol::WebSocket),
             hosts: self.hosts.iter().map(|host| host::read(section, host)).collect(),
-            methods: methods::read(section, &self.methods),
+            methods,
             rewrite: self.rewrite.map(|text| prefix(section, "rewrite", &text, self.exact)),
-            shares: split::read(section, self.upstream, self.split),
+            aggregate: aggregate::read(section, self.aggregate, self.exact),
+            shares: if puts_together { Vec::new() } else { split::read(section, self.upstream, self.split) },
             pins: self.pins.into_iter().filter_map(|pin| pin.check(section)).collect(),
             persistence: Overrides::read(section, self.try_timeout_seconds, self.timeout_seconds, self.retries),
             auth: self.auth.and_then(|entry| entry.check(section, secrets)),
             rate_limit: self.rate_limit.and_then(|entry| entry.check(section, has_auth)),
             cors: self.cors.map(|entry| entry.check(section)),
             most_request_bytes: self.max_request_bytes.unwrap_or(u64::MAX),
-            most_reply_bytes: self.max_reply_bytes.unwrap_or(u64::MAX),
+            most_reply_bytes: self.max_reply_bytes.unwrap_or(if puts_together { aggregate::LONGEST } else { u64::MAX }),
             fallback: self.fallback.and_then(|entry| entry.check(section)),
             request_headers: set_headers(section, "requestHeaders", &self.request_headers),
             response_headers,
@@ -268,7 +294,7 @@ impl Entry {
 
 /// A path that the gateway would forward, in its one spelling, less its last slash if it stands for all below it; `/` is all
 /// paths.
-fn prefix(section: &mut Section, key: &str, text: &str, exact: bool) -> String {
+pub(super) fn prefix(section: &mut Section, key: &str, text: &str, exact: bool) -> String {
     let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#{}".contains(&b));
     let accepted = "accepted is a path such as /shop, without dot segments and query";
     let path = section.need(Path::read(text).ok().filter(|_| plain), || format!("{key} {text:?}: {accepted}"));

@@ -59,9 +59,14 @@ pub struct TableSource {
 }
 
 impl Live {
-    /// The upstream of a request that `route`, of this table, takes.
+    /// The upstream of a request that `route`, of this table, takes; none where that puts several together.
     pub(crate) fn upstream(&self, route: &Route, headers: &HeaderMap, random: u32) -> Option<&Arc<Upstream>> {
-        self.upstreams.get(route.upstream(headers, random))
+        self.named(route.upstream(headers, random)?)
+    }
+
+    /// The upstream called `name` in the table.
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Upstream>> {
+        self.upstreams.get(name)
     }
 
     /// Counts a request of `client` on the route at `place`, if that limits its clients; `now` is the router's.

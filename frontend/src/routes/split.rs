@@ -39,22 +39,22 @@ pub(super) struct PinEntry {
     upstream: String,
 }
 
-/// The upstream of a request with `headers`: that of the first of the `pins` that it has, or one of the `shares`; every value of
-/// `random` is as likely as any other.
-pub(super) fn choose<'t>(shares: &'t [Share], pins: &'t [Pin], headers: &HeaderMap, random: u32) -> &'t str {
+/// The upstream of a request with `headers`: that of the first of the `pins` that it has, or one of the `shares`, if there are any;
+/// every value of `random` is as likely as any other.
+pub(super) fn choose<'t>(shares: &'t [Share], pins: &'t [Pin], headers: &HeaderMap, random: u32) -> Option<&'t str> {
     let pinned = pins.iter().find(|pin| headers.get_all(&pin.header).iter().any(|value| *value == pin.value));
     if let Some(pin) = pinned {
-        return &pin.upstream;
+        return Some(&pin.upstream);
     }
     let weights: u64 = shares.iter().map(|share| u64::from(share.weight)).sum();
     let mut point = (u64::from(random) * weights) >> 32;
     for share in shares {
         if point < u64::from(share.weight) {
-            return &share.upstream;
+            return Some(&share.upstream);
         }
         point -= u64::from(share.weight);
     }
-    &shares[0].upstream
+    shares.first().map(|share| &*share.upstream)
 }
 
 /// All requests go to `upstream`.

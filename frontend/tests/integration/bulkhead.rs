@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use service::settings::limits::Limits;
+use testing::running::WIDE;
 use testing::scripted::Scripted;
 use testing::wire::{Wire, until};
 use tokio::sync::Semaphore;
@@ -13,6 +15,7 @@ use crate::gateways::{Routed, named, table};
 /// Requests that the gateway takes at once, and of them the slow upstream's.
 const PLACES: usize = 8;
 const OF_SLOW: usize = 4;
+const LIMITS: Limits = Limits { in_flight: PLACES, ..WIDE };
 
 /// Answers a request for each permit, its head at once if it is `begun`.
 async fn slow(permits: &Arc<Semaphore>, begun: bool) -> Scripted {
@@ -72,7 +75,7 @@ async fn hundred(routed: &Routed) -> Result<Duration, u16> {
 async fn a_slow_upstream_fills_its_own_places_and_the_quick_one_answers_as_quickly_as_before() {
     let (permits, quick) = (Arc::new(Semaphore::new(0)), named("quick").await);
     let slow = slow(&permits, false).await;
-    let routed = Routed::narrow(&two(&slow, &quick, OF_SLOW, &Value::Null), PLACES);
+    let routed = Routed::within(&two(&slow, &quick, OF_SLOW, &Value::Null), LIMITS);
     let usual = hundred(&routed).await.unwrap();
     let clients = waiting(&routed, OF_SLOW).await;
     for _ in 0..2 * PLACES {
@@ -105,7 +108,7 @@ async fn a_slow_upstream_fills_its_own_places_and_the_quick_one_answers_as_quick
 async fn without_a_bulkhead_the_slow_upstream_takes_the_places_of_all() {
     let (permits, quick) = (Arc::new(Semaphore::new(0)), named("quick").await);
     let slow = slow(&permits, false).await;
-    let routed = Routed::narrow(&two(&slow, &quick, 0, &Value::Null), PLACES);
+    let routed = Routed::within(&two(&slow, &quick, 0, &Value::Null), LIMITS);
     assert!(hundred(&routed).await.is_ok());
     let _clients = waiting(&routed, PLACES).await;
     assert_eq!(hundred(&routed).await, Err(503));
@@ -116,7 +119,7 @@ async fn a_reply_that_has_not_ended_keeps_its_place_until_the_client_has_it_or_l
     let (permits, quick) = (Arc::new(Semaphore::new(0)), named("quick").await);
     let slow = slow(&permits, true).await;
     let fallback = json!({"status": 200, "contentType": "text/plain", "body": "later"});
-    let routed = Routed::narrow(&two(&slow, &quick, 2, &fallback), PLACES);
+    let routed = Routed::within(&two(&slow, &quick, 2, &fallback), LIMITS);
     let mut clients = waiting(&routed, 2).await;
     for client in &mut clients {
         assert_eq!(client.head().await.unwrap().0, 200);
@@ -136,7 +139,7 @@ async fn a_reply_that_has_not_ended_keeps_its_place_until_the_client_has_it_or_l
 async fn a_new_table_with_another_bound_counts_what_is_on_its_way() {
     let (permits, quick) = (Arc::new(Semaphore::new(0)), named("quick").await);
     let slow = slow(&permits, false).await;
-    let routed = Routed::narrow(&two(&slow, &quick, 0, &Value::Null), PLACES);
+    let routed = Routed::within(&two(&slow, &quick, 0, &Value::Null), LIMITS);
     let _clients = waiting(&routed, 3).await;
     routed.write(&two(&slow, &quick, 3, &Value::Null).to_string());
     until("the new table", async || routed.counts("route_table_reloads_total{outcome=\"in_force\"} 1")).await;

@@ -39,6 +39,8 @@ async fn the_gateways_description_is_its_upstreams_at_its_own_paths() {
             {"path": "/two/items", "rewrite": "/api/items", "exact": true, "upstream": "two", "methods": ["POST"]},
             {"path": "/none", "rewrite": "/api", "upstream": "none"},
             {"path": "/long", "rewrite": "/api", "upstream": "long"},
+            // Nobody describes what is put together.
+            {"path": "/both", "aggregate": {"one": {"upstream": "one", "rewrite": "/api"}, "two": {"upstream": "two"}}},
         ]),
     ));
     let reply = routed.get("/openapi.json").await;

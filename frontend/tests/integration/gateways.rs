@@ -91,9 +91,9 @@ impl Routed {
         Self::configured(table, secrets, timing, WIDE, |config| config.tunnels = tunnels)
     }
 
-    /// That takes so many requests at once.
-    pub(crate) fn narrow(table: &Value, in_flight: usize) -> Self {
-        Self::configured(table, &[], BRIEF, Limits { in_flight, ..WIDE }, |_| {})
+    /// Within the bounds that a server has.
+    pub(crate) fn within(table: &Value, limits: Limits) -> Self {
+        Self::configured(table, &[], BRIEF, limits, |_| {})
     }
 
     pub(crate) fn with_secrets(table: &Value, secrets: &[(&str, &str)]) -> Self {

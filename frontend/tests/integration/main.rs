@@ -1,5 +1,6 @@
 //! The gateway in front of upstreams that do exactly what each test says: in the test's own process, and the real program.
 
+mod aggregate;
 mod auth;
 mod bulkhead;
 mod correlation;

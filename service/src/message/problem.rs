@@ -61,6 +61,12 @@ impl Problem {
         self.status
     }
 
+    /// What happened and what to do, for people.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The reply. `instance` is the path asked for, `request_id` finds the exchange in the logs.
     #[must_use]
     pub fn into_response(self, instance: &str, request_id: &str) -> Response<Body> {
