@@ -114,8 +114,23 @@ redis://{{ $at }}/0
 {{- else if and $claims (ne $class $now.storageClass) -}}
 {{- $_ := set $changed "persistence.storageClass" (list ($class | default "the default") ($now.storageClass | default "the default")) -}}
 {{- end -}}
+{{- $service := include "practice.headlessName" $store -}}
+{{- if ne .spec.serviceName $service }}
+names.serviceSuffix: the StatefulSet of stores.{{ $name }} was made with the Service {{ .spec.serviceName }}, and {{ $service }} would be another. Set it back, or make way for a new one, whose pods and volumes are the same: kubectl delete statefulset {{ $object }} --cascade=orphan.
+{{- end -}}
 {{- range $knob, $values := $changed }}
 stores.{{ $name }}.{{ $knob }}: it was {{ first $values }} when the StatefulSet was made, is {{ last $values }} now, and can't be changed. Set it back, or make way for a new one, whose pods and volumes are the same: kubectl delete statefulset {{ $object }} --cascade=orphan.
+{{- end -}}
+{{- end -}}
+{{- with ternary (lookup "v1" "PersistentVolumeClaim" $.Release.Namespace (print $object "-backup")) dict (and .inside .backup.enabled) -}}
+{{- $size := .spec.resources.requests.storage -}}
+{{- $class := dig "storageClassName" "" .spec -}}
+{{- $mend := printf "Set it back, or take away the claim and its copies: kubectl delete pvc %s-backup." $object -}}
+{{- if gt (include "practice.bytes" $size | int64) (include "practice.bytes" $store.backup.size | int64) }}
+stores.{{ $name }}.backup.size: the claim has {{ $size }}, and {{ $store.backup.size }} is less. {{ $mend }}
+{{- end -}}
+{{- if not (has $store.backup.storageClass (list "" $class)) }}
+stores.{{ $name }}.backup.storageClass: the claim was made with {{ $class }}, which can't be changed to {{ $store.backup.storageClass }}. {{ $mend }}
 {{- end -}}
 {{- end -}}
 {{- end -}}
