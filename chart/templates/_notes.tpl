@@ -115,7 +115,9 @@ NOTE the chart has several stores now. What was `store` is stores.{{ include "pr
 WARNING {{ $name }} has faults on purpose: {{ join ", " . }}.
 {{- end -}}
 {{- end -}}
-{{- if lookup "v1" "Namespace" "" "kube-system" -}}
+{{- $there := dict -}}
+{{- if .Values.clusterChecks }}{{ $there = lookup "v1" "Namespace" "" "kube-system" }}{{ end -}}
+{{- if $there -}}
 {{- $autoscaled := list -}}
 {{- range $name, $service := .services -}}
 {{- if .autoscaling.enabled }}{{ $autoscaled = append $autoscaled $name }}{{ end -}}

@@ -16,6 +16,7 @@ import chart
 
 # What cannot show in a manifest, and why.
 SILENT = {
+    ("clusterChecks",): "shows in NOTES and in a refusal: notes_test.yaml, guards_test.yaml",
     ("guards",): "shows in NOTES and in refusals: guards_test.yaml",
     ("services",): "has the knobs of defaults; deployment_test.yaml shows how they are merged",
     ("stores",): "has the knobs of storeDefaults; store_test.yaml shows how they are merged",

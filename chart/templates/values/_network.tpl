@@ -39,6 +39,7 @@ is known only where there is a cluster to ask.
 {{- if .nodePortBeside.enabled }}{{ $_ := set $wanted (int .nodePortBeside.nodePort | toString) (print $knob "nodePortBeside.nodePort") }}{{ end -}}
 {{- end -}}
 {{- end -}}
+{{- if not .Values.clusterChecks }}{{ $wanted = dict }}{{ end -}}
 {{- with omit $wanted "0" -}}
 {{- range (lookup "v1" "Service" "" "").items -}}
 {{- $at := .metadata -}}
