@@ -2,7 +2,8 @@
 //!
 //! From one image come, by settings alone:
 //! - the API of the votes and the jobs (`STORE_URL`), and its workers (`STORE_URL`, `ROLE=worker`);
-//! - the users and the products of a shop (`DATABASE_URL`, `ROLE=users`, `ROLE=products`).
+//! - the services of a shop, each with a database (`DATABASE_URL`, `ROLE=users`, `products`, `orders`, `payments`, `inventory`), and
+//!   the one that tells its customers (`STORE_URL`, `ROLE=notifications`).
 //!
 //! What is not switched on is answered 404, and is not in `/docs` and `/openapi.json`.
 
@@ -17,20 +18,22 @@ use crate::shop::product::PRODUCTS;
 use crate::shop::seed;
 use crate::shop::user::USERS;
 use crate::store::address::Address;
-use crate::{database, votes, worker};
+use crate::{database, shop, votes, worker};
 
 service::settings! {
     /// The program's own settings.
     #[derive(Debug, Clone)]
     pub struct Config {
-        /// api answers requests for votes and jobs; worker does jobs and counts votes; users and products are services of a shop
-        role: Role = word("ROLE", "api", &[("api", Role::Api), ("worker", Role::Worker), ("users", Role::Users), ("products", Role::Products)]);
+        /// api answers requests for votes and jobs; worker does jobs and counts votes; the others are services of a shop
+        role: Role = word("ROLE", "api", &[("api", Role::Api), ("worker", Role::Worker), ("users", Role::Users), ("products", Role::Products), ("orders", Role::Orders), ("payments", Role::Payments), ("inventory", Role::Inventory), ("notifications", Role::Notifications)]);
         /// Where votes and jobs are kept; `None` is without them.
         store: Option<StoreSettings> = part(StoreSettings::read);
         /// Where a service of the shop keeps its data.
         database: Option<database::Settings> = part(database::Settings::read);
         /// What is in it from the start.
         seed: Vec<Value> = part(seed::read);
+        /// What it knows of the others.
+        shop: shop::Settings = part(shop::Settings::read);
     }
 }
 
@@ -45,6 +48,14 @@ pub enum Role {
     Users,
     /// Its products, in theirs.
     Products,
+    /// Its orders.
+    Orders,
+    /// What is paid for them.
+    Payments,
+    /// What is in stock for them.
+    Inventory,
+    /// Tells its customers what happens to their orders.
+    Notifications,
 }
 
 /// Settings of what is kept in a store.
@@ -66,9 +77,9 @@ impl Role {
     /// What a service that keeps a catalogue keeps.
     pub(crate) fn kind(self) -> Option<&'static Kind> {
         match self {
-            Self::Api | Self::Worker => None,
             Self::Users => Some(&USERS),
             Self::Products => Some(&PRODUCTS),
+            _ => None,
         }
     }
 }
@@ -79,13 +90,17 @@ impl Config {
         if self.role == Role::Worker && self.store.is_none() {
             environment.refuse("ROLE", "worker", "api, or set STORE_URL to where the worker finds its work");
         }
-        let Some(kind) = self.role.kind() else { return };
+        if self.role == Role::Notifications && self.store.is_none() {
+            environment.refuse("ROLE", "notifications", "api, or set STORE_URL to where the events are");
+        }
+        let Some(checked) = self.role.checked() else { return };
+        let name = format!("{:?}", self.role).to_lowercase();
         if self.database.is_none() {
-            environment.refuse("ROLE", kind.name, "api, or set DATABASE_URL to where they are kept");
+            environment.refuse("ROLE", &name, "api, or set DATABASE_URL to where its data is kept");
         }
         for (place, value) in self.seed.iter().enumerate() {
-            if let Err(why) = (kind.checked)(value.clone()) {
-                let accepted = format!("{}, each one of the {}: {why}", seed::ACCEPTED, kind.name);
+            if let Err(why) = checked(value.clone()) {
+                let accepted = format!("{}, each one of the {name}: {why}", seed::ACCEPTED);
                 environment.refuse(seed::VARIABLE, &format!("number {}", place + 1), &accepted);
             }
         }

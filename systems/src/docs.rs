@@ -27,7 +27,15 @@ mod tests {
     use testing::description::{assert_describes, described, shown};
 
     const STORE: (&str, &str) = ("STORE_URL", "redis://store");
-    const EVERYTHING: [&[(&str, &str)]; 3] = [&[STORE], &[("ROLE", "users")], &[("ROLE", "products")]];
+    const EVERYTHING: [&[(&str, &str)]; 7] = [
+        &[STORE],
+        &[("ROLE", "users")],
+        &[("ROLE", "products")],
+        &[("ROLE", "orders")],
+        &[("ROLE", "payments")],
+        &[("ROLE", "inventory")],
+        &[("ROLE", "notifications")],
+    ];
 
     /// What `pairs` set.
     fn config(pairs: &[(&str, &str)]) -> Config {

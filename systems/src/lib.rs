@@ -36,10 +36,9 @@ use service::settings::limits::Limits;
 use service::telemetry::metrics::Metrics;
 
 use config::{Config, Role, StoreSettings};
-use database::Database;
 use jobs::queue::Queue;
 use routes::{Handler, Stored};
-use shop::catalogue::Catalogue;
+use shop::Shop;
 use store::Store;
 use votes::Votes;
 use worker::Worker;
@@ -52,7 +51,7 @@ pub struct Systems {
     table: Vec<Route<Handler>>,
     docs: Docs,
     kept: Option<Kept>,
-    catalogue: Option<Catalogue>,
+    shop: Option<Shop>,
 }
 
 /// What is kept in a store.
@@ -65,7 +64,7 @@ struct Kept {
 
 impl App for Systems {
     const NAME: &'static str = "systems";
-    const ABOUT: &'static str = "the systems with state: votes and jobs, kept in a store, and their workers";
+    const ABOUT: &'static str = "the systems with state: votes and jobs, their workers, and the services of a shop";
     type Config = Config;
 
     fn configure(environment: &mut Environment) -> Config {
@@ -84,8 +83,11 @@ impl App for Systems {
         Self {
             docs: docs::new(&identity.version, &config, &table),
             table,
-            catalogue: catalogue(&config, metrics),
-            kept: config.store.map(|settings| Kept::start(settings, config.role, metrics)),
+            shop: Shop::start(&config, metrics),
+            kept: config
+                .store
+                .filter(|_| matches!(config.role, Role::Api | Role::Worker))
+                .map(|settings| Kept::start(settings, config.role, metrics)),
         }
     }
 
@@ -93,23 +95,22 @@ impl App for Systems {
         if let Some(worker) = self.kept.as_ref().and_then(|kept| kept.worker.clone()) {
             worker.run(server.phases()).await;
         }
-        if let Some(catalogue) = &self.catalogue {
-            // Nothing of it has to be done to its end.
+        if let Some(shop) = &self.shop {
             let mut phase = server.phases();
             tokio::select! {
-                () = catalogue.work() => {}
+                () = shop.work() => {}
                 _ = phase.wait_for(|phase| !matches!(phase, Phase::Starting | Phase::Serving)) => {}
             }
         }
     }
 
-    async fn answer(&self, server: &Server, request: Request<Incoming>, _context: &Context) -> Reply {
+    async fn answer(&self, server: &Server, request: Request<Incoming>, context: &Context) -> Reply {
         let (head, body) = request.into_parts();
         let (route, id) = match route::find(&self.table, &head.method, head.uri.path()) {
             Ok(found) => found,
             Err(unrouted) => return unrouted.reply(),
         };
-        let result = self.respond(route.handler, id, &head, body, server).await;
+        let result = self.respond(route.handler, id, &head, body, server, context).await;
         Reply { route: route.path.into(), result }
     }
 }
@@ -122,32 +123,22 @@ impl Systems {
         head: &Parts,
         body: Incoming,
         server: &Server,
+        context: &Context,
     ) -> Result<Response<Body>, Problem> {
         // People and load balancers add what they like to a probe's query; a probe must not fail for that.
         if let Handler::Probe(probe) = handler {
             return Ok(probe.answer(server));
         }
         query::none(head.uri.query().unwrap_or_default())?;
-        match (handler, &self.kept, &self.catalogue) {
+        match (handler, &self.kept, &self.shop) {
             (Handler::Docs, _, _) => Ok(self.docs.page()),
             (Handler::OpenApi, _, _) => Ok(self.docs.description()),
             (Handler::Stored(stored), Some(kept), _) => kept.answer(stored, id, head, body, server).await,
-            (Handler::Entries, _, Some(catalogue)) => catalogue.answer_all(head, body, server).await,
-            (Handler::Entry, _, Some(catalogue)) => catalogue.answer_one(id, server).await,
+            (Handler::Shop(asked), _, Some(shop)) => shop.answer(asked, id, head, body, server, context).await,
             // Without a store or a database the table has no route that leads here.
             _ => Err(Problem::new(StatusCode::NOT_FOUND, "no such path")),
         }
     }
-}
-
-/// The catalogue that a process with this role has.
-fn catalogue(config: &Config, metrics: &mut Metrics) -> Option<Catalogue> {
-    let (kind, settings) = config.role.kind().zip(config.database.clone())?;
-    let reachable = metrics.add("database_reachable", "1 while the database is connected and answers");
-    let database = Database::new(settings, kind.migrations, reachable);
-    // What is wrong with the seed was said at start.
-    let seed = config.seed.iter().filter_map(|value| (kind.checked)(value.clone()).ok()).collect();
-    Some(Catalogue::new(kind, database, seed))
 }
 
 impl Kept {

@@ -4,6 +4,7 @@ use service::app::probe::Probe;
 use service::app::route::{Methods, Route};
 
 use crate::config::{Config, Role};
+use crate::shop::Asked;
 
 /// What answers a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,10 +13,8 @@ pub(crate) enum Handler {
     Probe(Probe),
     /// What needs a store.
     Stored(Stored),
-    /// All entries of a catalogue, and a new one.
-    Entries,
-    /// One of them.
-    Entry,
+    /// What a service of the shop has.
+    Shop(Asked),
     /// The API page.
     Docs,
     /// The description of the API.
@@ -66,6 +65,14 @@ pub(crate) fn table(config: &Config) -> Vec<Route<Handler>> {
     match config.role {
         Role::Users => table.extend(entries("/api/users", "/api/users/{id}")),
         Role::Products => table.extend(entries("/api/products", "/api/products/{id}")),
+        Role::Orders => table.extend(entries("/api/orders", "/api/orders/{id}")),
+        Role::Payments => {
+            table.extend(commands("/api/payments", "/api/payments/reserve", "/api/payments/release"));
+        }
+        Role::Inventory => {
+            table.extend(commands("/api/inventory", "/api/inventory/reserve", "/api/inventory/release"));
+        }
+        Role::Notifications => table.push(route("/api/notifications", Methods::Get, Handler::Shop(Asked::All))),
         Role::Api | Role::Worker => {}
     }
     table.extend([route("/docs", Methods::Get, Handler::Docs), route("/openapi.json", Methods::Get, Handler::OpenApi)]);
@@ -73,7 +80,15 @@ pub(crate) fn table(config: &Config) -> Vec<Route<Handler>> {
 }
 
 fn entries(all: &'static str, one: &'static str) -> [Route<Handler>; 2] {
-    [route(all, Methods::GetAndPost, Handler::Entries), route(one, Methods::Get, Handler::Entry)]
+    [route(all, Methods::GetAndPost, Handler::Shop(Asked::All)), route(one, Methods::Get, Handler::Shop(Asked::One))]
+}
+
+fn commands(all: &'static str, reserve: &'static str, release: &'static str) -> [Route<Handler>; 3] {
+    [
+        route(all, Methods::Get, Handler::Shop(Asked::All)),
+        route(reserve, Methods::Post, Handler::Shop(Asked::Reserve)),
+        route(release, Methods::Post, Handler::Shop(Asked::Release)),
+    ]
 }
 
 const fn route(path: &'static str, methods: Methods, handler: Handler) -> Route<Handler> {

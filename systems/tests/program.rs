@@ -16,7 +16,10 @@ fn the_parts_that_a_process_can_be_are_words_of_its_role() {
     let printed = output(&["--settings"], &[]);
     let settings: Vec<Value> = serde_json::from_slice(&printed.stdout).unwrap();
     let role = settings.iter().find(|setting| setting["name"] == "ROLE").unwrap();
-    assert_eq!(role["words"], serde_json::json!(["api", "worker", "users", "products"]));
+    assert_eq!(
+        role["words"],
+        serde_json::json!(["api", "worker", "users", "products", "orders", "payments", "inventory", "notifications"])
+    );
 }
 
 #[test]

@@ -143,7 +143,8 @@ fn write_hex(text: &mut [u8], mut number: u64) {
 
 /// A number that is unique to this process and cannot be guessed: a counter under `SipHash` with keys from the operating
 /// system. It spares a dependency on a generator of random numbers.
-pub(crate) fn random() -> u64 {
+#[must_use]
+pub fn random() -> u64 {
     static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     static NEXT: AtomicU64 = AtomicU64::new(0);
     KEYS.hash_one(NEXT.fetch_add(1, Ordering::Relaxed))

@@ -108,7 +108,11 @@ fn too_many(queue: &Queue) -> Problem {
     Problem::busy(format!("{} jobs wait already", queue.bounds().queued), RETRY_SECONDS)
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+/// The Idempotency-Key of a request, where it has one.
+///
+/// # Errors
+/// 400 where it has two, or none that fits.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
     let (Some(key), more) = (keys.next(), keys.next()) else { return Ok(None) };
     let visible = |text: &&str| (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());

@@ -25,6 +25,10 @@ pub(crate) enum Script {
     PutBack,
     /// Lists the dead letters.
     Dead,
+    /// Adds an event of the shop.
+    Publish,
+    /// Ends one.
+    Settle,
 }
 
 macro_rules! jobs {
@@ -35,7 +39,7 @@ macro_rules! jobs {
 
 impl Script {
     /// Every script.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Vote,
         Self::Tally,
         Self::Submit,
@@ -46,6 +50,8 @@ impl Script {
         Self::Release,
         Self::PutBack,
         Self::Dead,
+        Self::Publish,
+        Self::Settle,
     ];
 
     /// Its text.
@@ -61,6 +67,8 @@ impl Script {
             Self::Release => jobs!("release"),
             Self::PutBack => jobs!("put_back"),
             Self::Dead => jobs!("dead"),
+            Self::Publish => include_str!("../shop/publish.lua"),
+            Self::Settle => include_str!("../shop/settle.lua"),
         }
     }
 }
