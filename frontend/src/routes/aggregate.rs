@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::mistakes::Section;
-use crate::routes::route::prefix;
+use crate::routes::path::prefix;
 
 /// The most parts of a reply.
 const MOST_PARTS: usize = 8;

@@ -11,6 +11,8 @@ use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Uri};
 use service::message::problem::Problem;
 
+use crate::mistakes::Section;
+
 /// A path in its one spelling: unreserved characters are not encoded (RFC 3986, section 6.2.2.2), what is encoded has its
 /// digits in upper case (6.2.2.1), and so is all that has no place in a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,6 +188,16 @@ fn is_of_a_segment(byte: u8) -> bool {
 
 fn bad(what: &str) -> Problem {
     Problem::bad(format!("the path holds {what}, which is not forwarded"))
+}
+
+/// A path of a table, under `key`: one that the gateway would forward, in its one spelling, less its last slash if it stands for all
+/// below it; `/` is all paths.
+pub(super) fn prefix(section: &mut Section, key: &str, text: &str, exact: bool) -> String {
+    let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#{}".contains(&b));
+    let accepted = "accepted is a path such as /shop, without dot segments and query";
+    let path = section.need(Path::read(text).ok().filter(|_| plain), || format!("{key} {text:?}: {accepted}"));
+    let path = path.as_ref().map_or(text, Path::as_str);
+    if exact { path.to_owned() } else { path.trim_end_matches('/').to_owned() }
 }
 
 #[cfg(test)]

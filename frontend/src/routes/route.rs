@@ -14,7 +14,7 @@ use crate::mistakes::Section;
 use crate::routes::aggregate::{self, Part};
 use crate::routes::cors::{self, Cors};
 use crate::routes::fallback::{self, Fallback};
-use crate::routes::path::Path;
+use crate::routes::path::{Path, prefix};
 use crate::routes::rate_limit::{self, PerClient};
 use crate::routes::split::{self, Pin, PinEntry, Share};
 use crate::routes::{host, methods, sunset};
@@ -290,16 +290,6 @@ impl Entry {
             response_headers,
         }
     }
-}
-
-/// A path that the gateway would forward, in its one spelling, less its last slash if it stands for all below it; `/` is all
-/// paths.
-pub(super) fn prefix(section: &mut Section, key: &str, text: &str, exact: bool) -> String {
-    let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"?#{}".contains(&b));
-    let accepted = "accepted is a path such as /shop, without dot segments and query";
-    let path = section.need(Path::read(text).ok().filter(|_| plain), || format!("{key} {text:?}: {accepted}"));
-    let path = path.as_ref().map_or(text, Path::as_str);
-    if exact { path.to_owned() } else { path.trim_end_matches('/').to_owned() }
 }
 
 /// Headers that the gateway sets, under `key`.
