@@ -24,10 +24,13 @@ pub(crate) struct Outcome {
     pub(crate) measured: Option<String>,
 }
 
-/// What is wrong with a file, or the image that it names.
+/// What is found in a file.
 struct Read {
     findings: Vec<Finding>,
+    /// The image that it names.
     image: String,
+    /// Whether it is YAML at all: nothing else is tried with it.
+    readable: bool,
 }
 
 /// Checks an exercise, and tells what is found.
@@ -52,7 +55,7 @@ pub(crate) fn check(exercise: &Exercise, folder: &Folder, cluster: &Cluster, voi
         }
         image = read.image;
         // A rollout is applied in the middle of its load.
-        if exercise.name != "rollout" {
+        if read.readable && exercise.name != "rollout" {
             apply(&mut trial, folder, *manifest)?;
         }
     }
@@ -112,12 +115,13 @@ fn read(shell: &Shell, folder: &Folder, manifest: Manifest, versions: &[&str]) -
         Err(Error::Failed(why)) => {
             let why = why.replace(&format!("{}: ", file.display()), "");
             let findings = vec![Finding::fails("kubectl can read it", why)];
-            return Ok(Read { findings, image: String::new() });
+            return Ok(Read { findings, image: String::new(), readable: false });
         }
     };
     let document = documents.first().cloned().unwrap_or_default();
     let image = document.pointer("/spec/template/spec/containers/0/image").and_then(|image| image.as_str());
-    Ok(Read { findings: judge(manifest, &document, versions), image: image.unwrap_or_default().to_owned() })
+    let image = image.unwrap_or_default().to_owned();
+    Ok(Read { findings: judge(manifest, &document, versions), image, readable: true })
 }
 
 fn blanks_left(folder: &Folder, manifest: Manifest) -> Option<String> {

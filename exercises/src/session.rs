@@ -55,7 +55,8 @@ pub(crate) fn run(folder: &mut Folder, shell: &Shell, namespace: &str, voice: Vo
     voice.say(KEYS);
     voice.say(&format!("Your files: {}", session.folder.path().display()));
     let context = session.shell.try_attempt("kubectl config current-context")?;
-    voice.say(&format!("The cluster: {}, namespace {namespace}", context.stdout.trim()));
+    let context = if context.succeeded() { context.stdout.trim() } else { "none yet, see `make up` and KUBECONFIG" };
+    voice.say(&format!("The cluster: {context}; the namespace: {namespace}"));
     let mut seen = session.folder.saved(exercise);
     session.turn_to(exercise);
     loop {

@@ -26,3 +26,30 @@ pub(crate) fn read(shell: &Shell, files: &[PathBuf]) -> Result<Vec<Value>, Error
 pub(crate) fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use e2e::shell::root;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_yaml_is_told_with_its_line() {
+        let folder = root().join("target/exercises/a folder's name");
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("tab.yaml");
+        let path = format!("{}:{}", root().join(".cluster/bin").display(), std::env::var("PATH").unwrap());
+        for (text, said) in [
+            ("kind: Service\nspec:\n\ttype: ClusterIP\n", "line 3: found character that cannot start any token"),
+            ("kind: Service\n type: ClusterIP\n", "line 2: mapping values are not allowed"),
+            ("spec: {}\n", "Kind"),
+        ] {
+            fs::write(&file, text).unwrap();
+            let error =
+                read(&Shell::default().with("PATH", &path), std::slice::from_ref(&file)).unwrap_err().to_string();
+            assert!(error.contains(said), "{text:?}: {error}");
+        }
+    }
+}
