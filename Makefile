@@ -142,8 +142,8 @@ unit: ## Unit and integration tests of the crates, with real Redis, Chromium and
 	  --config "target.'cfg(all())'.runner=['$(CURDIR)/e2e/report-time']"
 	@$(MAKE) --no-print-directory api
 	@$(call step,forward,'tests of the port forward passed') env -C cluster go test ./forward
-	@. cluster/versions; $(call step,volumes,'tests of the volumes passed') \
-	  env -C cluster CGO_ENABLED=0 GOFLAGS="$$go_flags" go test -vet=off ./volumes
+	@. cluster/versions; $(call step,volumes,'tests of volumes and load balancer passed') \
+	  env -C cluster CGO_ENABLED=0 GOFLAGS="$$go_flags" go test -vet=off ./volumes ./loadbalancer
 
 api: ## The backend's replies against its own /openapi.json, directly and through the gateway
 	@cargo build --locked --quiet -p backend -p frontend

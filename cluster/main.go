@@ -29,6 +29,7 @@ import (
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 
 	"practice/cluster/forward"
+	"practice/cluster/loadbalancer"
 	"practice/cluster/volumes"
 )
 
@@ -54,6 +55,8 @@ func run(name string, args []string) int {
 		return kubernetes(proxy.NewProxyCommand())
 	case "kubelet":
 		return kubernetes(kubelet.NewKubeletCommand(context.Background()))
+	case "loadbalancer":
+		return loadbalancer.Main(args[1:])
 	case "volumes":
 		return volumes.Main(args[1:])
 	case "kubectl":

@@ -5,6 +5,8 @@
 #   practiceSLOT  -------veth-- bridge0  10.89.SLOT.2 --veth- eth0  10.89.SLOT.1I  --veth per pod- 10.244.I.0/24
 #   10.89.SLOT.1
 #
+# The upper half of 10.89.SLOT.0/24 is for Services of type LoadBalancer: the control plane routes each of their addresses to nodes.
+#
 # The machine has one link to the cluster and nothing else: no bridge, no firewall rule, no changed sysctl. Links end
 # with the namespace that one of their ends lies in.
 
@@ -54,8 +56,9 @@ plug_machine() {
   link_exists "$link" || ip link add "$link" type veth peer name machine netns "$(pid_of control-plane)"
   ip link set dev "$link" alias "$run"
   inside control-plane ip link set machine master bridge0 up
-  ip address replace "$network.1/24" dev "$link"
+  ip address replace "$network.1/25" dev "$link"
   ip link set "$link" up
+  ip route replace "$network.128/25" via "$network.2" dev "$link"
 }
 
 unplug_machine() {

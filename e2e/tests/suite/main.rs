@@ -11,6 +11,7 @@ mod exercises;
 mod fresh;
 mod gateway;
 mod images;
+mod load_balancer;
 mod local;
 mod monitoring;
 mod pages;
