@@ -10,6 +10,7 @@ mod docker;
 mod exercises;
 mod fresh;
 mod gateway;
+mod gateway_api;
 mod images;
 mod load_balancer;
 mod local;
