@@ -8,7 +8,7 @@ The pod of a service. All templates here take a service.
 {{- $_ := set $annotations "checksum/config" (include "practice.settings" . | sha256sum) -}}
 {{- end -}}
 {{- /* A pod reads its items once, when it starts. */ -}}
-{{- if and (eq .kind "backend") .data.items -}}
+{{- if and (ne .kind "frontend") .data.items -}}
 {{- $_ := set $annotations "checksum/data" (toJson .data.items | sha256sum) -}}
 {{- end -}}
 {{- if .root.Values.monitoring.scrapeAnnotations -}}

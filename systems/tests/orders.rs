@@ -262,9 +262,9 @@ fn seed(role: &str) -> Option<Value> {
             {"id": 3, "name": "Ship", "price": DEAR},
         ])),
         "inventory" => Some(json!([
-            {"product": 1, "free": ENOUGH},
-            {"product": 2, "free": FEW},
-            {"product": 3, "free": ENOUGH},
+            {"id": 1, "free": ENOUGH},
+            {"id": 2, "free": FEW},
+            {"id": 3, "free": ENOUGH},
         ])),
         _ => None,
     }

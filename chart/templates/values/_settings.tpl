@@ -46,7 +46,7 @@ as such names are written, behind what the group has: upstream.idleSeconds is UP
 {{- if eq .kind "backend" -}}
 {{- $taken = merge $taken (dict "DELAY_MAX_MS" "lifecycle.longestRequestSeconds" "GREETING" "data.greeting" "RESOURCE_FILE" "data.items") -}}
 {{- else if eq .kind "systems" -}}
-{{- $taken = merge $taken (dict "VOTE_OPTIONS" "voteOptions") -}}
+{{- $taken = merge $taken (dict "VOTE_OPTIONS" "voteOptions" "RESOURCE_FILE" "data.items") -}}
 {{- range list "STORE" "DATABASE" -}}
 {{- range list (print . "_URL") (print . "_PASSWORD") (print . "_PASSWORD_FILE") }}{{ $_ := set $taken . "stores" }}{{ end -}}
 {{- end -}}
@@ -71,13 +71,13 @@ services.{{ $name }}.env: {{ $variable }} is what {{ . }} makes, and what is che
 {{- range splitList "." $knob }}{{ $value = index $value . }}{{ end -}}
 {{- if not (has $value (list nil false)) }}{{ $_ := set $settings $variable $value }}{{ end -}}
 {{- end -}}
-{{- if eq .kind "backend" -}}
-{{- $_ := set $settings "DELAY_MAX_MS" (mulf .lifecycle.longestRequestSeconds 1000 | min 600000 | int) -}}
-{{- with .data.greeting }}{{ $_ := set $settings "GREETING" . }}{{ end -}}
-{{- if .data.items -}}
+{{- if and .data.items (ne .kind "frontend") -}}
 {{- $_ := set $settings "RESOURCE_FILE" "/etc/practice/data/items.json" -}}
 {{- include "practice.mount" (dict "service" . "at" "data" "volume" (dict "name" "data" "configMap" (dict "name" (include "practice.name" (dict "root" .root "name" (print .name "-data")))))) -}}
 {{- end -}}
+{{- if eq .kind "backend" -}}
+{{- $_ := set $settings "DELAY_MAX_MS" (mulf .lifecycle.longestRequestSeconds 1000 | min 600000 | int) -}}
+{{- with .data.greeting }}{{ $_ := set $settings "GREETING" . }}{{ end -}}
 {{- else if eq .kind "systems" -}}
 {{- with .voteOptions }}{{ $_ := set $settings "VOTE_OPTIONS" (join "," .) }}{{ end -}}
 {{- else -}}

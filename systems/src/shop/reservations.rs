@@ -52,7 +52,7 @@ pub(crate) const INVENTORY: Kind = Kind {
     name: "inventory",
     migrations: &[Migration { name: "inventory", sql: include_str!("inventory.sql") }],
     checked: checked::<Items>,
-    stock: "INSERT INTO stock SELECT product, free FROM json_to_record($1::text::json) AS new (product bigint, free bigint) \
+    stock: "INSERT INTO stock SELECT id, free FROM json_to_record($1::text::json) AS new (id bigint, free bigint) \
             ON CONFLICT DO NOTHING",
     stocked: checked::<Stock>,
     refused: "out of stock",
@@ -81,7 +81,7 @@ struct Items {
 #[derive(Debug, serde::Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stock {
-    product: u64,
+    id: u64,
     free: u64,
 }
 
@@ -106,7 +106,7 @@ impl Numbers for Items {
 
 impl Numbers for Stock {
     fn numbers(&self) -> Vec<u64> {
-        vec![self.product, self.free.saturating_add(1)]
+        vec![self.id, self.free.saturating_add(1)]
     }
 }
 
