@@ -18,7 +18,7 @@ const KNOWN: Duration = Duration::from_secs(60);
 const SCALED: Duration = Duration::from_secs(240);
 
 /// What a load asks of the backend: enough that a loss would be seen, and not so much that a busy machine makes one.
-const LOAD: &str = "http://backend-svc:8000/api/items --rate 50 --connections 10";
+const LOAD: &str = "http://backend-svc:8000/api/items --rate 50 --connections 10 --timeout 10s";
 
 /// The images of the practice; each says its version and ends.
 const IMAGES: [&str; 5] = ["backend:v1", "backend:v2", "frontend:v1", "frontend:v2", "client:v1"];

@@ -78,7 +78,7 @@ pub(crate) fn check(exercise: &Exercise, folder: &Folder, cluster: &Cluster, voi
                 measured = behaviour::rollout(&mut trial, &file, &image)?;
             }
             "drain" => {
-                let load = "http://drain:8000/api/items --rate 200 --new-connections";
+                let load = "http://drain:8000/api/items --rate 200 --new-connections --timeout 10s";
                 measured = behaviour::restart(&mut trial, "drain", load)?;
             }
             "grace" => {
