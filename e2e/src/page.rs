@@ -2,7 +2,8 @@
 //!
 //! A block fenced as `sh` is typed into one shell that lives as long as the page, so that variables and background jobs
 //! carry over. A block fenced as `text` right behind it is what it prints: a line `...` stands for any number of lines,
-//! `...` within a line for any text, and runs of blanks are one blank. A block fenced as `sh not-run` is for machines
+//! `...` within a line for any text, and runs of blanks are one blank; a printed line `... 15 s` is a sign of life and not compared. A
+//! page is not silent for long ([`SILENCE_LIMIT`]). A block fenced as `sh not-run` is for machines
 //! that the tests do not have; the page must say so in the line above it. One fenced as `sh docker` is for a machine with
 //! Docker: those of a page are run together, without its other blocks, and the other way round. A page has a `/tmp` of its
 //! own, so that two that run side by side do not write over each other's files.
@@ -21,6 +22,9 @@ use crate::shell::{self, Shell};
 
 /// How long a block may take: a page waits for conditions of the cluster in loops that have no end of their own.
 const BLOCK_LIMIT: Duration = Duration::from_secs(300);
+
+/// How long a page may print nothing. On a quiet machine none does for 20 s; a test shares its machine.
+const SILENCE_LIMIT: Duration = Duration::from_secs(90);
 
 /// What the line above a `sh not-run` block has to contain.
 const NOT_RUN: &str = "Not tried here";
@@ -119,7 +123,10 @@ fn run_fenced(shell: &Shell, path: &Path, fence: &str) {
         if let Some(expected) = &block.expected {
             assert!(matches(expected, &printed), "{place}: the page says\n{expected}\nand this was printed\n{printed}");
         }
+        let silence = if fence == SHELL { session.silence } else { Duration::ZERO };
+        assert!(silence < SILENCE_LIMIT, "{place}: nothing was printed for {} s\n{printed}", silence.as_secs());
     }
+    println!("{}: silent for {:.0} s at most", path.display(), session.silence.as_secs_f64());
 }
 
 /// The folder that a page has as `/tmp`; it goes when this is dropped.
@@ -150,6 +157,8 @@ impl Drop for Scratch {
 struct Session {
     child: std::process::Child,
     lines: Receiver<io::Result<String>>,
+    /// The longest time without a line.
+    silence: Duration,
 }
 
 impl Session {
@@ -161,7 +170,7 @@ impl Session {
         let output = BufReader::new(child.stdout.take().expect("stdout is piped"));
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || output.lines().try_for_each(|line| sender.send(line)));
-        let mut session = Self { child, lines };
+        let mut session = Self { child, lines, silence: Duration::ZERO };
         // A reader sees both streams in one terminal. Jobs that a page left in the background end with it.
         session.write("exec 2>&1; trap 'jobs -p | xargs -r kill' EXIT\n");
         session
@@ -178,10 +187,13 @@ impl Session {
 
         let end = Instant::now() + limit;
         let mut printed = String::new();
+        let mut heard = Instant::now();
         loop {
             match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     let line = line.expect("what a block prints is text");
+                    self.silence = self.silence.max(heard.elapsed());
+                    heard = Instant::now();
                     if let Some(code) = line.strip_prefix(MARK) {
                         return (printed, code.trim().parse().expect("an exit code"));
                     }
@@ -216,11 +228,18 @@ impl Drop for Session {
 /// Whether `printed` is what `expected` describes.
 fn matches(expected: &str, printed: &str) -> bool {
     let expected: Vec<String> = expected.lines().map(squeeze).filter(|line| !line.is_empty()).collect();
-    let printed: Vec<String> = printed.lines().map(squeeze).filter(|line| !line.is_empty()).collect();
+    let printed = printed.lines().filter(|line| !is_sign_of_life(line)).map(squeeze);
+    let printed: Vec<String> = printed.filter(|line| !line.is_empty()).collect();
     glob(&expected, &printed, &|line| line == "...", &|pattern, line| {
         let pattern: Vec<String> = pattern.split("...").map(str::to_owned).collect();
         within(&pattern, line)
     })
+}
+
+/// A line that says no more than that something has been waited for: `... 15 s`.
+fn is_sign_of_life(line: &str) -> bool {
+    let seconds = line.strip_prefix("... ").and_then(|rest| rest.strip_suffix(" s"));
+    seconds.is_some_and(|seconds| seconds.parse::<u32>().is_ok())
 }
 
 fn squeeze(line: &str) -> String {
@@ -306,6 +325,8 @@ mod tests {
             ("pod/backend-... condition met", "pod/frontend-5f9 condition met", false),
             ("... 2 ... 8 ...", "backend-hpa 2 7 8 5m", true),
             ("a", "a\nb", false),
+            ("a\nb", "a\n... 15 s\n... 30 s\nb", true),
+            ("a\nb", "a\n... 15 s at least\nb", false),
         ] {
             assert_eq!(matches(expected, printed), same, "{expected:?} against {printed:?}");
         }

@@ -1,5 +1,7 @@
 //! The README and the labs do what they say.
 
+use std::time::{Duration, Instant};
+
 use e2e::shell::root;
 use e2e::{Namespace, Shell, eventually, page};
 
@@ -9,7 +11,25 @@ fn namespace(name: &str) -> Namespace {
 
 fn lab_in(ns: &Namespace, name: &str) {
     ns.install("");
+    let began = Instant::now();
     page::run(ns, &root().join("labs").join(name));
+    let (took, told) = (began.elapsed(), Duration::from_secs(60 * minutes(name)));
+    assert!(took < told * 5, "{name} says {} minutes, and took {} s", told.as_secs() / 60, took.as_secs());
+}
+
+/// How long a lab takes on a machine that does nothing else, as it says and as the list of the labs says.
+fn minutes(name: &str) -> u64 {
+    let labs = root().join("labs");
+    let read = |name: &str| std::fs::read_to_string(labs.join(name)).expect("there are labs");
+    let (page, index) = (read(name), read("README.md"));
+    let told = page.lines().find_map(|line| {
+        line.strip_prefix('*')?.strip_suffix(" minutes.*").or_else(|| line.strip_prefix('*')?.strip_suffix(" minute.*"))
+    });
+    let told: u64 = told.and_then(|minutes| minutes.parse().ok()).unwrap_or_else(|| panic!("{name} says no minutes"));
+    let row = index.lines().find(|line| line.contains(&format!("({name})"))).expect("it is listed");
+    let same = [format!("| {told} |"), format!("; {told} minute")];
+    assert!(same.iter().any(|text| row.contains(text)), "{name} says {told} minutes, and labs/README.md: {row}");
+    told
 }
 
 /// A test for each lab that needs no more than a release of its own.
@@ -139,10 +159,13 @@ fn every_lab_is_listed_and_tested() {
     let tests = concat!(include_str!("pages.rs"), include_str!("docker.rs"));
     for entry in std::fs::read_dir(root().join("labs")).expect("there are labs") {
         let name = entry.expect("it can be read").file_name().into_string().expect("a name");
-        if name != "README.md" {
+        if name != "README.md" && name != "begin" {
             assert!(index.contains(&format!("({name})")), "labs/README.md does not list {name}");
             let named = [format!("{name:?}"), format!("on_docker(\"labs/{name}\")")];
             assert!(named.iter().any(|text| tests.contains(text)), "no test runs {name}");
+            if name != "compose.md" {
+                minutes(&name);
+            }
         }
     }
 }
