@@ -13,10 +13,7 @@ use serde_json::Value;
 use service::settings::environment::{Environment, Variable};
 
 use crate::jobs::queue::Bounds;
-use crate::shop::catalogue::Kind;
-use crate::shop::product::PRODUCTS;
-use crate::shop::seed;
-use crate::shop::user::USERS;
+use crate::shop::{Part, seed};
 use crate::store::address::Address;
 use crate::{database, shop, votes, worker};
 
@@ -74,12 +71,16 @@ pub struct StoreSettings {
 }
 
 impl Role {
-    /// What a service that keeps a catalogue keeps.
-    pub(crate) fn kind(self) -> Option<&'static Kind> {
+    /// Which service of the shop it is.
+    pub(crate) fn part(self) -> Option<Part> {
         match self {
-            Self::Users => Some(&USERS),
-            Self::Products => Some(&PRODUCTS),
-            _ => None,
+            Self::Api | Self::Worker => None,
+            Self::Users => Some(Part::Users),
+            Self::Products => Some(Part::Products),
+            Self::Orders => Some(Part::Orders),
+            Self::Payments => Some(Part::Payments),
+            Self::Inventory => Some(Part::Inventory),
+            Self::Notifications => Some(Part::Notifications),
         }
     }
 }
@@ -93,7 +94,7 @@ impl Config {
         if self.role == Role::Notifications && self.store.is_none() {
             environment.refuse("ROLE", "notifications", "api, or set STORE_URL to where the events are");
         }
-        let Some(checked) = self.role.checked() else { return };
+        let Some(checked) = self.role.part().and_then(Part::checked) else { return };
         let name = format!("{:?}", self.role).to_lowercase();
         if self.database.is_none() {
             environment.refuse("ROLE", &name, "api, or set DATABASE_URL to where its data is kept");

@@ -83,7 +83,11 @@ impl App for Systems {
         Self {
             docs: docs::new(&identity.version, &config, &table),
             table,
-            shop: Shop::start(&config, metrics),
+            shop: config.role.part().and_then(|part| {
+                let store = config.store.as_ref().map(|settings| (settings.address.clone(), settings.patience));
+                let (database, seed, settings) = (config.database.clone(), config.seed.clone(), config.shop.clone());
+                Shop::start(part, shop::Kept { store, database, seed, settings }, metrics)
+            }),
             kept: config
                 .store
                 .filter(|_| matches!(config.role, Role::Api | Role::Worker))

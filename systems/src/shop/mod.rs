@@ -24,20 +24,18 @@ use service::message::incoming::Incoming;
 use service::message::problem::Problem;
 use service::telemetry::metrics::Metrics;
 
-use crate::config::{Config, Role};
-use crate::database::Database;
 use crate::database::migration::Migration;
+use crate::database::{self, Database};
 use crate::store::Store;
-use catalogue::Catalogue;
+use crate::store::address::Address;
+use catalogue::{Catalogue, Kind};
 use notifications::Notifications;
 use orders::{Orders, Peers};
 use peer::Peer;
-use reservations::{INVENTORY, PAYMENTS, Reservations};
+use product::PRODUCTS;
+use reservations::{INVENTORY, MOST, PAYMENTS, Reservations};
+use user::USERS;
 
-/// The highest number of an order, a product or an amount: what JSON of any program holds.
-pub(crate) const MOST: u64 = 1 << 53;
-/// What every key of the events begins with.
-const EVENTS: &str = "{shop}";
 /// What the address of a service is.
 const WHERE: &str = "http://HOST or http://HOST:PORT without a path, such as http://user-service:5001";
 
@@ -73,6 +71,25 @@ pub(crate) enum Asked {
     Release,
 }
 
+/// Which service of the shop a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Users,
+    Products,
+    Orders,
+    Payments,
+    Inventory,
+    Notifications,
+}
+
+/// Where a service keeps its data, and what it knows.
+pub(crate) struct Kept {
+    pub(crate) store: Option<(Address, Duration)>,
+    pub(crate) database: Option<database::Settings>,
+    pub(crate) seed: Vec<Value>,
+    pub(crate) settings: Settings,
+}
+
 /// The service of the shop that this process is.
 pub(crate) enum Shop {
     Catalogue(Catalogue),
@@ -82,36 +99,33 @@ pub(crate) enum Shop {
 }
 
 impl Shop {
-    /// The service of a process with this role; `None` where it is none.
-    pub(crate) fn start(config: &Config, metrics: &mut Metrics) -> Option<Self> {
-        let store = |metrics: &mut Metrics| {
+    /// Starts `part`; `None` where it lacks what it keeps its data in, which was said at start.
+    pub(crate) fn start(part: Part, kept: Kept, metrics: &mut Metrics) -> Option<Self> {
+        let store = kept.store.map(|(address, patience)| {
             let reachable = metrics.add("store_reachable", "1 while the store is connected and answers");
-            config.store.clone().map(|settings| Store::start(settings.address, settings.patience, reachable))
+            Store::start(address, patience, reachable)
+        });
+        let (Some(migrations), Some(checked)) = (part.migrations(), part.checked()) else {
+            return store.map(Notifications::new).map(Self::Notifications);
         };
-        if config.role == Role::Notifications {
-            return store(metrics).map(Notifications::new).map(Self::Notifications);
-        }
-        let settings = config.database.clone()?;
-        let migrations = config.role.migrations()?;
         let reachable = metrics.add("database_reachable", "1 while the database is connected and answers");
-        let database = Database::new(settings, migrations, reachable);
+        let database = Database::new(kept.database?, migrations, reachable);
         // What is wrong with the seed was said at start.
-        let checked = config.role.checked()?;
-        let seed = config.seed.iter().filter_map(|value| checked(value.clone()).ok()).collect();
-        Some(match config.role {
-            Role::Orders => {
-                let Settings { users, products, payments, inventory, patience, .. } = config.shop.clone();
+        let seed = kept.seed.into_iter().filter_map(|value| checked(value).ok()).collect();
+        let Settings { users, products, payments, inventory, patience, most } = kept.settings;
+        Some(match part {
+            Part::Orders => {
                 let peers = Peers {
                     users: Peer::new("users", users),
                     products: Peer::new("products", products),
                     payments: Peer::new("payments", payments),
                     inventory: Peer::new("inventory", inventory),
                 };
-                Self::Orders(Arc::new(Orders::new(database, peers, store(metrics), patience)))
+                Self::Orders(Arc::new(Orders::new(database, peers, store, patience)))
             }
-            Role::Payments => Self::Reservations(Reservations::new(&PAYMENTS, database, seed, config.shop.most)),
-            Role::Inventory => Self::Reservations(Reservations::new(&INVENTORY, database, seed, MOST)),
-            role => Self::Catalogue(Catalogue::new(role.kind()?, database, seed)),
+            Part::Payments => Self::Reservations(Reservations::new(&PAYMENTS, database, seed, most)),
+            Part::Inventory => Self::Reservations(Reservations::new(&INVENTORY, database, seed, MOST)),
+            part => Self::Catalogue(Catalogue::new(part.kind()?, database, seed)),
         })
     }
 
@@ -153,26 +167,35 @@ impl Shop {
     }
 }
 
-impl Role {
+impl Part {
+    /// What a service that keeps a catalogue keeps.
+    fn kind(self) -> Option<&'static Kind> {
+        match self {
+            Self::Users => Some(&USERS),
+            Self::Products => Some(&PRODUCTS),
+            _ => None,
+        }
+    }
+
     /// What makes the schema of a service with a database.
     fn migrations(self) -> Option<&'static [Migration]> {
         match self {
-            Self::Api | Self::Worker | Self::Notifications => None,
             Self::Users | Self::Products => self.kind().map(|kind| kind.migrations),
             Self::Orders => Some(orders::MIGRATIONS),
             Self::Payments => Some(PAYMENTS.migrations),
             Self::Inventory => Some(INVENTORY.migrations),
+            Self::Notifications => None,
         }
     }
 
     /// What reads that of which such a service has some from the start.
     pub(crate) fn checked(self) -> Option<fn(Value) -> Result<String, String>> {
         match self {
-            Self::Api | Self::Worker | Self::Notifications => None,
             Self::Users | Self::Products => self.kind().map(|kind| kind.checked),
             Self::Orders => Some(|_| Err("orders are placed, none is there from the start".to_owned())),
             Self::Payments => Some(PAYMENTS.stocked),
             Self::Inventory => Some(INVENTORY.stocked),
+            Self::Notifications => None,
         }
     }
 }

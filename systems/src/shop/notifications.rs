@@ -18,12 +18,13 @@ use service::message::json;
 use service::message::problem::Problem;
 use tokio::time::sleep;
 
-use super::EVENTS;
 use crate::store::meaning::{count, fields, strange, text, yes};
 use crate::store::script::Script;
 use crate::store::unavailable::Unavailable;
 use crate::store::{Store, Value};
 
+/// What every key of the events begins with.
+pub(crate) const EVENTS: &str = "{shop}";
 /// The group, and its one consumer.
 const GROUP: &str = "notifications";
 /// Events that are taken in one step.

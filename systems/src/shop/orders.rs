@@ -24,9 +24,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Row;
 
+use super::notifications::EVENTS;
 use super::peer::{OVERALL, Peer, Silent};
+use super::reservations::MOST;
 use super::saga::{Outcome, Saga, Step};
-use super::{EVENTS, MOST};
 use crate::database::Database;
 use crate::database::failure::Unavailable;
 use crate::database::migration::Migration;

@@ -15,8 +15,9 @@ use tokio::time::sleep;
 use crate::database::failure::Unavailable;
 use crate::database::migration::Migration;
 use crate::database::{CHECK, Database};
-use crate::shop::MOST;
 
+/// The highest number of an order, a product or an amount: what JSON of any program holds.
+pub(crate) const MOST: u64 = 1 << 53;
 /// The longest command, in bytes.
 const LONGEST: usize = 1024;
 
