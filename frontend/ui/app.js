@@ -10,8 +10,6 @@ import { ago, count, latency, share, span, swatch } from "./text.js";
 /** How often the timeline is drawn, and every which time the figures are written: slow enough to read. */
 const FRAME_MS = 250;
 const FRAMES_A_WRITE = 2;
-/** Answers missing for this long, in ms, while requests fail: nobody answers. */
-const DOWN_MS = 1500;
 /** Announcements to a screen reader are at least this far apart, in ms. */
 const ANNOUNCE_MS = 5000;
 
@@ -25,7 +23,7 @@ let ledger = new Ledger();
 // Outcomes of requests that left before the last Clear are not counted.
 let firstSeq = 0;
 let lastSeq = 0;
-let rate = 5;
+let rate = 20;
 // Time at which the traffic was stopped; null while it runs. A stopped page stands still.
 let stoppedAt = null;
 let spanMs = 60_000;
@@ -121,6 +119,7 @@ function write() {
   at("shed").textContent = count(ledger.shed);
   at("shed-part").hidden = ledger.shed === 0;
   at("all-count").textContent = count(ledger.answered);
+  at("recent-span").textContent = span(recent.length);
   at("pods").textContent = recent.pods === 1 ? "1 pod" : `${recent.pods} pods`;
   at("latency").textContent = `p50 ${latency(recent.p50)}, p99 ${latency(recent.p99)}`;
   document.title = ledger.failed > 0 ? `\u2715 ${count(ledger.failed)} failed - practice` : "practice";
@@ -152,7 +151,7 @@ function writeMix(recent) {
 }
 
 function writeNotice(now) {
-  const failing = ledger.failingSince !== null && now - ledger.failingSince >= DOWN_MS;
+  const failing = ledger.isDown(now);
   if (failing && !down && stoppedAt === null) {
     down = true;
     announce("Nothing is answered.");
@@ -237,7 +236,7 @@ function wireControls() {
   });
   at("span").addEventListener("change", () => {
     spanMs = Number(at("span").value) * 1000;
-    at("scale").textContent = `a column is ${spanMs / COLUMNS / 1000} s, a cell is a reply`;
+    at("scale").textContent = `a column is ${spanMs / COLUMNS / 1000} s, a cell is a reply while there is room`;
     draw();
   });
   at("clear").addEventListener("click", () => {

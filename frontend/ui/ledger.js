@@ -6,8 +6,10 @@
 export const BIN_MS = 1000;
 /** Bins kept: ten minutes. */
 const KEPT_BINS = 600;
-/** Shares and percentiles look back this far, in milliseconds. */
+/** Shares and percentiles look back this far, in milliseconds, but not past an outage. */
 export const RECENT_MS = 30_000;
+/** Answers missing for this long, in ms, while requests fail: an outage. */
+export const DOWN_MS = 1500;
 /** Pods kept; past it the one that has been silent longest is dropped. */
 const MAX_LANES = 64;
 /** Gaps kept. */
@@ -43,6 +45,13 @@ export class Ledger {
   gaps = [];
   #bins = new Map();
   #recent = [];
+  /** When the last outage that is over began. */
+  #outageAt = -Infinity;
+
+  /** Requests fail and nobody answers, for long enough to say so. */
+  isDown(now) {
+    return this.failingSince !== null && now - this.failingSince >= DOWN_MS;
+  }
 
   /** A request left at `at`. */
   recordSent(at) {
@@ -62,6 +71,7 @@ export class Ledger {
   recordAnswer(at, now, latency, hops) {
     this.answered += 1;
     this.lastAnswerAt = now;
+    if (this.isDown(now)) this.#outageAt = this.failingSince;
     this.failingSince = null;
     const bin = this.#finish(at);
     add(bin.versions, hops[0].version);
@@ -121,11 +131,13 @@ export class Ledger {
   }
 
   /**
-   * The last 30 s before `now`: number of replies, by version and by lane, the number of pods that made them, and the
-   * latency percentiles in ms (nearest rank; undefined without a reply).
+   * The last 30 s before `now`, or what there is of them since an outage began, for what answered before it tells nothing of what
+   * does: the length in ms, the number of replies, by version and by lane, the number of pods that made them, and the latency
+   * percentiles in ms (nearest rank; undefined without a reply).
    */
   recent(now) {
-    const replies = this.#recent.filter((reply) => reply.now > now - RECENT_MS);
+    const from = Math.max(now - RECENT_MS, this.isDown(now) ? this.failingSince : this.#outageAt);
+    const replies = this.#recent.filter((reply) => reply.now > from);
     const versions = new Map();
     const lanes = new Map();
     const pods = new Set();
@@ -136,7 +148,7 @@ export class Ledger {
     }
     const latencies = replies.map((reply) => reply.latency).sort((a, b) => a - b);
     const rank = (share) => latencies[Math.max(0, Math.ceil(share * latencies.length) - 1)];
-    return { replies: replies.length, versions, lanes, pods: pods.size, p50: rank(0.5), p99: rank(0.99) };
+    return { length: now - from, replies: replies.length, versions, lanes, pods: pods.size, p50: rank(0.5), p99: rank(0.99) };
   }
 
   /** The `count` columns of `binMs` that end with the one that holds `end`, oldest first. */

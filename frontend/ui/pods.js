@@ -3,9 +3,6 @@
 import { drawLane } from "./timeline.js";
 import { count, share, ago, swatch } from "./text.js";
 
-/** A pod that has not answered for this long, in ms, is shown as quiet. */
-const QUIET_MS = 10_000;
-
 export class PodTable {
   #table;
   #tones;
@@ -60,7 +57,6 @@ export class PodTable {
       row.share.textContent = total > 0 ? share(n, total) : "-";
       row.bar.style.width = total > 0 ? `${(100 * n) / total}%` : "0";
       row.last.textContent = lane.lastAt === null ? "never" : ago(now - lane.lastAt);
-      row.tr.classList.toggle("quiet", lane.lastAt === null || now - lane.lastAt > QUIET_MS);
     }
   }
 

@@ -4,8 +4,11 @@
 /** Columns on the timeline, whatever its width and its span. */
 export const COLUMNS = 60;
 
-/** A cell lower than this, in CSS pixels, is drawn without the line that parts it from the next. */
+/** A cell lower than this, in CSS pixels, gets others beside it, each at least so wide. */
 const LOWEST_CELL = 4;
+const NARROWEST_CELL = 3;
+/** Where they are lower than this all the same, there are no cells, but a bar of all. */
+const LOWEST_ROW = 2;
 
 /** Sizes the canvas to its box and the pixel ratio, clears it, and returns its pen and its size in CSS pixels. */
 function open(canvas) {
@@ -92,36 +95,51 @@ export function clock(at) {
   return new Date(at).toLocaleTimeString("en-GB", { hour12: false });
 }
 
-/** Cells piled up from the bottom of a column. */
+/** Cells piled up from the bottom of a column, in rows of as many as it takes to part them. `unit` is what one takes of the height. */
 class Stack {
+  #pen;
+  #left;
+  #bottom;
+  #abreast;
+  #across;
+  #tall;
+  #parted;
+  #piled = 0;
+
   constructor(pen, left, across, height, unit) {
-    Object.assign(this, { pen, left, across, top: height, unit });
+    this.#pen = pen;
+    this.#left = left;
+    this.#bottom = height;
+    this.#abreast = Math.max(1, Math.min(Math.ceil(LOWEST_CELL / unit), Math.floor(across / NARROWEST_CELL)));
+    this.#parted = unit * this.#abreast >= LOWEST_ROW;
+    if (!this.#parted) this.#abreast = 1;
+    this.#across = across / this.#abreast;
+    this.#tall = unit * this.#abreast;
   }
 
   fill(count, style) {
-    if (count === 0) return;
-    const { pen, left, across, unit } = this;
-    pen.fillStyle = style;
-    if (unit < LOWEST_CELL) {
-      this.top -= count * unit;
-      pen.fillRect(left, this.top, across, count * unit);
-      return;
-    }
-    for (let n = 0; n < count; n += 1) {
-      this.top -= unit;
-      pen.fillRect(left, Math.round(this.top), across, Math.max(1, Math.round(unit) - 1));
-    }
+    this.#pen.fillStyle = style;
+    this.#pile(count, (...box) => this.#pen.fillRect(...box));
   }
 
   outline(count, style) {
-    if (count === 0) return;
-    const { pen, left, across, unit } = this;
-    pen.strokeStyle = style;
-    pen.lineWidth = 1;
-    const [cells, tall] = unit < LOWEST_CELL ? [1, count * unit] : [count, unit];
-    for (let n = 0; n < cells; n += 1) {
-      this.top -= tall;
-      pen.strokeRect(left + 0.5, Math.round(this.top) + 0.5, Math.max(1, across - 1), Math.max(1, Math.round(tall) - 2));
+    this.#pen.strokeStyle = style;
+    this.#pen.lineWidth = 1;
+    this.#pile(count, (left, top, wide, high) => this.#pen.strokeRect(left + 0.5, top + 0.5, Math.max(1, wide - 1), Math.max(1, high - 1)));
+  }
+
+  #pile(count, draw) {
+    if (count > 0 && !this.#parted) {
+      this.#piled += count;
+      draw(this.#left, this.#bottom - this.#piled * this.#tall, this.#across, count * this.#tall);
+      return;
+    }
+    const gap = this.#abreast > 1 ? 1 : 0;
+    for (const end = this.#piled + count; this.#piled < end; this.#piled += 1) {
+      const [row, place] = [Math.floor(this.#piled / this.#abreast), this.#piled % this.#abreast];
+      const [from, to] = [place, place + 1].map((n) => this.#left + Math.round(n * this.#across));
+      const top = Math.round(this.#bottom - (row + 1) * this.#tall);
+      draw(from, top, to - from - gap, Math.max(1, Math.round(this.#tall) - 1));
     }
   }
 }

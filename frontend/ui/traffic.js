@@ -8,6 +8,8 @@
 
 import { request } from "./request.js";
 
+/** Turns a second, as long as MAX_IN_FLIGHT requests in each are enough for the rate. */
+const TURNS = 4;
 /** Requests in flight at a time. Browsers open six connections to a host; the sixth is for the CPU load. */
 const MAX_IN_FLIGHT = 5;
 /** A timer this late, in ms, means that the browser or the machine was suspended. */
@@ -18,7 +20,10 @@ const BURN_MS = 500;
 const BURN_PAUSE_MS = 1000;
 const MAX_BURN_PAUSE_MS = 10_000;
 
-let rate = 5;
+let rate = 1;
+// Requests that leave in one turn. Each needs a connection of its own, of the browser and of the gateway, and connections lead to
+// several pods: one after the other they would all take the same one, and a rollout would look like a switch.
+let together = 1;
 let timer = null;
 let due = 0;
 let inFlight = 0;
@@ -32,6 +37,7 @@ self.onmessage = ({ data }) => {
   switch (data.type) {
     case "rate":
       rate = Math.min(50, Math.max(1, Math.round(Number(data.rate)) || 1));
+      together = Math.min(MAX_IN_FLIGHT, Math.ceil(rate / TURNS));
       if (timer !== null) restart();
       break;
     case "start":
@@ -51,13 +57,16 @@ self.onmessage = ({ data }) => {
 /** Begins the schedule anew: the next turn is one interval from now. */
 function restart() {
   clearTimeout(timer);
-  due = Date.now() + 1000 / rate;
+  due = Date.now() + interval();
   timer = setTimeout(turn, due - Date.now());
 }
 
+/** Milliseconds between two turns. */
+const interval = () => (1000 * together) / rate;
+
 function turn() {
   noteSuspension();
-  for (const now = Date.now(); due <= now; due += 1000 / rate) send();
+  for (const now = Date.now(); due <= now; due += interval()) for (let n = 0; n < together; n += 1) send();
   timer = setTimeout(turn, Math.max(0, due - Date.now()));
 }
 

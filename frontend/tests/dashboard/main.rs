@@ -72,6 +72,9 @@ fn an_outage_is_unmistakable_and_its_end_is_told() {
     page.wait("red columns on the timeline", &format!("{RED} > 0"));
     page.wait("the title", "document.title.includes('failed')");
     page.wait("a line in the log", "/50[23]/.test(document.querySelector('#log .failure')?.textContent)");
+    assert_eq!(page.text("mix-text"), "no answer");
+    assert_eq!(page.text("pods"), "0 pods");
+    assert_eq!(page.run("return document.getElementById('mix').children.length;"), 0, "the bar is not empty");
     let colour = page.run("return getComputedStyle(document.getElementById('failed-part')).backgroundColor;");
     assert_eq!(colour, "rgb(196, 13, 46)", "the count of failures is not red");
 
@@ -81,6 +84,9 @@ fn an_outage_is_unmistakable_and_its_end_is_told() {
     page.wait("an answer", &answers_of(&["outage-second"]));
     page.wait("the end of the banner", "document.getElementById('notice').dataset.state === 'failing'");
     assert!(page.text("log").contains("Answered again."), "{}", page.text("log"));
+    // What answered before the outage tells nothing of what does now.
+    assert_eq!(page.text("mix-text"), "v2 100 %");
+    assert_eq!(page.text("pods"), "1 pod");
     let failed = page.figure("failed");
     let answered = page.figure("answered");
     page.wait("steady answers", &format!("{ANSWERED} > {answered} + 20"));
@@ -128,7 +134,7 @@ fn the_controls_work_by_keyboard() {
     page.press(&TAB.repeat(2));
     assert_eq!(focused(), "rate");
     page.press(RIGHT);
-    assert_eq!(page.text("rate-value"), "6/s");
+    assert_eq!(page.text("rate-value"), "21/s");
     page.press(HOME);
     assert_eq!(page.text("rate-value"), "1/s");
     page.press(&TAB.repeat(4));
@@ -149,6 +155,23 @@ fn the_controls_work_by_keyboard() {
     page.wait("answers after the start", &format!("{ANSWERED} > 1"));
     assert_eq!(page.figure("failed"), 0, "{}", page.text("log"));
     assert_clean(&page, &gateway);
+}
+
+#[test]
+fn what_leaves_at_once_is_so_much_that_it_takes_several_connections() {
+    let backend = Pod::backend("v1", "turns-backend");
+    let gateway = Pod::frontend(backend.address, "turns-gateway");
+    let page = open(&gateway, "turns");
+    assert_eq!(page.run_async(FIRST_TURNS), json!([[1, 1], [4, 1], [5, 2], [20, 5], [50, 5]]));
+}
+
+#[test]
+fn a_cell_is_a_reply_as_long_as_there_is_room() {
+    let backend = Pod::backend("v1", "cells-backend");
+    let gateway = Pod::frontend(backend.address, "cells-gateway");
+    let page = open(&gateway, "cells");
+    // Replies in a column, and how many boxes they are drawn as: at 600 the cells of a row of 9 pixels would be lower than 2.
+    assert_eq!(page.run_async(CELLS), json!([[3, 3], [20, 20], [60, 60], [600, 1]]));
 }
 
 #[test]
@@ -215,17 +238,52 @@ const RED: &str = "(() => {
 })()";
 
 /// From now on, `window.shifts` has an entry for whatever moves without being asked to, but for the words behind a figure
-/// that gets another digit, and for the log, which grows at its top.
+/// that gets another digit or a version that no longer answers, and for the log, which grows at its top.
 const WATCH_LAYOUT: &str = "
     window.shifts = [];
     new PerformanceObserver((list) => {
         for (const shift of list.getEntries()) {
             for (const { node } of shift.sources) {
                 const element = node?.closest ? node : node?.parentElement;
-                if (!element?.closest('#summary, #log')) window.shifts.push(element?.outerHTML ?? 'a node that is gone');
+                if (!element?.closest('#summary, #recent, #log')) window.shifts.push(element?.outerHTML ?? 'a node that is gone');
             }
         }
     }).observe({ type: 'layout-shift' });";
+
+/// By rate, how many requests leave in the first turn. The worker's module runs in the page, with no network.
+const FIRST_TURNS: &str = "
+    let left = [];
+    window.fetch = async () => (left.push(0), new Response());
+    await import('/ui/traffic.js');
+    const tell = (data) => window.onmessage({ data });
+    const turns = [];
+    for (const rate of [1, 4, 5, 20, 50]) {
+        left = [];
+        tell({ type: 'rate', rate });
+        tell({ type: 'start' });
+        while (left.length === 0) await new Promise((resume) => setTimeout(resume, 5));
+        tell({ type: 'stop' });
+        turns.push([rate, left.length]);
+    }
+    return turns;";
+
+/// By replies in one column of a pod's row, how many boxes it is drawn as.
+const CELLS: &str = "
+    const { COLUMNS, drawLane } = await import('/ui/timeline.js');
+    const canvas = document.getElementById('overview').cloneNode();
+    canvas.style.cssText = 'position: fixed; width: 600px; height: 124px';
+    document.body.append(canvas);
+    const pen = canvas.getContext('2d');
+    const ink = { tones: ['rgb(0, 0, 0)'], rule: 'rgb(1, 1, 1)' };
+    const empty = { from: 0, to: 1000, failed: 0, lanes: new Map(), laneFailures: new Map() };
+    const draw = (n) => {
+        let boxes = 0;
+        pen.fillRect = () => (boxes += pen.fillStyle === '#000000');
+        const columns = Array(COLUMNS - 1).fill(empty).concat({ ...empty, lanes: new Map([['pod', n]]) });
+        drawLane(canvas, columns, { id: 'pod', version: 'v1' }, n, { ink, tones: { of: () => 0 }, gaps: [], selected: null });
+        return boxes;
+    };
+    return [3, 20, 60, 600].map((n) => [n, draw(n)]);";
 
 /// An hour at 50 a second, in no time: every thousandth request fails, each minute has ten new pods, each 5 s a gap.
 const LEDGER_FOR_AN_HOUR: &str = "
