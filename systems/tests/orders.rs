@@ -379,6 +379,8 @@ async fn an_order_comes_with_its_user_and_its_product_and_one_id_follows_it_to_t
             "{role}: {lines:?}"
         );
     }
+    let log = fs::read_to_string(shop.directory.join("notifications")).unwrap();
+    assert!(!log.contains("connection lost"), "{log}");
 
     let again = shop.order(&rope, "Idempotency-Key: a\r\n").await;
     assert_eq!((again.status, &shown(&again)["order_id"]), (200, &json!(1)), "{again:?}");

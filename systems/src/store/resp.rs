@@ -1,7 +1,7 @@
 //! The wire format of Redis, RESP2 (redis.io, "Redis serialization protocol specification"), without input or output.
 
-/// The deepest nesting of a reply; what is asked for here has two levels.
-const DEEPEST: usize = 4;
+/// The deepest nesting of a reply: streams, each with its entries, each with its fields (XREADGROUP).
+const DEEPEST: usize = 5;
 /// The longest reply in bytes. What is asked for is bounded well below.
 pub(crate) const LONGEST: usize = 1 << 20;
 

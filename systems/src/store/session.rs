@@ -260,7 +260,8 @@ mod tests {
         let redis = Redis::start(&[]);
         let connection = open(&redis).await;
         let text = |text: &str| Value::Text(text.into());
-        let one = Value::Array(vec![Value::Integer(1)]);
+        let (array, one) = (Value::Array, Value::Array(vec![Value::Integer(1)]));
+        let field = array(vec![text("a"), text("1")]);
         for (command, expected) in [
             ("SET a 1", text("OK")),
             ("INCRBY a -3", Value::Integer(-2)),
@@ -268,6 +269,8 @@ mod tests {
             ("LPOP nothing 2", Value::Nil),
             ("MGET a b", Value::Array(vec![text("-2"), Value::Nil])),
             ("EVAL return{{},{1}} 0", Value::Array(vec![Value::Array(vec![]), one])),
+            ("XADD s 1-1 a 1", text("1-1")),
+            ("XREAD STREAMS s 0", array(vec![array(vec![text("s"), array(vec![array(vec![text("1-1"), field])])])])),
         ] {
             let parts: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
             assert_eq!(connection.ask(&parts).await, Ok(expected), "{command}");
