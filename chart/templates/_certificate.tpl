@@ -46,12 +46,7 @@ that trust its authority (ca.crt) need not be told anew. The authority's own key
 apiVersion: v1
 kind: Secret
 type: kubernetes.io/tls
-metadata:
-  name: {{ $name | toYaml }}
-  labels:
-    {{- include "practice.labels" (dict "root" .root) | nindent 4 }}
-  annotations:
-    {{- toYaml (merge (dict "practice/good-until" (toString $until)) $asked) | nindent 4 }}
+{{ include "practice.metadata" (dict "root" .root "object" $name "annotations" (merge (dict "practice/good-until" (toString $until)) $asked)) }}
 data:
   {{- toYaml $data | nindent 2 }}
 {{- end -}}

@@ -43,6 +43,23 @@ The pods of a store. All templates here take a store.
 {{- end -}}
 {{- end -}}
 
+{{/* Takes started and ready, the commands that ask for it. */}}
+{{- define "practice.storeProbes" -}}
+startupProbe:
+  exec:
+    command:
+      {{- toYaml .started | nindent 6 }}
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: 150
+readinessProbe:
+  exec:
+    command:
+      {{- toYaml .ready | nindent 6 }}
+  periodSeconds: 5
+  timeoutSeconds: 5
+{{- end -}}
+
 {{/* The command, arguments and probes of its server, and where it has its volume. */}}
 {{- define "practice.redisServer" -}}
 {{- /* By its name and not by an image's entry point, which differs: the official one wants to begin as root. */ -}}
@@ -86,19 +103,7 @@ args:
   - "0"
   {{- end }}
 {{- /* It answers nothing else while it reads its file, which takes as long as the file is long. */}}
-startupProbe:
-  exec:
-    command:
-      {{- toYaml $started | nindent 6 }}
-  periodSeconds: 2
-  timeoutSeconds: 2
-  failureThreshold: 150
-readinessProbe:
-  exec:
-    command:
-      {{- toYaml $ping | nindent 6 }}
-  periodSeconds: 5
-  timeoutSeconds: 5
+{{ include "practice.storeProbes" (dict "started" $started "ready" $ping) }}
 volumeMounts:
   - name: data
     mountPath: /data
@@ -116,19 +121,7 @@ args:
   - shared_buffers={{ int .postgres.sharedBuffersMiB }}MB
   - -c
   - synchronous_commit={{ ternary "on" "off" (eq .persistence.fsync "always") }}
-startupProbe:
-  exec:
-    command:
-      {{- toYaml $ready | nindent 6 }}
-  periodSeconds: 2
-  timeoutSeconds: 2
-  failureThreshold: 150
-readinessProbe:
-  exec:
-    command:
-      {{- toYaml $ready | nindent 6 }}
-  periodSeconds: 5
-  timeoutSeconds: 5
+{{ include "practice.storeProbes" (dict "started" $ready "ready" $ready) }}
 volumeMounts:
   - name: data
     mountPath: /var/lib/postgresql/data
