@@ -22,9 +22,6 @@ pub(crate) struct Taken {
 
 impl Taken {
     /// Takes a free cluster, and waits for one where there is none.
-    ///
-    /// # Panics
-    /// If there is no test cluster: `make e2e` starts them and says where they are.
     pub(crate) fn any() -> Self {
         let free = FREE.get_or_init(|| Mutex::new(all()));
         let free = free.lock().unwrap_or_else(PoisonError::into_inner);
@@ -32,7 +29,6 @@ impl Taken {
         Self { shell: free.pop().expect("one is free") }
     }
 
-    /// A shell whose commands go to this cluster.
     pub(crate) fn shell(&self) -> &Shell {
         &self.shell
     }
@@ -54,7 +50,6 @@ fn all() -> Vec<Shell> {
     clusters
 }
 
-/// A shell with the environment of the cluster `name`.
 fn reached(name: &str) -> Shell {
     let shell = Shell::default().with("CLUSTER", name);
     let each = VARIABLES.join(" ");

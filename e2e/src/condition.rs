@@ -10,27 +10,18 @@ const LIMIT: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Asks until there is an answer, 90 seconds at most.
-///
-/// # Panics
-/// If there is none by then; the message names the condition and the last thing seen.
 #[track_caller]
 pub fn eventually<T>(condition: &str, ask: impl FnMut() -> Result<T, String>) -> T {
     eventually_within(LIMIT, condition, ask)
 }
 
 /// Asks until there is an answer, or `limit` is over.
-///
-/// # Panics
-/// If there is none by then; the message names the condition and the last thing seen.
 #[track_caller]
 pub fn eventually_within<T>(limit: Duration, condition: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
     try_eventually(limit, condition, || Ok(ask())).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Asks until there is an answer, or `limit` is over. What could not be asked for ends it at once.
-///
-/// # Errors
-/// If there is none by then, with the condition and the last thing seen; or that of `ask`.
 pub fn try_eventually<T>(
     limit: Duration,
     condition: &str,

@@ -5,7 +5,6 @@ use std::ops::{Deref, DerefMut};
 
 use contract::ledger::Requests;
 
-/// How many losses a failed assertion shows.
 const SHOWN: usize = 20;
 
 /// What became of every request of a load.
@@ -28,9 +27,6 @@ impl DerefMut for Ledger {
 
 impl Ledger {
     /// Reads what a load printed.
-    ///
-    /// # Errors
-    /// If it is not a ledger, or its counts do not add up.
     pub fn parse(text: &str) -> Result<Self, String> {
         let ledger: contract::ledger::Ledger = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let Requests { due, answered, lost, .. } = ledger.requests;
@@ -41,16 +37,12 @@ impl Ledger {
     }
 
     /// Whether a version of a service answered.
-    #[must_use]
     pub fn saw(&self, service: &str, version: &str) -> bool {
         let named = self.services.iter().filter(|entry| entry.service == service);
         named.flat_map(|entry| &entry.versions).any(|entry| entry.version == version)
     }
 
     /// Asserts that every request was answered, and enough of them were sent to mean something.
-    ///
-    /// # Panics
-    /// If not; the message has the losses.
     #[track_caller]
     pub fn assert_nothing_lost(&self, at_least: u64) {
         let shown = &self.losses[..self.losses.len().min(SHOWN)];
@@ -64,7 +56,6 @@ impl Ledger {
     }
 
     /// `v1 v2` or, where the services differ, `backend v1 v2, frontend v1`.
-    #[must_use]
     pub fn versions(&self) -> String {
         let by_service: Vec<(&str, String)> = self
             .services
@@ -84,7 +75,6 @@ impl Ledger {
     }
 
     /// `2 closed, 1 timeout`; empty if nothing was lost.
-    #[must_use]
     pub fn losses_by_kind(&self) -> String {
         self.lost.iter().map(|lost| format!("{} {}", lost.requests, lost.kind)).collect::<Vec<_>>().join(", ")
     }
@@ -96,7 +86,6 @@ mod tests {
 
     use super::*;
 
-    /// Of 42 requests 40 were answered.
     fn sample() -> contract::ledger::Ledger {
         let service = |name: &str, versions: &[&str]| Service {
             service: name.to_owned(),

@@ -16,28 +16,18 @@ pub struct Load {
 
 impl Load {
     /// Starts `client load` with `arguments`, for ten minutes at the most.
-    ///
-    /// # Panics
-    /// If no shell can be started.
     #[must_use]
     pub fn start(shell: &Shell, arguments: &str) -> Self {
         Self::try_start(shell, arguments, LIMIT).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Starts `client load` with `arguments`, for at most `limit`.
-    ///
-    /// # Errors
-    /// If no shell can be started.
     pub fn try_start(shell: &Shell, arguments: &str, limit: Duration) -> Result<Self, Error> {
         let command = format!("client load {arguments} --duration {}s --output json", limit.as_secs());
         Ok(Self { client: shell.try_start(&command)? })
     }
 
     /// Ends the load and returns its ledger.
-    ///
-    /// # Panics
-    /// If the load ended before, or without a ledger.
-    #[must_use]
     pub fn stop(self) -> Ledger {
         self.end();
         self.try_stop().unwrap_or_else(|error| panic!("{error}"))
@@ -49,9 +39,6 @@ impl Load {
     }
 
     /// Waits for the end of a load that was asked to, and returns its ledger.
-    ///
-    /// # Errors
-    /// If the load ended before, or without a ledger.
     pub fn try_stop(self) -> Result<Ledger, Error> {
         let output = self.client.try_finish()?;
         let ledger = Ledger::parse(&output.stdout).map_err(|error| format!("no ledger ({error}): {output}"))?;

@@ -19,9 +19,6 @@ pub struct Namespace {
 
 impl Namespace {
     /// Opens a new namespace that enforces the restricted Pod Security Standard.
-    ///
-    /// # Panics
-    /// If there is no test cluster: `make e2e` starts them and says where they are.
     #[must_use]
     pub fn restricted(name: &str) -> Self {
         let namespace = Self::unrestricted(name);
@@ -30,9 +27,6 @@ impl Namespace {
     }
 
     /// Opens a new namespace that takes any pod, as a plain `kubectl run` makes them.
-    ///
-    /// # Panics
-    /// If there is no test cluster: `make e2e` starts them and says where they are.
     #[must_use]
     pub fn unrestricted(name: &str) -> Self {
         let cluster = Taken::any();
@@ -51,9 +45,6 @@ impl Namespace {
 
     /// Installs the chart as release `practice` with `flags`, and waits until it answers wherever it can be asked: a pod
     /// that is ready is not yet an endpoint in every proxy, and the ingress controller learns of each Service apart.
-    ///
-    /// # Panics
-    /// If the release is not ready within two minutes, or does not answer 30 seconds after.
     #[track_caller]
     pub fn install(&self, flags: &str) {
         self.run(&format!("helm install practice chart/ {flags} --wait --timeout 120s"));
@@ -65,25 +56,21 @@ impl Namespace {
     }
 
     /// Its name.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The cluster that it is in, as `make env` reaches it: in the namespace that a new user is in.
-    #[must_use]
     pub fn cluster(&self) -> &Shell {
         self.cluster.shell()
     }
 
     /// Where the ingress controller answers on this machine, as `make env` tells.
-    #[must_use]
     pub fn ingress_url(&self) -> String {
         self.stdout("printf %s \"$INGRESS_URL\"")
     }
 
     /// The addresses of the cluster's nodes, as the host reaches them.
-    #[must_use]
     pub fn node_addresses(&self) -> Vec<String> {
         self.stdout("kubectl get nodes -o jsonpath='{.items[*].status.addresses[?(@.type==\"InternalIP\")].address}'")
             .split_whitespace()

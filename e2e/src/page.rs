@@ -41,9 +41,6 @@ pub struct Block {
 }
 
 /// The blocks of a page that are fenced as `fence` and are to be run.
-///
-/// # Errors
-/// If a fence is not closed, or a block that is not run does not say so.
 pub fn blocks(markdown: &str, fence: &str) -> Result<Vec<Block>, String> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut lines = markdown.lines().enumerate();
@@ -93,17 +90,11 @@ const SHELL: &str = "sh";
 const DOCKER: &str = "sh docker";
 
 /// Runs every block of the page at `path` that is for a cluster, in order.
-///
-/// # Panics
-/// If a command fails, or prints something else than the page says; the message shows both. Or if there is no block.
 pub fn run(shell: &Shell, path: &Path) {
     run_fenced(shell, path, SHELL);
 }
 
 /// Runs every block of the page at `path` that is for Docker, in order.
-///
-/// # Panics
-/// As [`run`].
 pub fn run_on_docker(shell: &Shell, path: &Path) {
     run_fenced(shell, path, DOCKER);
 }

@@ -29,10 +29,6 @@ const BOOTSTRAP: &str = "RUSTC_BOOTSTRAP";
 pub const COMMAND_TIMEOUT: Duration = Duration::from_secs(240);
 
 /// The root of the repository.
-///
-/// # Panics
-/// Never: the crate lies one folder below it.
-#[must_use]
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the repository's root")
 }
@@ -80,92 +76,58 @@ impl Shell {
     }
 
     /// Runs `command` and returns what it printed.
-    ///
-    /// # Panics
-    /// If it fails; the message is the command with all that it printed.
     #[track_caller]
-    #[must_use]
     pub fn stdout(&self, command: &str) -> String {
         self.try_stdout(command).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Runs `command` for its effect.
-    ///
-    /// # Panics
-    /// If it fails; the message is the command with all that it printed.
     #[track_caller]
     pub fn run(&self, command: &str) {
         self.try_run(command).unwrap_or_else(|error| panic!("{error}"));
     }
 
     /// Runs `command` and reads its standard output as JSON.
-    ///
-    /// # Panics
-    /// If it fails or prints something else.
     #[track_caller]
-    #[must_use]
     pub fn json(&self, command: &str) -> Value {
         self.try_json(command).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Runs a `command` that may fail.
-    ///
-    /// # Panics
-    /// If no shell can be started.
     #[track_caller]
-    #[must_use]
     pub fn attempt(&self, command: &str) -> Output {
         self.attempt_within(COMMAND_TIMEOUT, command)
     }
 
     /// Runs a `command` that may fail, and ends it after `limit`.
-    ///
-    /// # Panics
-    /// If no shell can be started.
     #[track_caller]
-    #[must_use]
     pub fn attempt_within(&self, limit: Duration, command: &str) -> Output {
         self.try_attempt_within(limit, command).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Runs `command` and returns what it printed.
-    ///
-    /// # Errors
-    /// If it fails; the message is the command with all that it printed.
     pub fn try_stdout(&self, command: &str) -> Result<String, Error> {
         let output = self.try_attempt(command)?;
         if output.succeeded() { Ok(output.stdout) } else { Err(Error::Failed(output.to_string())) }
     }
 
     /// Runs `command` for its effect.
-    ///
-    /// # Errors
-    /// If it fails.
     pub fn try_run(&self, command: &str) -> Result<(), Error> {
         self.try_stdout(command).map(drop)
     }
 
     /// Runs `command` and reads its standard output as JSON.
-    ///
-    /// # Errors
-    /// If it fails or prints something else.
     pub fn try_json(&self, command: &str) -> Result<Value, Error> {
         let text = self.try_stdout(command)?;
         serde_json::from_str(&text).map_err(|error| Error::Failed(format!("$ {command}\n{text}\nis not JSON: {error}")))
     }
 
     /// Runs a `command` that may fail.
-    ///
-    /// # Errors
-    /// If no shell can be started, or it is interrupted.
     pub fn try_attempt(&self, command: &str) -> Result<Output, Error> {
         self.try_attempt_within(COMMAND_TIMEOUT, command)
     }
 
     /// Runs a `command` that may fail, and ends it, with all that it started, after `limit`.
-    ///
-    /// # Errors
-    /// If no shell can be started, or it is interrupted.
     pub fn try_attempt_within(&self, limit: Duration, command: &str) -> Result<Output, Error> {
         self.check()?;
         // A process group of its own: it can be ended as a whole, and Ctrl-C on the terminal is the caller's to handle.
@@ -186,28 +148,18 @@ impl Shell {
     }
 
     /// Starts `command` in the background; it is ended when the returned handle is dropped.
-    ///
-    /// # Panics
-    /// If no shell can be started.
     #[track_caller]
-    #[must_use]
     pub fn start(&self, command: &str) -> Background {
         self.try_start(command).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Starts `command` in the background; it is ended when the returned handle is dropped.
-    ///
-    /// # Errors
-    /// If no shell can be started, or it is interrupted.
     pub fn try_start(&self, command: &str) -> Result<Background, Error> {
         self.check()?;
         Background::spawn(&mut self.bash(&format!("exec {command}")), command)
     }
 
     /// Lets `time` pass, for what has to last that long.
-    ///
-    /// # Errors
-    /// If it is interrupted meanwhile.
     pub fn hold(&self, time: Duration) -> Result<(), Error> {
         let start = Instant::now();
         while start.elapsed() < time {
@@ -218,7 +170,6 @@ impl Shell {
     }
 
     /// A `bash` that reads commands from its standard input, in this folder and environment.
-    #[must_use]
     pub fn interactive(&self) -> Command {
         let mut bash = Command::new("bash");
         bash.arg("-s").current_dir(&self.folder).envs(&self.environment).env_remove(BOOTSTRAP);
@@ -255,13 +206,11 @@ pub struct Output {
 
 impl Output {
     /// Whether the exit code is 0.
-    #[must_use]
     pub fn succeeded(&self) -> bool {
         self.code == Some(0)
     }
 
     /// Everything that it printed.
-    #[must_use]
     pub fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
@@ -292,9 +241,6 @@ impl Background {
     }
 
     /// Whether it still runs.
-    ///
-    /// # Panics
-    /// If the system does not know the process.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("the child is ours").is_none()
     }
@@ -306,28 +252,17 @@ impl Background {
     }
 
     /// Asks it to end (SIGTERM) and returns what it printed.
-    ///
-    /// # Panics
-    /// If it can't be waited for.
-    #[must_use]
     pub fn terminate(self) -> Output {
         self.end();
         self.finish()
     }
 
     /// Waits for its end and returns what it printed.
-    ///
-    /// # Panics
-    /// If it can't be waited for.
-    #[must_use]
     pub fn finish(self) -> Output {
         self.try_finish().unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Waits for its end and returns what it printed.
-    ///
-    /// # Errors
-    /// If it can't be waited for.
     pub fn try_finish(mut self) -> Result<Output, Error> {
         let status: ExitStatus = self.child.wait()?;
         Ok(Output {
@@ -361,7 +296,6 @@ impl Drop for Background {
 }
 
 /// Sends a signal to a process, or to a process group where `target` has a dash before the number. Whether it arrived.
-#[expect(clippy::must_use_candidate, reason = "who ends a process that has ended has nothing to do")]
 pub fn signal(name: &str, target: &str) -> bool {
     Command::new("kill")
         .args([&format!("-{name}"), "--", target])

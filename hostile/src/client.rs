@@ -46,9 +46,6 @@ pub struct Heard {
 }
 
 /// Plays the client's side of `case`, and waits for no reply longer than `patience`.
-///
-/// # Errors
-/// Where the server takes no connection.
 pub fn play(case: &Case, server: SocketAddr, patience: Duration) -> io::Result<Heard> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_nodelay(true)?;
@@ -86,9 +83,6 @@ fn drip(stream: &mut TcpStream, bytes: &[u8], pause: Duration, patience: Duratio
 }
 
 /// Asks for `target` on a connection of its own; the reply, if there is one.
-///
-/// # Errors
-/// Where the server takes no connection.
 pub fn ask(target: &str, server: SocketAddr, patience: Duration) -> io::Result<Option<Reply>> {
     let mut stream = TcpStream::connect(server)?;
     let request = format!("GET {target} HTTP/1.1\r\nHost: proxy.test\r\nConnection: close\r\n\r\n");

@@ -111,9 +111,6 @@ impl fmt::Display for Mistake {
 }
 
 /// All cases.
-///
-/// # Errors
-/// The first mistake in a file.
 pub fn all() -> Result<Vec<Case>, Mistake> {
     let mut cases = Vec::new();
     for (family, text) in FILES {
@@ -130,9 +127,6 @@ struct Block<'a> {
 }
 
 /// The cases of one file.
-///
-/// # Errors
-/// The first mistake.
 pub fn parse(family: &'static str, text: &str) -> Result<Vec<Case>, Mistake> {
     let mut blocks: Vec<Block> = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {

@@ -24,7 +24,6 @@ const READINGS: [Reading; 7] = [
 ];
 
 /// How a server could read `target` as the guarded path or one below it, if one could.
-#[must_use]
 pub fn reading(target: &str) -> Option<&'static str> {
     let path = target.split('?').next().unwrap_or_default().as_bytes();
     let guarded = |(_, steps): &&Reading| {

@@ -25,14 +25,12 @@ pub struct Outcome {
 
 impl Outcome {
     /// Whether a request of the case reached the upstream; the marker is none of them.
-    #[must_use]
     pub fn is_forwarded(&self) -> bool {
         let broken = self.record.ambiguous.len() + self.record.malformed.len();
         broken > 0 || self.own().next().is_some()
     }
 
     /// What is against the grammar in a request that reached the upstream, while its end is certain.
-    #[must_use]
     pub fn malformed(&self) -> Option<&str> {
         self.record.malformed.first().map(String::as_str)
     }
@@ -40,7 +38,6 @@ impl Outcome {
     /// How the proxy and the upstream disagree about what the client sent, if they do: the upstream saw other requests than
     /// those whose replies the client got, or one whose end is uncertain, or one that it could take for the guarded path, of
     /// a client without the key, or the next client's request went astray.
-    #[must_use]
     pub fn disagreement(&self) -> Option<String> {
         if let Some((seen, how)) = self.guard_is_passed() {
             let request = format!("{} {}", seen.method, seen.target);
@@ -68,14 +65,12 @@ impl Outcome {
     }
 
     /// The request that an upstream could take for the guarded path, if no request of the case has the key for it, and how.
-    #[must_use]
     pub fn guard_is_passed(&self) -> Option<(&Seen, &'static str)> {
         let has_key = self.case.bytes.windows(guard::KEY.len()).any(|bytes| bytes == guard::KEY.as_bytes());
         self.own().filter(|_| !has_key).find_map(|seen| Some((seen, guard::reading(&seen.target)?)))
     }
 
     /// In what the outcome differs from what the case expects of this gateway; nothing if it does not.
-    #[must_use]
     pub fn surprises(&self) -> String {
         let mut surprises = String::new();
         let statuses: Vec<u16> = self.heard.replies.iter().map(|reply| reply.status).collect();

@@ -26,9 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(6);
 const GATEWAYS_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Plays all `cases`; the outcomes, in their order.
-///
-/// # Errors
-/// Where a proxy does not start, or takes no connection.
 pub fn run(kind: Kind, cases: &[Case]) -> io::Result<Vec<Outcome>> {
     let next = AtomicUsize::new(0);
     let patience = if kind == Kind::Gateway { GATEWAYS_PATIENCE } else { PATIENCE };

@@ -51,7 +51,6 @@ impl Kind {
     pub const ALL: [Self; 4] = [Self::Gateway, Self::Nginx, Self::Haproxy, Self::Traefik];
 
     /// Its name in the table.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",
@@ -62,9 +61,6 @@ impl Kind {
     }
 
     /// The version that it says it has.
-    ///
-    /// # Errors
-    /// Where the program is missing.
     pub fn version(self) -> io::Result<String> {
         let argument = match self {
             Self::Gateway => "--version",
@@ -81,7 +77,6 @@ impl Kind {
 
     /// Its configuration: one that forwards every path to `upstream`, one of them only with the key, passes each WebSocket below
     /// `/ws` (`HAProxy` and Traefik pass it everywhere), and gives slow clients two seconds.
-    #[must_use]
     pub fn configuration(self, listen: &str, upstream: &str, folder: &str) -> String {
         let (guarded, header, key) = (guard::PATH, guard::HEADER, guard::KEY);
         let variable = header.replace('-', "_");
@@ -123,7 +118,6 @@ impl Kind {
     }
 
     /// The second file, where it needs one.
-    #[must_use]
     pub fn dynamic_configuration(self, upstream: &str) -> Option<String> {
         (self == Self::Traefik).then(|| {
             let (guarded, header, key) = (guard::PATH, guard::HEADER, guard::KEY);
@@ -172,9 +166,6 @@ pub struct Proxy {
 impl Proxy {
     /// Starts a proxy in front of `upstream`, with `settings` besides its own where it is the gateway, and waits until it
     /// answers.
-    ///
-    /// # Errors
-    /// Where it is missing, refuses its configuration, or does not answer.
     pub fn start(kind: Kind, upstream: SocketAddr, settings: &[(&str, &str)]) -> io::Result<Self> {
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
@@ -207,7 +198,6 @@ impl Proxy {
     }
 
     /// The id of its process.
-    #[must_use]
     pub fn process(&self) -> u32 {
         self.child.id()
     }
@@ -271,7 +261,6 @@ fn beside(name: &str) -> io::Result<PathBuf> {
 }
 
 /// The configurations as one text, addresses left open.
-#[must_use]
 pub fn configurations(kinds: &[Kind]) -> String {
     let mut text = String::new();
     for kind in kinds {

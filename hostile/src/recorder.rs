@@ -82,9 +82,6 @@ struct Shared {
 
 impl Recorder {
     /// Listens on a free port of loopback, for as long as the process lives.
-    ///
-    /// # Errors
-    /// Where there is no port.
     pub fn start() -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
@@ -100,7 +97,6 @@ impl Recorder {
     }
 
     /// What came since the last time, once no request is half there; one that stays so for `patience` is left out.
-    #[must_use]
     pub fn take(&self, patience: Duration) -> Record {
         let state = self.shared.lock();
         let idle = self.shared.idle.wait_timeout_while(state, patience, |state| state.busy > 0);
@@ -115,7 +111,6 @@ impl Shared {
     }
 }
 
-/// Why a request is not complete.
 enum Broken {
     /// The connection ended.
     Cut,
@@ -178,7 +173,6 @@ impl Seen {
     }
 
     /// Whether its reply is one that a proxy passes on.
-    #[must_use]
     pub fn is_answered(&self) -> bool {
         self.switches().is_none()
     }

@@ -25,7 +25,6 @@ impl Column {
 }
 
 /// The page.
-#[must_use]
 pub fn page(columns: &[Column]) -> String {
     let mut page = INTRODUCTION.to_owned();
     page.push_str(&table(columns));
