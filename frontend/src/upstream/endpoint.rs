@@ -18,7 +18,6 @@ use crate::upstream::pool::Pool;
 
 /// One address of an upstream, and the connections to it.
 pub(super) struct Endpoint {
-    /// Where it is.
     pub(super) address: SocketAddr,
     connecting: Arc<Connecting>,
     pool: Arc<Pool>,
@@ -38,6 +37,8 @@ pub(super) struct Connecting {
     pub(super) breaker: Option<Threshold>,
     /// Counts the connections, and the replies that break off.
     pub(super) tally: Tally,
+    /// What the clocks of breakers count from.
+    pub(super) epoch: Instant,
 }
 
 /// The endpoints of one upstream as its name had them last.
@@ -54,12 +55,9 @@ pub(super) struct Try {
     told: bool,
     /// That of its request, once there is a reply.
     place: Option<Place>,
-    /// What the clocks of breakers count from.
-    epoch: Instant,
 }
 
 impl Endpoints {
-    /// No endpoints yet.
     pub(super) fn new(connecting: Connecting) -> Self {
         Self { connecting: Arc::new(connecting), current: Mutex::new(Arc::new([])) }
     }
@@ -82,19 +80,19 @@ impl Endpoints {
 }
 
 /// Chooses one of `endpoints` for a try, but none of those `tried`; `None` if there is no other.
-pub(super) fn choose(endpoints: &[Arc<Endpoint>], tried: &[SocketAddr], random: u64, epoch: Instant) -> Option<Try> {
+pub(super) fn choose(endpoints: &[Arc<Endpoint>], tried: &[SocketAddr], random: u64) -> Option<Try> {
     // A Service with a cluster IP: nothing to choose from.
     if let [only] = endpoints {
-        return (!tried.contains(&only.address)).then(|| Try::at(only, epoch));
+        return (!tried.contains(&only.address)).then(|| Try::at(only));
     }
-    let now = epoch.elapsed();
+    let now = endpoints.first()?.connecting.epoch.elapsed();
     let failing: Vec<Option<Duration>> = endpoints.iter().map(|endpoint| endpoint.failing_since(now)).collect();
     let rotation = balance::in_rotation(&failing);
     let untried: Vec<&Arc<Endpoint>> =
         rotation.iter().map(|index| &endpoints[*index]).filter(|endpoint| !tried.contains(&endpoint.address)).collect();
     let in_flight: Vec<u32> = untried.iter().map(|endpoint| endpoint.in_flight.load(Ordering::Relaxed)).collect();
     let endpoint = untried[balance::choose(&in_flight, random)?];
-    Some(Try::at(endpoint, epoch))
+    Some(Try::at(endpoint))
 }
 
 impl Endpoint {
@@ -119,7 +117,6 @@ impl Endpoint {
         }
     }
 
-    /// Whether it has been taken out of rotation.
     #[cfg(test)]
     pub(crate) fn is_failing(&self) -> bool {
         self.breaker().is_some_and(|breaker| matches!(breaker.state(), State::Open { .. }))
@@ -137,15 +134,15 @@ impl Endpoint {
 }
 
 impl Try {
-    fn at(endpoint: &Arc<Endpoint>, epoch: Instant) -> Self {
+    fn at(endpoint: &Arc<Endpoint>) -> Self {
         endpoint.in_flight.fetch_add(1, Ordering::Relaxed);
-        let admission = endpoint.breaker().map(|mut breaker| breaker.admit(epoch.elapsed()));
+        let admission = endpoint.breaker().map(|mut breaker| breaker.admit(endpoint.connecting.epoch.elapsed()));
         let pass = match admission {
             Some(Admission::Admitted(pass)) => pass,
             // It stays in rotation because too many others fail as well.
             Some(Admission::Refused(_)) | None => Pass::Usual,
         };
-        Self { endpoint: Arc::clone(endpoint), pass, told: false, place: None, epoch }
+        Self { endpoint: Arc::clone(endpoint), pass, told: false, place: None }
     }
 
     /// Keeps the `place` of its request to its own end.
@@ -153,7 +150,6 @@ impl Try {
         self.place = Some(place);
     }
 
-    /// Where it goes.
     pub(super) fn address(&self) -> SocketAddr {
         self.endpoint.address
     }
@@ -174,9 +170,6 @@ impl Try {
     }
 
     /// Connects until `limit` has passed.
-    ///
-    /// # Errors
-    /// Why there is no connection.
     pub(super) async fn connect(mut self, limit: Duration) -> Result<(Self, Link), Failure> {
         let connected = tokio::time::timeout(limit, self.endpoint.connect()).await;
         match connected.unwrap_or(Err(Kind::ConnectTimeout.into())) {
@@ -195,7 +188,7 @@ impl Try {
         }
         self.told = true;
         if let Some(mut breaker) = self.endpoint.breaker() {
-            breaker.record(self.pass, outcome, self.epoch.elapsed());
+            breaker.record(self.pass, outcome, self.endpoint.connecting.epoch.elapsed());
         }
     }
 }
@@ -223,6 +216,7 @@ mod tests {
             max_age: None,
             breaker: Some(THRESHOLD),
             tally: Metrics::register(&mut service::telemetry::metrics::Metrics::new(&identity("frontend"))).of("test"),
+            epoch: Instant::now(),
         })
     }
 
@@ -231,19 +225,19 @@ mod tests {
     }
 
     /// How often each of the endpoints is chosen in a thousand tries that end at once.
-    fn shares(endpoints: &[Arc<Endpoint>], epoch: Instant) -> Vec<usize> {
+    fn shares(endpoints: &[Arc<Endpoint>]) -> Vec<usize> {
         let random = Random::from_seed(7);
         let mut shares = vec![0; endpoints.len()];
         for _ in 0..1000 {
-            let chosen = choose(endpoints, &[], random.next(), epoch).unwrap().address();
+            let chosen = choose(endpoints, &[], random.next()).unwrap().address();
             shares[endpoints.iter().position(|endpoint| endpoint.address == chosen).unwrap()] += 1;
         }
         shares
     }
 
-    fn fail(endpoint: &Arc<Endpoint>, times: u32, epoch: Instant) {
+    fn fail(endpoint: &Arc<Endpoint>, times: u32) {
         for _ in 0..times {
-            Try::at(endpoint, epoch).tell(Outcome::Failure);
+            Try::at(endpoint).tell(Outcome::Failure);
         }
     }
 
@@ -264,14 +258,13 @@ mod tests {
     #[tokio::test]
     async fn the_less_busy_and_none_that_was_tried() {
         let endpoints = endpoints().at(&[address(1), address(2), address(3)]);
-        let epoch = Instant::now();
-        let busy: Vec<Try> = (0..2).map(|_| Try::at(&endpoints[1], epoch)).collect();
-        let shares = shares(&endpoints, epoch);
+        let busy: Vec<Try> = (0..2).map(|_| Try::at(&endpoints[1])).collect();
+        let shares = shares(&endpoints);
         assert_eq!(shares[1], 0, "{shares:?}");
         drop(busy);
         let chosen = |tried: &[u8]| {
             let tried: Vec<SocketAddr> = tried.iter().copied().map(address).collect();
-            choose(&endpoints, &tried, 0, epoch).map(|this| this.address())
+            choose(&endpoints, &tried, 0).map(|this| this.address())
         };
         assert_eq!(chosen(&[1, 3]), Some(address(2)));
         assert_eq!(chosen(&[1, 2, 3]), None);
@@ -281,30 +274,28 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_that_fails_leaves_and_comes_back_by_a_trial() {
         let endpoints = endpoints().at(&[address(1), address(2), address(3)]);
-        let epoch = Instant::now();
-        fail(&endpoints[0], 1, epoch);
-        assert!(shares(&endpoints, epoch)[0] > 200, "one failure is none");
-        fail(&endpoints[0], 2, epoch);
-        assert_eq!(shares(&endpoints, epoch)[0], 0);
-        fail(&endpoints[1], 2, epoch);
-        assert!(shares(&endpoints, epoch)[1] > 300, "two of three are more than half");
+        fail(&endpoints[0], 1);
+        assert!(shares(&endpoints)[0] > 200, "one failure is none");
+        fail(&endpoints[0], 2);
+        assert_eq!(shares(&endpoints)[0], 0);
+        fail(&endpoints[1], 2);
+        assert!(shares(&endpoints)[1] > 300, "two of three are more than half");
 
         tokio::time::advance(THRESHOLD.open).await;
-        let trial = choose(&endpoints, &[address(2), address(3)], 0, epoch).unwrap();
+        let trial = choose(&endpoints, &[address(2), address(3)], 0).unwrap();
         assert_eq!(trial.pass, Pass::Trial);
-        let shares_meanwhile = shares(&endpoints, epoch);
+        let shares_meanwhile = shares(&endpoints);
         assert_eq!(shares_meanwhile[0], 0, "{shares_meanwhile:?}");
         let mut trial = trial;
         trial.tell(Outcome::Success);
         drop(trial);
-        assert!(shares(&endpoints, epoch)[0] > 200);
+        assert!(shares(&endpoints)[0] > 200);
     }
 
     #[tokio::test]
     async fn the_only_one_stays_whatever_it_does() {
         let endpoints = endpoints().at(&[address(1)]);
-        let epoch = Instant::now();
-        fail(&endpoints[0], 10, epoch);
-        assert_eq!(shares(&endpoints, epoch), [1000]);
+        fail(&endpoints[0], 10);
+        assert_eq!(shares(&endpoints), [1000]);
     }
 }

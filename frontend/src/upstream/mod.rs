@@ -61,7 +61,6 @@ pub(crate) use settings::{Entry, Overrides};
 /// Endpoints that one try may find to take no connection before it has failed.
 const MOST_ENDPOINTS_OF_A_TRY: usize = 3;
 
-/// An upstream.
 pub(crate) struct Upstream {
     settings: Settings,
     authority: HeaderValue,
@@ -112,6 +111,7 @@ impl Upstream {
         let resolver = Arc::new(Resolver::new(origin.host.clone(), origin.port));
         // Before the first request needs it: a new pod gets its share of the traffic at once.
         resolver.look_up();
+        let epoch = Instant::now();
         Self {
             authority: HeaderValue::try_from(&origin.authority).expect("an authority is ASCII"),
             resolver,
@@ -120,10 +120,11 @@ impl Upstream {
                 max_age: timeouts.max_age,
                 breaker: resilience.breaker,
                 tally: tally.clone(),
+                epoch,
             }),
             bulkhead: Bulkhead::new(resilience.in_flight, metrics.in_flight(name)),
             tally,
-            epoch: Instant::now(),
+            epoch,
             budget: Mutex::new(Budget::new(resilience.budget)),
             breaker: resilience.breaker.map(|threshold| Mutex::new(Breaker::new(threshold))),
             refused: AtomicU64::new(0),
@@ -345,7 +346,7 @@ impl Upstream {
 
     /// An endpoint that is not among those `tried`. Where all are, the first `before` of them, of earlier tries, are forgotten.
     fn another(&self, endpoints: &[Arc<Endpoint>], tried: &mut Vec<SocketAddr>, before: &mut usize) -> Option<Try> {
-        let choose = |tried: &[SocketAddr]| endpoint::choose(endpoints, tried, self.random.next(), self.epoch);
+        let choose = |tried: &[SocketAddr]| endpoint::choose(endpoints, tried, self.random.next());
         let chosen = choose(tried).or_else(|| {
             tried.drain(..std::mem::take(before));
             choose(tried)
