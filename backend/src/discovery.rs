@@ -23,7 +23,6 @@ const MOST_ADDRESSES: usize = 64;
 const LONGEST_NAME: usize = 253;
 const LONGEST_LABEL: usize = 63;
 
-/// Looks Services up.
 #[derive(Debug)]
 pub(crate) struct Discovery {
     room: Arc<Semaphore>,

@@ -11,7 +11,6 @@ use crate::routes::{Handler, item_paths};
 /// The description; the bounds that are settings are filled in at start.
 const OPENAPI: &str = include_str!("openapi.json");
 
-/// Describes what `table` routes, as `config` has it.
 pub(crate) fn new(version: &str, config: &Config, table: &[Route<Handler>]) -> Docs {
     let mut value: Value = serde_json::from_str(OPENAPI).expect("the description is JSON, which a test holds");
     for method in ["get", "head"] {
@@ -48,7 +47,6 @@ mod tests {
 
     const EVERYTHING: [(&str, &str); 2] = [("DISCOVERY", "true"), ("GREETING", "hello")];
 
-    /// What `pairs` set.
     fn config(pairs: &[(&str, &str)]) -> Config {
         let lookup = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
         Config::read(&mut Environment::new(&lookup))

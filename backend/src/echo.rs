@@ -12,7 +12,6 @@ use service::message::body::Body;
 /// The longest body that is sent back, in bytes.
 pub const LONGEST: usize = 64 * 1024;
 
-/// The reply that sends `bytes` back.
 pub(crate) fn reply(bytes: Bytes) -> Response<Body> {
     let headers = [(CONTENT_TYPE, "application/octet-stream"), (X_CONTENT_TYPE_OPTIONS, "nosniff")];
     Body::from(bytes).reply(StatusCode::OK, &headers)

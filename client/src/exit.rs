@@ -15,13 +15,11 @@ pub(crate) const SYSTEM: u8 = 71;
 /// Standard output can't be written (`EX_IOERR` of sysexits.h).
 const OUTPUT: u8 = 74;
 
-/// Exits with `status`, and says why.
 pub(crate) fn with(status: u8, why: impl Display) -> ExitCode {
     tell(format_args!("client: {why}"));
     ExitCode::from(status)
 }
 
-/// Exits because standard output can't be written.
 pub(crate) fn not_printed(error: &io::Error) -> ExitCode {
     with(OUTPUT, format_args!("standard output: {error}"))
 }

@@ -1,35 +1,26 @@
 //! `client get`: one request, one reply.
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write as _},
-    process::ExitCode,
-    time::Duration,
-};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
 
 use http::Response;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::{
-    exit,
-    output::{draw, tell},
-    request::{
-        cause::{Cause, Kind},
-        connection::ClientConnection,
-        deadline::within,
-        message::Message,
-        url::Url,
-    },
-};
+use crate::exit;
+use crate::output::{draw, tell};
+use crate::request::cause::{Cause, Kind};
+use crate::request::connection::ClientConnection;
+use crate::request::deadline::within;
+use crate::request::message::Message;
+use crate::request::url::Url;
 
-/// What `get` was asked for.
 #[derive(Debug)]
 pub(crate) struct Options {
-    /// Where to.
     pub(crate) url: Url,
-    /// What to send.
     pub(crate) message: Message,
     /// For all of it: name, connection, request and reply.
     pub(crate) timeout: Duration,
@@ -54,9 +45,7 @@ pub(crate) async fn run(options: Options) -> ExitCode {
 
 /// What went wrong.
 enum Fault {
-    /// With the request or its reply.
     Reply(Cause),
-    /// With standard output.
     Output(io::Error),
 }
 

@@ -4,14 +4,12 @@
 //! `kubectl get hpa NAME -o json --watch | client hpa`. The formula and its tolerance:
 //! <https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#algorithm-details>.
 
-use std::{
-    cell::Cell,
-    fmt::Write as _,
-    io::{self, BufReader, Read, Write},
-    process::ExitCode,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::cell::Cell;
+use std::fmt::Write as _;
+use std::io::{self, BufReader, Read, Write};
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use serde_json::{Deserializer, Value};
 

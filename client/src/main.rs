@@ -13,10 +13,8 @@ use std::{io, process::ExitCode};
 
 use tokio::{runtime, task::LocalSet};
 
-use crate::{
-    args::{Ask, Command},
-    stop::Stop,
-};
+use crate::args::{Ask, Command};
+use crate::stop::Stop;
 
 mod args;
 mod exit;

@@ -3,10 +3,8 @@
 //! Either may be a pipe whose reader has gone (`| head`), a terminal that was closed, or a file on a full disk. `print!` and
 //! `eprint!` panic then, which ends the process and takes with it all that it has counted: nothing here uses them.
 
-use std::{
-    fmt,
-    io::{self, Write},
-};
+use std::fmt;
+use std::io::{self, Write};
 
 /// Writes all of `text` to standard output. A reader that has gone has seen enough: that is no error.
 ///

@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use crate::stop::Stop;
 
-/// Waits for SIGTERM, SIGINT, SIGQUIT or SIGHUP.
 pub(crate) async fn run(mut stop: Stop) -> ExitCode {
     stop.signalled().await;
     ExitCode::SUCCESS

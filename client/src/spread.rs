@@ -12,7 +12,6 @@ use crate::{exit, output::print};
 /// A ledger of the longest load, with a hundred pods, has a tenth of this.
 const MAX_LEDGER: u64 = 64 << 20;
 
-/// What `spread` was asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     /// The ledger, as `load --ledger` writes it.
@@ -25,7 +24,6 @@ pub(crate) struct Options {
     pub(crate) within: Option<f64>,
 }
 
-/// Prints the table; fails if a share is out of bounds.
 pub(crate) fn run(options: &Options) -> ExitCode {
     let spread = match read(options).and_then(|ledger| Spread::of(&ledger, options)) {
         Ok(spread) => spread,
@@ -60,7 +58,6 @@ fn read(options: &Options) -> Result<Ledger, String> {
     serde_json::from_str(&text).map_err(|error| format!("no ledger of 'client load --ledger': {error}"))
 }
 
-/// Who answered how much.
 #[derive(Debug, PartialEq)]
 struct Spread {
     /// What was counted.

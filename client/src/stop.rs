@@ -25,9 +25,6 @@ const FILE_SIZE: i32 = 25;
 
 impl Stop {
     /// Starts to listen; from here on the signals no longer end the process by themselves.
-    ///
-    /// # Errors
-    /// When the handlers can't be installed.
     pub(crate) fn listen() -> io::Result<Self> {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let hangup = SignalKind::hangup();

@@ -1,40 +1,30 @@
 //! `client wait`: asks until the reply is the one that was asked for.
 
-use std::{
-    io::{self, IsTerminal},
-    process::ExitCode,
-    time::Duration,
-};
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use std::time::Duration;
 
 use http::StatusCode;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, sleep_until};
 
-use crate::{
-    exit,
-    output::{draw, tell},
-    request::{
-        cause::{Cause, Kind},
-        connection::ClientConnection,
-        deadline::within,
-        message::Message,
-        url::Url,
-    },
-};
+use crate::exit;
+use crate::output::{draw, tell};
+use crate::request::cause::{Cause, Kind};
+use crate::request::connection::ClientConnection;
+use crate::request::deadline::within;
+use crate::request::message::Message;
+use crate::request::url::Url;
 
 /// One try takes at most this long, so that a server that stalls is asked again.
 const LONGEST_TRY: Duration = Duration::from_secs(2);
 
-/// What `wait` was asked for.
 #[derive(Debug)]
 pub(crate) struct Options {
-    /// Where to.
     pub(crate) url: Url,
-    /// What to send.
     pub(crate) message: Message,
     /// The status to wait for; any of 200 to 299 when none is given.
     pub(crate) status: Option<StatusCode>,
-    /// When to give up.
     pub(crate) timeout: Duration,
     /// From the start of one try to the start of the next.
     pub(crate) interval: Duration,

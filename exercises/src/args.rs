@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser};
 
-/// What `exercises --help` prints.
 pub(crate) const HELP: &str = "\
 The practice as exercises: fill in the blanks of its manifests, save, and see what holds on a real cluster.
 
@@ -33,41 +32,23 @@ The cluster is that of KUBECONFIG. NO_COLOR=1 leaves colours out.
 Exit status: 0 it holds; 1 it does not yet; 2 no cluster answers, or it can't do what is asked; 64 wrong usage.
 ";
 
-/// What is to be done.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Command {
-    /// Watch the files, take commands from standard input.
     Session,
-    /// Show the exercises.
     List,
-    /// Check one.
     Check(String),
-    /// Show a hint of one.
     Hint(String),
-    /// Show the solution of one.
     Solution(String),
-    /// Ask its question, or judge an answer.
     Question(String, Option<String>),
-    /// Put its blanks back.
     Reset(String),
     /// Delete the namespace.
     Clean,
 }
 
-/// What a command line asks for.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Asked {
-    /// The help.
     Help,
-    /// A command.
-    Do {
-        /// Which.
-        command: Command,
-        /// The learner's.
-        folder: PathBuf,
-        /// On the cluster.
-        namespace: String,
-    },
+    Do { command: Command, folder: PathBuf, namespace: String },
 }
 
 /// Reads the command line, without the program's name.

@@ -15,10 +15,8 @@ use crate::trial::Trial;
 use crate::voice::Voice;
 use crate::yaml;
 
-/// What came of a check.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Outcome {
-    /// Whether all of it holds.
     pub(crate) holds: bool,
     /// What was measured, for the key question.
     pub(crate) measured: Option<String>,
@@ -27,7 +25,6 @@ pub(crate) struct Outcome {
 /// What is found in a file.
 struct Read {
     findings: Vec<Finding>,
-    /// The image that it names.
     image: String,
     /// Whether it is YAML at all: nothing else is tried with it.
     readable: bool,

@@ -13,7 +13,6 @@ const LOAD_LIMIT: Duration = Duration::from_secs(600);
 /// How long the end of a load may take: its last requests, and the kubelet's round.
 const END_LIMIT: Duration = Duration::from_secs(90);
 
-/// A namespace of a cluster.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     shell: Shell,
@@ -40,12 +39,10 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Its name.
     pub(crate) fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// A shell that stands where the commands are typed.
     pub(crate) fn shell(&self) -> &Shell {
         &self.shell
     }
@@ -56,41 +53,26 @@ impl Cluster {
     }
 
     /// What `kubectl ARGUMENTS` prints.
-    ///
-    /// # Errors
-    /// If it fails.
     pub(crate) fn kubectl(&self, arguments: &str) -> Result<String, Error> {
         self.shell.try_stdout(&self.line(arguments))
     }
 
     /// What `kubectl ARGUMENTS -o json` prints.
-    ///
-    /// # Errors
-    /// If it fails.
     pub(crate) fn json(&self, arguments: &str) -> Result<Value, Error> {
         self.shell.try_json(&format!("{} -o json", self.line(arguments)))
     }
 
     /// Runs `kubectl ARGUMENTS`, which may fail.
-    ///
-    /// # Errors
-    /// If no shell can be started.
     pub(crate) fn attempt(&self, arguments: &str) -> Result<Output, Error> {
         self.shell.try_attempt(&self.line(arguments))
     }
 
     /// One request from a pod: `client get ARGUMENTS`.
-    ///
-    /// # Errors
-    /// If no shell can be started.
     pub(crate) fn get(&self, arguments: &str) -> Result<Output, Error> {
         self.attempt(&format!("exec client -- /client get --timeout 5s {arguments}"))
     }
 
     /// Starts a load from a pod of its own: `client load ARGUMENTS`.
-    ///
-    /// # Errors
-    /// If the pod can't be made.
     pub(crate) fn load(&self, arguments: &str) -> Result<Load<'_>, Error> {
         self.kubectl("delete pod load --ignore-not-found --grace-period=1")?;
         let load = Load { cluster: self };
@@ -116,9 +98,6 @@ pub(crate) struct Load<'a> {
 
 impl Load<'_> {
     /// Ends the load, and returns its ledger.
-    ///
-    /// # Errors
-    /// If there is none.
     pub(crate) fn stop(self) -> Result<Ledger, Error> {
         // A pod whose time is over is ended as one that is deleted, but what it printed can still be read.
         self.cluster.kubectl("patch pod load -p '{\"spec\":{\"activeDeadlineSeconds\":1}}'")?;

@@ -10,7 +10,6 @@ use crate::folder::Folder;
 use crate::trial::Trial;
 use crate::voice::Voice;
 
-/// The exercises, and which of them are done.
 pub(crate) fn list(folder: &Folder, voice: Voice) {
     for exercise in ALL {
         let done = if folder.is_done(exercise) { "done" } else { "open" };
@@ -28,9 +27,6 @@ pub(crate) fn task(exercise: &Exercise, folder: &Folder, voice: Voice) {
 }
 
 /// The next hint; after the last one, that all were shown.
-///
-/// # Errors
-/// If the progress can't be written.
 pub(crate) fn hint(exercise: &Exercise, folder: &mut Folder, voice: Voice) -> Result<(), Error> {
     let shown = folder.hints(exercise).min(exercise.hints.len());
     let next = (shown + 1).min(exercise.hints.len());
@@ -60,9 +56,6 @@ pub(crate) fn solution(exercise: &Exercise, folder: &Folder, voice: Voice) -> bo
 }
 
 /// Puts the blanks back.
-///
-/// # Errors
-/// If a file can't be written.
 pub(crate) fn reset(exercise: &Exercise, folder: &mut Folder, voice: Voice) -> Result<(), Error> {
     for kept in folder.reset(exercise)? {
         voice.say(&format!("yours is kept: {}", kept.display()));

@@ -6,16 +6,12 @@ use crate::manifest::{
 };
 use crate::question::Question;
 
-/// An exercise.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Exercise {
-    /// As it is typed.
     pub(crate) name: &'static str,
     /// Its phase of the practice, and what it is about.
     pub(crate) title: &'static str,
-    /// What is to be done.
     pub(crate) task: &'static str,
-    /// The files that it looks at.
     pub(crate) files: &'static [Manifest],
     /// The files of other exercises without which there is nothing to see.
     pub(crate) needs: &'static [Manifest],
@@ -27,7 +23,6 @@ pub(crate) struct Exercise {
     pub(crate) questions: &'static [Question],
 }
 
-/// All of them, in their order.
 pub(crate) const ALL: &[Exercise] = &[
     Exercise {
         name: "images",

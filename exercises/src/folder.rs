@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 use crate::exercise::{ALL, Exercise};
 use crate::manifest::Manifest;
 
-/// A folder of a learner.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
@@ -49,12 +48,10 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where a manifest is.
     pub(crate) fn file(&self, manifest: Manifest) -> PathBuf {
         self.path.join("k8s").join(manifest.file)
     }
@@ -66,9 +63,6 @@ impl Folder {
     }
 
     /// Puts the blanks of an exercise back, and keeps each file beside the new one; the names of those kept.
-    ///
-    /// # Errors
-    /// If a file can't be written.
     pub(crate) fn reset(&mut self, exercise: &Exercise) -> Result<Vec<PathBuf>, String> {
         let mut kept = Vec::new();
         for manifest in exercise.files {
@@ -94,48 +88,33 @@ impl Folder {
     }
 
     /// That an exercise holds, or does not any more.
-    ///
-    /// # Errors
-    /// If it can't be written.
     pub(crate) fn set_done(&mut self, exercise: &Exercise, done: bool) -> Result<(), String> {
         self.set(exercise, "done", json!(done))
     }
 
-    /// How many hints of an exercise were shown.
     pub(crate) fn hints(&self, exercise: &Exercise) -> usize {
         self.of(exercise, "hints").as_u64().map_or(0, |hints| hints as usize)
     }
 
     /// That so many hints were shown.
-    ///
-    /// # Errors
-    /// If it can't be written.
     pub(crate) fn set_hints(&mut self, exercise: &Exercise, hints: usize) -> Result<(), String> {
         self.set(exercise, "hints", json!(hints))
     }
 
-    /// How many questions of an exercise were answered.
     pub(crate) fn answered(&self, exercise: &Exercise) -> usize {
         self.of(exercise, "answered").as_u64().map_or(0, |answered| answered as usize)
     }
 
     /// That one more was.
-    ///
-    /// # Errors
-    /// If it can't be written.
     pub(crate) fn answer(&mut self, exercise: &Exercise) -> Result<(), String> {
         self.set(exercise, "answered", json!(self.answered(exercise) + 1))
     }
 
-    /// What the last check of an exercise measured.
     pub(crate) fn measured(&self, exercise: &Exercise) -> Option<&str> {
         self.of(exercise, "measured").as_str()
     }
 
     /// What a check measured.
-    ///
-    /// # Errors
-    /// If it can't be written.
     pub(crate) fn set_measured(&mut self, exercise: &Exercise, measured: &str) -> Result<(), String> {
         self.set(exercise, "measured", json!(measured))
     }

@@ -6,7 +6,6 @@
 /// The mark of a blank, in a learner's file and in the practice.
 pub(crate) const TODO: &str = "TODO(human)";
 
-/// A manifest of the practice.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manifest {
     /// Its file in the folder `k8s`.
@@ -17,9 +16,7 @@ pub(crate) struct Manifest {
 /// A blank and what belongs there.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Blank {
-    /// What is asked for.
     pub(crate) asked: String,
-    /// The lines that belong there.
     pub(crate) solution: String,
 }
 
@@ -96,7 +93,6 @@ impl Manifest {
             .collect()
     }
 
-    /// Its blanks, from the top.
     pub(crate) fn blanks(&self) -> Vec<Blank> {
         let mut blanks: Vec<Blank> = Vec::new();
         for part in self.parts() {

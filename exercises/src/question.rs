@@ -1,13 +1,10 @@
 //! A phase's key question: what an answer of one line has to name.
 
-/// A key question.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Question {
-    /// As the practice asks it.
     pub(crate) text: &'static str,
     /// What a good answer names: each notion, and the words by one of which it is recognised.
     pub(crate) notions: &'static [(&'static str, &'static [&'static str])],
-    /// The page that goes deeper.
     pub(crate) page: &'static str,
 }
 

@@ -27,7 +27,6 @@ Save a file and it is checked. Or type, and Enter:
   quit      your progress is kept      help      this text
 A line typed during a check ends the check.";
 
-/// A learner at work.
 #[derive(Debug)]
 struct Session<'a> {
     folder: &'a mut Folder,
@@ -38,14 +37,10 @@ struct Session<'a> {
     cluster: Option<Cluster>,
     /// The next line is an answer.
     asked: bool,
-    /// A line has come.
     typed: Arc<AtomicBool>,
 }
 
 /// Runs until `quit`, or the end of standard input.
-///
-/// # Errors
-/// If the folder can't be written.
 pub(crate) fn run(folder: &mut Folder, shell: &Shell, namespace: &str, voice: Voice) -> Result<(), Error> {
     let typed = Arc::new(AtomicBool::new(false));
     let lines = lines(&typed);
@@ -79,7 +74,6 @@ pub(crate) fn run(folder: &mut Folder, shell: &Shell, namespace: &str, voice: Vo
     }
 }
 
-/// What happens next.
 enum Event {
     Line(String),
     Saved,

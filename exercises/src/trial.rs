@@ -12,18 +12,14 @@ use crate::voice::Voice;
 const SILENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A check that goes on.
 #[derive(Debug)]
 pub(crate) struct Trial<'a> {
-    /// Where it is tried.
     pub(crate) cluster: &'a Cluster,
-    /// Who tells it.
     pub(crate) voice: Voice,
     lacking: usize,
 }
 
 impl<'a> Trial<'a> {
-    /// Nothing was tried yet.
     pub(crate) fn new(cluster: &'a Cluster, voice: Voice) -> Self {
         Self { cluster, voice, lacking: 0 }
     }
@@ -33,16 +29,12 @@ impl<'a> Trial<'a> {
         self.lacking
     }
 
-    /// Tells what was found.
     pub(crate) fn tell(&mut self, finding: &Finding) {
         self.lacking += usize::from(finding.found.is_some());
         self.voice.finding(finding);
     }
 
     /// Asks until there is an answer, or `limit` is over: then it is a thing that does not hold. What is seen meanwhile is told.
-    ///
-    /// # Errors
-    /// That of `ask`.
     pub(crate) fn wait<T>(
         &mut self,
         limit: Duration,
@@ -74,9 +66,6 @@ impl<'a> Trial<'a> {
     }
 
     /// As [`Trial::wait`], and tells what holds when it does.
-    ///
-    /// # Errors
-    /// That of `ask`.
     pub(crate) fn expect(
         &mut self,
         limit: Duration,

@@ -22,14 +22,12 @@ impl Voice {
         Self { colours: io::stdout().is_terminal() && !refused }
     }
 
-    /// A line.
     #[expect(clippy::unused_self, reason = "all that is said is said by a voice")]
     pub(crate) fn say(self, text: &str) {
         // A reader that has gone away is no reason to stop in the middle of something.
         drop(writeln!(io::stdout(), "{text}"));
     }
 
-    /// A line that begins something.
     pub(crate) fn title(self, text: &str) {
         self.say(&self.painted(BOLD, text));
     }

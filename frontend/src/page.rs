@@ -38,7 +38,6 @@ const FILES: &[(&str, &[u8])] = files![
 const POLICY: &str =
     "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
 
-/// The files and their entity tags.
 pub(crate) struct Page {
     files: Vec<File>,
 }

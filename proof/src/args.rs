@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser};
 
-/// What `proof --help` prints.
 pub(crate) const HELP: &str = "\
 Do to a release under load what a cluster does to pods, and count the requests that are lost.
 
@@ -36,18 +35,13 @@ pub(crate) enum Mode {
     Full,
 }
 
-/// What a command line asks for.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum Asked {
-    /// The help.
     Help,
-    /// The list of rows.
     List,
     /// A run of the named rows; of all that the mode has if none is named.
     Run {
-        /// How much is done.
         mode: Mode,
-        /// Names of rows.
         rows: Vec<String>,
         /// Where what is left goes; a folder that is not absolute is the repository's.
         output: PathBuf,

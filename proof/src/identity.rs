@@ -24,9 +24,6 @@ pub(crate) struct Identity {
 }
 
 /// Compares the ledgers of all loads with the logs; in the order of the ledgers.
-///
-/// # Errors
-/// If the logs can't be read.
 pub(crate) fn compare(logs: Logs, ledgers: &[(Stream, Ledger)]) -> Result<Vec<Identity>, Error> {
     let mut files = logs.files()?;
     let mut seen = Sightings::default();

@@ -29,9 +29,6 @@ pub(crate) struct Logs {
 
 impl Logs {
     /// Holds the logs of backends below `folders` from here on: what is in them already is left out.
-    ///
-    /// # Errors
-    /// If a folder can't be read.
     pub(crate) fn follow(folders: Vec<PathBuf>) -> Result<Self, Error> {
         let mut files = Files::default();
         files.look(&folders)?;
@@ -51,9 +48,6 @@ impl Logs {
     }
 
     /// Ends the looking for more files.
-    ///
-    /// # Errors
-    /// If a folder could not be read.
     pub(crate) fn files(mut self) -> Result<Files, Error> {
         self.end.store(true, Ordering::Relaxed);
         match self.watch.take().map(JoinHandle::join) {
@@ -107,9 +101,6 @@ impl Files {
     }
 
     /// Reads what was not read yet, and counts the requests in it.
-    ///
-    /// # Errors
-    /// If a file can't be read.
     pub(crate) fn count(&mut self, seen: &mut Sightings) -> Result<(), Error> {
         for (file, rest) in &mut self.open {
             file.read_to_end(rest)?;
@@ -133,7 +124,6 @@ fn unless_gone(result: io::Result<()>) -> io::Result<()> {
 pub(crate) struct Sightings(BTreeMap<String, BTreeMap<u64, u32>>);
 
 impl Sightings {
-    /// Counts the request lines in a log.
     pub(crate) fn count(&mut self, log: &str) {
         for id in log.lines().filter_map(request_id) {
             if let Some((run, number)) = id.rsplit_once('-')

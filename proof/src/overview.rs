@@ -29,7 +29,6 @@ pub(crate) fn svg(outcomes: &[Outcome]) -> String {
     svg.document(&title, TOP + outcomes.len() as f64 * ROW)
 }
 
-/// What stands left of a row.
 fn name(svg: &mut Svg, outcome: &Outcome, plot: &Plot, y: f64) {
     let holds = outcome.holds();
     let state = if holds { outcome.row.demand.name() } else { "does not hold" };

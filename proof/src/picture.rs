@@ -12,7 +12,6 @@ const TOP: f64 = 58.0;
 /// More pods than these are not drawn, and the picture says so.
 const MOST_LANES: usize = 120;
 
-/// Draws a row.
 pub(crate) fn svg(outcome: &Outcome) -> String {
     let plot = Plot::new(outcome.ledgers.iter().map(|(_, ledger)| ledger));
     let pods: Vec<_> = plot.pods.iter().take(MOST_LANES).collect();

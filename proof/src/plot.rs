@@ -35,7 +35,6 @@ const STYLE: &str = "<style>
 pub(crate) struct Plot {
     /// Where the time axis begins, in milliseconds since 1970.
     pub(crate) start_unix_ms: u64,
-    /// Length of a step.
     pub(crate) step_ms: u64,
     pub(crate) steps: usize,
     /// Answers by backend version.
@@ -123,7 +122,6 @@ fn add(steps: &mut [u64], offset: u64, bin_ms: u64, step_ms: u64, first_bin: u64
     }
 }
 
-/// A picture that is being drawn.
 #[derive(Default)]
 pub(crate) struct Svg(String);
 
@@ -134,13 +132,11 @@ impl Svg {
         let _ = writeln!(self.0, "{element}");
     }
 
-    /// A rectangle with these attributes.
     pub(crate) fn rect(&mut self, attributes: &str, x: f64, y: f64, width: f64, height: f64) {
         let [x, y, width, height] = [x, y, width, height].map(tenths);
         self.add(format_args!("<rect {attributes} x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>"));
     }
 
-    /// Words with these attributes.
     pub(crate) fn text(&mut self, attributes: &str, x: f64, y: f64, words: &str) {
         let (x, y, words) = (tenths(x), tenths(y), escaped(words));
         self.add(format_args!("<text {attributes} x=\"{x}\" y=\"{y}\">{words}</text>"));

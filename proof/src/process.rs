@@ -7,9 +7,6 @@ use e2e::shell::signal;
 
 /// The process of a pod's container: the cgroup of a container has the pod's unique id in its path, and the process has
 /// the name of the program.
-///
-/// # Errors
-/// If there is none, or more than one.
 pub(crate) fn of_pod(uid: &str, program: &str) -> Result<u32, Error> {
     let folder = format!("/pod{uid}/");
     only(&format!("process {program} of pod {uid}"), |process| {
@@ -18,9 +15,6 @@ pub(crate) fn of_pod(uid: &str, program: &str) -> Result<u32, Error> {
 }
 
 /// The kubelet of a node, by the folder of its state.
-///
-/// # Errors
-/// If there is none, or more than one.
 pub(crate) fn kubelet(folder: &str) -> Result<u32, Error> {
     let argument = format!("--root-dir={folder}");
     only(&format!("kubelet with {argument}"), |process| {

@@ -24,7 +24,6 @@ pub(crate) struct Event {
     pub(crate) what: String,
 }
 
-/// A pod of the release.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Pod {
     pub(crate) name: String,
@@ -37,7 +36,6 @@ pub(crate) struct Pod {
 pub(crate) struct Release {
     pub(crate) shell: Shell,
     pub(crate) mode: Mode,
-    /// The addresses of the nodes.
     pub(crate) nodes: Vec<String>,
     /// Where ledgers, pictures and the table go.
     pub(crate) folder: PathBuf,
@@ -106,7 +104,6 @@ impl Release {
         std::mem::take(&mut self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Time since the start of the proof.
     pub(crate) fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
@@ -120,17 +117,11 @@ impl Release {
     }
 
     /// `helm upgrade` with the values of the proof and `flags`, waited for; does not look at how it ends.
-    ///
-    /// # Errors
-    /// If it can't be run.
     pub(crate) fn try_upgrade(&self, flags: &str) -> Result<Output, Error> {
         self.shell.try_attempt(&format!("helm upgrade --install proof chart/ --wait {} {flags}", self.values()))
     }
 
     /// `helm upgrade` with the values of the proof and `flags`.
-    ///
-    /// # Errors
-    /// If it fails.
     pub(crate) fn upgrade(&self, flags: &str) -> Result<(), Error> {
         self.say(&format!("helm upgrade {flags}"));
         let output = self.try_upgrade(&format!("--timeout 180s {flags}"))?;
@@ -138,18 +129,12 @@ impl Release {
     }
 
     /// `helm rollback` to the revision before.
-    ///
-    /// # Errors
-    /// If it fails.
     pub(crate) fn rollback(&self) -> Result<(), Error> {
         self.say("helm rollback");
         self.shell.try_run("helm rollback proof --wait --timeout 180s")
     }
 
     /// Brings the release to version 1 with `flags`, whatever a row before has left of it.
-    ///
-    /// # Errors
-    /// If it can't be brought there.
     pub(crate) fn prepare(&self, flags: &str) -> Result<(), Error> {
         self.upgrade(&format!("--force-conflicts {flags}"))?;
         self.settle()
@@ -184,9 +169,6 @@ impl Release {
     }
 
     /// The pods of a service that are not going.
-    ///
-    /// # Errors
-    /// If the cluster does not tell.
     pub(crate) fn pods(&self, component: &str) -> Result<Vec<Pod>, Error> {
         let list =
             self.shell.try_json(&format!("kubectl get pods -l app.kubernetes.io/component={component} -o json"))?;
@@ -211,9 +193,6 @@ impl Release {
     }
 
     /// The folders in which the kubelets keep what the pods' containers print.
-    ///
-    /// # Errors
-    /// If the cluster does not tell its nodes.
     pub(crate) fn log_folders(&self) -> Result<Vec<PathBuf>, Error> {
         let nodes = self.shell.try_stdout("kubectl get nodes -o jsonpath='{.items[*].metadata.name}'")?;
         Ok(nodes.split_whitespace().map(|node| self.state.join(node).join("pods")).collect())

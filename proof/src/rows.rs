@@ -53,7 +53,6 @@ impl Demand {
 /// Looks at the ledgers of a row's loads.
 type Check = fn(&[(Stream, Ledger)]) -> Result<(), String>;
 
-/// One row.
 #[derive(Clone, Copy)]
 pub(crate) struct Row {
     /// As for `--row`, and the name of its folder.
@@ -63,7 +62,6 @@ pub(crate) struct Row {
     pub(crate) demand: Demand,
     /// Flags of helm with which the release is prepared before the load starts.
     pub(crate) flags: &'static str,
-    /// Whether the short proof has it.
     pub(crate) short: bool,
     pub(crate) part: Part,
     pub(crate) act: fn(&Release) -> Result<(), Error>,

@@ -77,9 +77,6 @@ impl Stream {
     }
 
     /// Starts it, for at most `limit`; its ledger goes into `folder`.
-    ///
-    /// # Errors
-    /// If the client can't be started.
     pub(crate) fn start(self, shell: &Shell, folder: &Path, nodes: &[String], limit: Duration) -> Result<Load, Error> {
         let ledger = folder.join(format!("{}.json", self.name()));
         Load::try_start(shell, &format!("{} --ledger '{}'", self.arguments(nodes), ledger.display()), limit)
@@ -155,7 +152,6 @@ pub(crate) fn streams(mode: Mode, part: Part) -> [Stream; 6] {
 /// How much of the load a row takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Part {
-    /// All of it.
     Whole,
     /// An eighth, where the load itself would change what the row is about.
     Sample,

@@ -15,7 +15,6 @@ pub(crate) struct Outcome {
     pub(crate) ledgers: Vec<(Stream, Ledger)>,
     /// What the backends' logs say, for each ledger.
     pub(crate) identities: Vec<Identity>,
-    /// What was done, and when.
     pub(crate) events: Vec<Event>,
     /// Why it could not be done, or what else was not as it must be.
     pub(crate) failure: Option<String>,
@@ -27,7 +26,6 @@ impl Outcome {
         Self { row, ledgers: Vec::new(), identities: Vec::new(), events: Vec::new(), failure: Some(failure) }
     }
 
-    /// Requests sent.
     pub(crate) fn sent(&self) -> u64 {
         self.ledgers.iter().map(|(_, ledger)| ledger.requests.sent).sum()
     }
@@ -46,7 +44,6 @@ impl Outcome {
             .sum()
     }
 
-    /// Whether the row shows what it has to.
     pub(crate) fn holds(&self) -> bool {
         self.failure.is_none() && self.forbidden_losses() == 0
     }

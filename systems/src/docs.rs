@@ -10,7 +10,6 @@ use crate::routes::Handler;
 /// The description; what is voted on is filled in at start.
 const OPENAPI: &str = include_str!("openapi.json");
 
-/// Describes what `table` routes, as `config` has it.
 pub(crate) fn new(version: &str, config: &Config, table: &[Route<Handler>]) -> Docs {
     let mut value: Value = serde_json::from_str(OPENAPI).expect("the description is JSON, which a test holds");
     if let Some(stored) = &config.store {
@@ -37,7 +36,6 @@ mod tests {
         &[("ROLE", "notifications")],
     ];
 
-    /// What `pairs` set.
     fn config(pairs: &[(&str, &str)]) -> Config {
         let lookup = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
         Config::read(&mut Environment::new(&lookup))

@@ -6,37 +6,28 @@ use service::app::route::{Methods, Route};
 use crate::config::{Config, Role};
 use crate::shop::Asked;
 
-/// What answers a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Handler {
-    /// A probe of the kubelet.
     Probe(Probe),
     /// What needs a store.
     Stored(Stored),
     /// What a service of the shop has.
     Shop(Asked),
-    /// The API page.
     Docs,
-    /// The description of the API.
     OpenApi,
 }
 
 /// What answers a route of what needs a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stored {
-    /// The votes, and a vote.
     Votes,
-    /// The page of the votes.
     VotesPage,
-    /// The script of that page.
     VotesScript,
     /// The jobs by state, and a new one.
     Jobs,
-    /// The dead letters.
     DeadJobs,
     /// A dead letter is put back.
     PutBack,
-    /// One job.
     Job,
 }
 

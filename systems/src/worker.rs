@@ -47,7 +47,6 @@ service::settings! {
     }
 }
 
-/// A worker.
 #[derive(Debug)]
 pub(crate) struct Worker {
     settings: Settings,

@@ -2,12 +2,10 @@
 
 use serde::Serialize;
 
-/// A knot.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Knot {
     /// 1 and upwards, without gaps.
     pub(crate) id: u32,
-    /// Name of the knot.
     pub(crate) name: &'static str,
     /// Its family: `loop`, `hitch`, `bend`, `stopper` or `binding`.
     pub(crate) kind: &'static str,
@@ -15,7 +13,6 @@ pub(crate) struct Knot {
     pub(crate) purpose: &'static str,
 }
 
-/// Every knot.
 pub(crate) const KNOTS: [Knot; 12] = [
     knot(1, "Bowline", "loop", "A fixed eye that neither slips nor jams"),
     knot(2, "Clove hitch", "hitch", "Hang a fender from a rail, quickly and for a while"),

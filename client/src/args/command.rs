@@ -16,7 +16,6 @@ const MEANING: usize = 27;
 
 /// A command as it is declared.
 pub(super) struct Spec {
-    /// Its name.
     pub(super) name: &'static str,
     /// What is no option.
     pub(super) operands: Operands,
@@ -24,33 +23,24 @@ pub(super) struct Spec {
     pub(super) summary: &'static str,
     /// What it does, in a sentence or two.
     pub(super) about: &'static str,
-    /// Its options, under headings.
     pub(super) options: &'static [(&'static str, &'static [Row])],
     /// What else there is to know.
     pub(super) notes: &'static [Note],
     /// Exit status and what it means.
     pub(super) exits: &'static [(&'static str, &'static str)],
-    /// Command lines.
     pub(super) examples: &'static [&'static str],
-    /// Makes a command of what is given.
     pub(super) build: fn(Given) -> Result<Command, String>,
 }
 
 /// What a command takes besides options.
 pub(super) enum Operands {
-    /// Nothing.
     None,
-    /// One of these.
     One(&'static str),
-    /// One or more of these.
     Many(&'static str),
 }
 
-/// A part of the help.
 pub(super) enum Note {
-    /// A paragraph.
     Text(&'static str),
-    /// Words and what they mean.
     List(&'static [(&'static str, &'static str)]),
     /// How a request can be lost.
     Losses,
@@ -85,12 +75,10 @@ impl Spec {
         (self.build)(given)
     }
 
-    /// All options.
     pub(super) fn rows(&self) -> impl Iterator<Item = &'static Row> {
         self.options.iter().flat_map(|(_, rows)| *rows)
     }
 
-    /// The text of `--help`.
     pub(super) fn help(&self) -> String {
         let mut text = String::new();
         paragraph(&mut text, self.about);
@@ -125,7 +113,6 @@ impl Spec {
     }
 }
 
-/// `client --help`.
 pub(super) fn overview(commands: &[Spec], exit: &[(&str, &str)], example: &[&str]) -> String {
     let mut text = String::new();
     paragraph(
@@ -145,7 +132,6 @@ pub(super) fn overview(commands: &[Spec], exit: &[(&str, &str)], example: &[&str
     text
 }
 
-/// The line of `--version`.
 pub(super) fn version() -> String {
     format!("client {VERSION}\n")
 }

@@ -2,16 +2,11 @@
 
 use std::time::Duration;
 
-use super::{
-    command::{Note, Operands, Spec},
-    given::{self, Given},
-    option::{
-        Row,
-        Take::{Count, Path, Rate, Switch, Text, Time},
-        row,
-    },
-    parsed::{Ask, Command},
-};
+use super::command::{Note, Operands, Spec};
+use super::given::{self, Given};
+use super::option::Take::{Count, Path, Rate, Switch, Text, Time};
+use super::option::{Row, row};
+use super::parsed::{Ask, Command};
 
 const MS: Duration = Duration::from_millis(1);
 const TENTH: Duration = Duration::from_millis(100);
@@ -41,7 +36,6 @@ const DATA: Row = row(
     }),
 );
 
-/// A row for a timeout.
 const fn timeout(default: &'static str, most: Duration, about: &'static str) -> Row {
     row("--timeout TIME", default, about, Time(MS, most, |given, time| given.timeout = time))
 }
@@ -346,10 +340,8 @@ const PAUSE: Spec = Spec {
     build: |_| Ok(Command::Ask(Ask::Pause)),
 };
 
-/// All commands, as the help lists them.
 pub(super) const COMMANDS: &[Spec] = &[GET, WAIT, LOAD, SPREAD, HPA, PAUSE];
 
-/// The exit status of each command, together.
 pub(super) const EXITS: &[(&str, &str)] = &[
     ("0", "success"),
     ("1", "a reply that is an error (get, wait), a lost request (load), or a share that is too uneven (spread)"),
@@ -359,7 +351,6 @@ pub(super) const EXITS: &[(&str, &str)] = &[
     SIGNAL,
 ];
 
-/// A command line of each kind.
 pub(super) const EXAMPLES: &[&str] = &[
     "client get http://backend-svc:8000/api/items",
     "client wait http://127.0.0.1:30080/ready --timeout 60s",

@@ -1,33 +1,21 @@
 //! What a command line gives, option by option, and what each command makes of it.
 
-use std::{
-    ffi::{OsStr, OsString},
-    time::Duration,
-};
+use std::ffi::{OsStr, OsString};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
-};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use super::{
-    parsed::{Ask, Command},
-    quantity::{count, share},
-};
-use crate::{
-    get,
-    plan::{Form, Plan, mix::WHOLE},
-    request::{
-        message::{Message, REQUEST_ID},
-        url::Url,
-    },
-    spread, wait,
-};
+use super::parsed::{Ask, Command};
+use super::quantity::{count, share};
+use crate::plan::mix::WHOLE;
+use crate::plan::{Form, Plan};
+use crate::request::message::{Message, REQUEST_ID};
+use crate::request::url::Url;
+use crate::{get, spread, wait};
 
-/// Headers that a request may be given.
 const MAX_HEADERS: usize = 64;
-/// URLs that a load may be given.
 const MAX_URLS: usize = 64;
 
 /// The values of the options of all commands; what a command has no row for stays empty.

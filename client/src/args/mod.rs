@@ -4,11 +4,9 @@ use std::ffi::OsString;
 
 use lexopt::{Arg, Parser};
 
+use self::command::{Spec, overview, unexpected, version};
+use self::commands::{COMMANDS, EXAMPLES, EXITS};
 pub(crate) use self::parsed::{Ask, Command};
-use self::{
-    command::{Spec, overview, unexpected, version},
-    commands::{COMMANDS, EXAMPLES, EXITS},
-};
 
 mod command;
 mod commands;
@@ -17,7 +15,6 @@ mod option;
 mod parsed;
 mod quantity;
 
-/// A command line that is not understood.
 #[derive(Debug)]
 pub(crate) struct UsageError {
     /// One sentence.
@@ -27,9 +24,6 @@ pub(crate) struct UsageError {
 }
 
 /// Parses the arguments that follow the program's name.
-///
-/// # Errors
-/// [`UsageError`].
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut parser = Parser::from_args(arguments);
     match command(&mut parser) {
@@ -41,7 +35,6 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     }
 }
 
-/// What the first argument asks for.
 enum Asked {
     Command(&'static Spec),
     Print(String),

@@ -4,10 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use lexopt::{Parser, ValueExt};
 
-use super::{
-    given::Given,
-    quantity::{self, MAX_RATE, MIN_RATE, written},
-};
+use super::given::Given;
+use super::quantity::{self, MAX_RATE, MIN_RATE, written};
 use crate::plan::schedule::Rate;
 
 /// An option as it is declared: see [`row`].
@@ -18,15 +16,12 @@ pub(super) struct Row {
     take: Take,
 }
 
-/// What an option takes, and where it goes.
 pub(super) enum Take {
-    /// No value.
     Switch(fn(&mut Given)),
     /// A time from the first to the second.
     Time(Duration, Duration, fn(&mut Given, Duration)),
     /// A whole number from 1 to this one.
     Count(usize, fn(&mut Given, usize)),
-    /// Requests a second.
     Rate(fn(&mut Given, Rate)),
     /// A text; the function says what is accepted.
     Text(fn(&mut Given, &str) -> Result<(), String>),

@@ -2,11 +2,9 @@
 
 use crate::{get, plan::Plan, spread, wait};
 
-/// What a command line asks for.
 #[expect(clippy::large_enum_variant, reason = "there is one, and it is moved twice")]
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Print this text.
     Print(String),
     /// Read a ledger.
     Spread(spread::Options),
@@ -16,15 +14,10 @@ pub(crate) enum Command {
     Ask(Ask),
 }
 
-/// What to wait for.
 #[derive(Debug)]
 pub(crate) enum Ask {
-    /// One request.
     Get(get::Options),
-    /// Many requests.
     Load(Plan),
-    /// Requests until one is answered.
     Wait(wait::Options),
-    /// Nothing.
     Pause,
 }

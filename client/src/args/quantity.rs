@@ -26,7 +26,6 @@ pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Du
     }
 }
 
-/// Requests a second.
 pub(super) fn rate(text: &str) -> Result<Rate, String> {
     let number = text.strip_suffix("/s").unwrap_or(text);
     match decimal(number) {

@@ -3,10 +3,8 @@ use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 use http::{Method, StatusCode};
 
 use super::{option::Row, *};
-use crate::{
-    plan::{Form, Plan},
-    request::cause::Kind,
-};
+use crate::plan::{Form, Plan};
+use crate::request::cause::Kind;
 
 fn parsed(line: &str) -> Result<Command, String> {
     parse(line.split_whitespace().map(OsString::from)).map_err(|error| error.message)

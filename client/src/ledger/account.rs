@@ -2,17 +2,13 @@
 //!
 //! The account balances at all times: due = answered + lost + still open, and each lost request has exactly one kind.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeMap, HashMap},
-    net::SocketAddr,
-    time::Duration,
-};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::time::Duration;
 
-use contract::{
-    ledger::{Connections, Requests},
-    served_by::Hop,
-};
+use contract::ledger::{Connections, Requests};
+use contract::served_by::Hop;
 use http::{HeaderMap, StatusCode};
 
 use super::{histogram::Histogram, served, timeline::Series};
@@ -23,7 +19,6 @@ const MAX_LISTED: usize = 10_000;
 /// Different services, versions and pods that are told apart. A cluster of this practice has tens.
 const MAX_SERVERS: usize = 1000;
 
-/// The account of one load.
 #[derive(Default)]
 pub(crate) struct Account {
     /// Width of the timeline's bins.
@@ -32,9 +27,7 @@ pub(crate) struct Account {
     pub(crate) requests: Requests,
     /// Complete replies, right or wrong, by status.
     pub(crate) statuses: BTreeMap<u16, u64>,
-    /// Lost requests by kind.
     pub(crate) losses: BTreeMap<Kind, Tally>,
-    /// The first losses, one by one.
     pub(crate) listed: Vec<Loss>,
     /// Who answered, by their entry in `x-served-by`.
     servers: HashMap<String, Server>,
@@ -48,7 +41,6 @@ pub(crate) struct Account {
     pub(crate) queue_wait: Histogram,
     /// Requests that found no idle connection.
     pub(crate) queued: u64,
-    /// Connections.
     pub(crate) connections: Connections,
     /// The longest time without an answer, and when it began.
     pub(crate) longest_gap: (Duration, Duration),
@@ -58,13 +50,9 @@ pub(crate) struct Account {
 /// How often something happened, and when.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
-    /// How many times.
     pub(crate) count: u64,
-    /// When it did first.
     pub(crate) first: Duration,
-    /// When it did last.
     pub(crate) last: Duration,
-    /// All of them over time.
     pub(crate) timeline: Series,
 }
 
@@ -83,16 +71,13 @@ impl Tally {
     }
 }
 
-/// One lost request.
 #[derive(Clone, Debug)]
 pub(crate) struct Loss {
     /// Its number in the schedule, from 0.
     pub(crate) sequence: u64,
-    /// When it was due.
     pub(crate) due: Duration,
     /// When its loss was noticed.
     pub(crate) ended: Duration,
-    /// What happened.
     pub(crate) cause: Cause,
     /// The far end of its connection, where it had one.
     pub(crate) peer: Option<SocketAddr>,
@@ -102,21 +87,16 @@ pub(crate) struct Loss {
     pub(crate) served_by: Option<String>,
 }
 
-/// One process that answered.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
-    /// Name of the service.
     pub(crate) service: String,
-    /// Its version.
     pub(crate) version: String,
-    /// Its pod.
     pub(crate) pod: String,
     /// Answers that it had a hand in, when they were complete.
     pub(crate) answers: Tally,
 }
 
 impl Server {
-    /// The order of names.
     pub(crate) fn by_name(&self, other: &Self) -> Ordering {
         (&self.service, &self.version, &self.pod).cmp(&(&other.service, &other.version, &other.pod))
     }
@@ -129,7 +109,6 @@ impl Server {
         order(self).cmp(&order(other))
     }
 
-    /// Whether both are of one version of one service.
     pub(crate) fn is_like(&self, other: &Self) -> bool {
         (&self.service, &self.version) == (&other.service, &other.version)
     }
@@ -144,7 +123,6 @@ impl Server {
 }
 
 impl Account {
-    /// An empty account with bins of this width.
     pub(crate) fn new(bin: Duration) -> Self {
         Self { bin, ..Self::default() }
     }
@@ -182,7 +160,6 @@ impl Account {
         }
     }
 
-    /// Counts a lost request.
     pub(crate) fn lose(&mut self, loss: Loss) {
         self.requests.lost += 1;
         self.losses.entry(loss.cause.kind).or_default().record(loss.ended, self.bin);
@@ -191,7 +168,6 @@ impl Account {
         }
     }
 
-    /// Who answered, in this order.
     pub(crate) fn servers(&self, compare: fn(&Server, &Server) -> Ordering) -> Vec<&Server> {
         let mut servers: Vec<_> = self.servers.values().collect();
         servers.sort_unstable_by(|a, b| compare(a, b));

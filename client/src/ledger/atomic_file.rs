@@ -3,12 +3,10 @@
 //! The content goes into another file of the same folder, is on the disk before that file takes the name, and takes it in one
 //! step (rename(2)). A full disk, a kill or a power failure in between leaves the file of before.
 
-use std::{
-    ffi::OsString,
-    fs::{self, File, OpenOptions},
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 /// Where the content will go.
 #[derive(Debug)]
@@ -19,7 +17,6 @@ pub(crate) struct AtomicFile {
 
 #[derive(Debug)]
 enum Way {
-    /// Another file takes its name.
     Replaced,
     /// What can't be replaced is written as it is: a pipe, a device, a file in a folder that takes no others.
     InPlace(File),

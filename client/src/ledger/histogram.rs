@@ -27,7 +27,6 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    /// Counts one duration.
     pub(crate) fn record(&mut self, duration: Duration) {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX).min((1 << MAX_BITS) - 1);
         self.counts[bucket_of(micros)] += 1;
@@ -35,7 +34,6 @@ impl Histogram {
         self.max = self.max.max(micros);
     }
 
-    /// Whether nothing was recorded.
     pub(crate) fn is_empty(&self) -> bool {
         self.total == 0
     }
@@ -62,7 +60,6 @@ impl Histogram {
     }
 }
 
-/// The bucket that counts `micros`.
 fn bucket_of(micros: u64) -> usize {
     if micros < SUB_BUCKETS {
         return micros as usize;
@@ -71,7 +68,6 @@ fn bucket_of(micros: u64) -> usize {
     (u64::from(shift) * SUB_BUCKETS + (micros >> shift)) as usize
 }
 
-/// The highest value, in microseconds, that `bucket` counts.
 fn highest_of(bucket: usize) -> u64 {
     let bucket = bucket as u64;
     if bucket < 2 * SUB_BUCKETS {

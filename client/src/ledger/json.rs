@@ -1,23 +1,18 @@
 //! The ledger as JSON, as [`contract::ledger`] has it.
 
-use std::{
-    io,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::io;
+use std::time::{Duration, UNIX_EPOCH};
 
 use contract::ledger::{
     self as row, AnswerSeries, FORMAT, Gap, Lag, Latency, Lost, LostSeries, Pod, Queue, Service, Status, Target,
     Timeline, Version,
 };
 
-use super::{
-    account::{Account, Loss, Server, Tally},
-    run::Run,
-};
-use crate::{
-    plan::mix,
-    request::{cause::Kind, message::VERSION},
-};
+use super::account::{Account, Loss, Server, Tally};
+use super::run::Run;
+use crate::plan::mix;
+use crate::request::cause::Kind;
+use crate::request::message::VERSION;
 
 /// The ledger as one JSON object and a newline.
 ///

@@ -1,16 +1,13 @@
 //! A run of a load: what is known of it besides what became of its requests.
 
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    rc::Rc,
-    time::{Duration, SystemTime},
-};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::rc::Rc;
+use std::time::{Duration, SystemTime};
 
 use crate::plan::Plan;
 
 /// What is known about a run besides its account.
 pub(crate) struct Run {
-    /// What was asked for.
     pub(crate) plan: Rc<Plan>,
     /// First part of every request's id.
     pub(crate) id: RunId,
@@ -22,7 +19,6 @@ pub(crate) struct Run {
     pub(crate) took: Duration,
     /// From then to the last request that came due.
     pub(crate) due_for: Duration,
-    /// Whether a signal ended it.
     pub(crate) stopped_early: bool,
 }
 

@@ -2,16 +2,13 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::{
-    account::{Account, Server},
-    run::Run,
-};
+use super::account::{Account, Server};
+use super::run::Run;
 use crate::plan::mix;
 
 /// Losses that are told one by one; the JSON has more.
 const SHOWN_LOSSES: usize = 5;
 
-/// The ledger as lines of text.
 pub(crate) fn table(run: &Run, account: &Account) -> String {
     let mut text = Text::default();
     head(&mut text, run);

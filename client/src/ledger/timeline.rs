@@ -5,19 +5,16 @@ use std::time::Duration;
 /// A run of at most this length is drawn in tenths of a second, a longer one in seconds.
 const LONGEST_FINE_RUN: Duration = Duration::from_secs(300);
 
-/// The width of a bin for a load of this length.
 pub(crate) fn bin_width(length: Duration) -> Duration {
     if length <= LONGEST_FINE_RUN { Duration::from_millis(100) } else { Duration::from_secs(1) }
 }
 
-/// How many events fell into each bin.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Series {
     counts: Vec<u32>,
 }
 
 impl Series {
-    /// Counts one event at `at` from the start.
     pub(crate) fn record(&mut self, at: Duration, bin: Duration) {
         let index = (at.as_micros() / bin.as_micros()) as usize;
         if index >= self.counts.len() {

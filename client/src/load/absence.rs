@@ -13,7 +13,6 @@ pub(super) struct Absence {
 }
 
 impl Absence {
-    /// Notes a sign of life.
     pub(super) fn beat(&mut self, now: Duration) {
         *self = Self { before: self.until(now), last_beat: now };
     }

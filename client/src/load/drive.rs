@@ -1,29 +1,22 @@
 //! Drives a load: [`Pacer`] says when a request is due, [`Mix`] where it goes, [`Pools`] take it, and what they saw goes into the
 //! [`Account`].
 
-use std::{
-    cell::{Cell, RefCell},
-    io,
-    rc::Rc,
-    time::{Instant, SystemTime},
-};
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::time::{Instant, SystemTime};
 
 use super::{pacer::Pacer, pools::Pools, progress, worker::Context};
-use crate::{
-    ledger::{
-        account::Account,
-        run::{Run, RunId},
-        timeline,
-    },
-    output::tell,
-    plan::{Plan, mix::Mix, schedule::Schedule},
-    stop::Stop,
-};
+use crate::ledger::account::Account;
+use crate::ledger::run::{Run, RunId};
+use crate::ledger::timeline;
+use crate::output::tell;
+use crate::plan::Plan;
+use crate::plan::mix::Mix;
+use crate::plan::schedule::Schedule;
+use crate::stop::Stop;
 
 /// Runs the load, to its end or until `stop`.
-///
-/// # Errors
-/// When the system refuses a thread.
 pub(super) async fn drive(plan: Plan, stop: &mut Stop) -> io::Result<(Run, Account)> {
     let schedule = Schedule::new(plan.rate, plan.duration);
     let plan = Rc::new(plan);

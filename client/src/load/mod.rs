@@ -3,13 +3,15 @@
 use std::{io, path::Path, process::ExitCode};
 
 use self::{drive::drive, origins::origins};
-use crate::{
-    exit,
-    ledger::{account::Account, atomic_file::AtomicFile, json::json, run::Run, table::table},
-    output::{print, tell},
-    plan::{Form, Plan},
-    stop::Stop,
-};
+use crate::exit;
+use crate::ledger::account::Account;
+use crate::ledger::atomic_file::AtomicFile;
+use crate::ledger::json::json;
+use crate::ledger::run::Run;
+use crate::ledger::table::table;
+use crate::output::{print, tell};
+use crate::plan::{Form, Plan};
+use crate::stop::Stop;
 
 mod absence;
 mod drive;
@@ -21,7 +23,6 @@ mod progress;
 mod queue;
 mod worker;
 
-/// Runs the load, and prints its ledger.
 pub(crate) async fn run(plan: Plan, mut stop: Stop) -> ExitCode {
     let (origins, _) = origins(&plan);
     if let Err(error) = limits::admit(plan.connections * origins.len()) {
@@ -49,7 +50,6 @@ fn unwritten(plan: &Plan, error: &io::Error) -> String {
     format!("--ledger {}: {error}", path.display())
 }
 
-/// Where the ledger went.
 enum Delivered {
     AsAsked,
     /// To standard output, because its file could not be written.

@@ -3,11 +3,9 @@
 //! Tokio's timer counts whole milliseconds, which would add up to one of them to every latency that this client reports.
 //! A thread that sleeps in the kernel is late by some 60 us instead, and costs one wake-up a request.
 
-use std::{
-    sync::Arc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -20,9 +18,6 @@ pub(crate) struct Pacer {
 
 impl Pacer {
     /// Starts to tick for every request of `schedule`, counted from `start`.
-    ///
-    /// # Errors
-    /// When the system refuses another thread.
     pub(crate) fn start(schedule: Schedule, start: Instant) -> std::io::Result<Self> {
         let due = Arc::new(Notify::new());
         let pacer = Self { due: Arc::clone(&due) };

@@ -5,17 +5,14 @@ use std::{rc::Rc, time::Duration};
 
 use tokio::task::JoinSet;
 
-use super::{
-    origins::origins,
-    queue::Queue,
-    worker::{Context, Ticket, Worker},
-};
+use super::origins::origins;
+use super::queue::Queue;
+use super::worker::{Context, Ticket, Worker};
 use crate::request::addresses::Rotation;
 
 /// Requests that may wait for an idle connection, for each host and port.
 const MAX_BACKLOG: usize = 65_536;
 
-/// The workers, and how requests get to them.
 pub(super) struct Pools {
     queues: Vec<Rc<Queue<Ticket>>>,
     /// For each URL, which queue serves it.

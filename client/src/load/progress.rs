@@ -1,21 +1,15 @@
 //! One line on standard error while a load runs.
 
-use std::{
-    cell::RefCell,
-    fmt::Write as _,
-    io::{self, IsTerminal},
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use crate::{
-    ledger::account::{Account, Server},
-    output::{draw, tell},
-};
+use crate::ledger::account::{Account, Server};
+use crate::output::{draw, tell};
 
-/// How often the line is rewritten on a terminal.
 const REDRAWN_EVERY: Duration = Duration::from_millis(500);
-/// How often a line is added elsewhere.
 const LOGGED_EVERY: Duration = Duration::from_secs(5);
 
 /// Shows the state of `ledger` until it is aborted, and then takes its line off the terminal.
@@ -35,7 +29,6 @@ pub(super) async fn show(account: Rc<RefCell<Account>>, start: Instant, planned:
     }
 }
 
-/// Erases the terminal's line when dropped.
 struct Erase;
 
 impl Drop for Erase {

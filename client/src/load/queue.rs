@@ -3,10 +3,8 @@
 //! First idle, first served: at a steady rate every connection is used in turn, as the connections of many users are.
 //! When none is idle, requests wait in a bounded backlog, first come, first served.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::VecDeque,
-};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
 

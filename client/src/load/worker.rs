@@ -5,38 +5,28 @@
 //! the moment that a request is given to the connection nothing is excused: when the server closes in that very
 //! moment, the request is lost.
 
-use std::{
-    cell::{Cell, RefCell},
-    future,
-    net::SocketAddr,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::cell::{Cell, RefCell};
+use std::future;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONNECTION, response::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 
-use super::{
-    absence::{Absence, BEAT},
-    queue::Queue,
-};
-use crate::{
-    ledger::{
-        account::{Account, Loss},
-        run::RunId,
-        served,
-    },
-    plan::Plan,
-    request::{
-        addresses::Rotation,
-        cause::{Cause, Kind},
-        connection::{ClientConnection, SendError, says_close},
-        deadline::within,
-        message::REQUEST_ID,
-    },
-};
+use super::absence::{Absence, BEAT};
+use super::queue::Queue;
+use crate::ledger::account::{Account, Loss};
+use crate::ledger::run::RunId;
+use crate::ledger::served;
+use crate::plan::Plan;
+use crate::request::addresses::Rotation;
+use crate::request::cause::{Cause, Kind};
+use crate::request::connection::{ClientConnection, SendError, says_close};
+use crate::request::deadline::within;
+use crate::request::message::REQUEST_ID;
 
 /// As much of a body is searched for the text that it must contain.
 const MAX_SEARCHED: usize = 1024 * 1024;
@@ -50,27 +40,20 @@ pub(super) struct Ticket {
     pub(super) sequence: u64,
     /// When it was due, from the start.
     pub(super) due: Duration,
-    /// Which URL it is for.
     pub(super) url: usize,
     /// How much later than that it was handed out.
     pub(super) late: Duration,
     /// How long this process had been away by then.
     pub(super) away: Duration,
-    /// Whether no connection was idle then.
     pub(super) queued: bool,
 }
 
 /// What all workers of a load share.
 pub(super) struct Context {
-    /// What was asked for.
     pub(super) plan: Rc<Plan>,
-    /// What gives every request its id.
     pub(super) run: RunId,
-    /// When the load started.
     pub(super) start: Cell<Instant>,
-    /// Where everything is entered.
     pub(super) account: Rc<RefCell<Account>>,
-    /// When this process was not there.
     pub(super) absence: Cell<Absence>,
 }
 
@@ -85,7 +68,6 @@ impl Context {
         self.absence.get().until(self.now())
     }
 
-    /// Gives signs of life until it is aborted.
     pub(super) async fn live(self: Rc<Self>) {
         loop {
             tokio::time::sleep(BEAT).await;
@@ -175,7 +157,6 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// A worker that has no connection yet.
     pub(super) fn new(context: Rc<Context>, addresses: Rc<Rotation>) -> Self {
         Self { context, addresses, connection: None }
     }
@@ -368,12 +349,10 @@ fn served_by(headers: &HeaderMap) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
-        task::{LocalSet, spawn_local, yield_now},
-        time,
-    };
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::{LocalSet, spawn_local, yield_now};
+    use tokio::time;
 
     use super::*;
     use crate::{plan::mix::WHOLE, request::url::Url};

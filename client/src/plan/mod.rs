@@ -10,14 +10,11 @@ use crate::request::{message::Message, url::Url};
 pub(crate) mod mix;
 pub(crate) mod schedule;
 
-/// What `load` was asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// Where to, with weights that add up to about [`mix::WHOLE`].
     pub(crate) urls: Vec<(Url, u64)>,
-    /// What every request has in common.
     pub(crate) message: Message,
-    /// How often.
     pub(crate) rate: Rate,
     /// For how long requests come due.
     pub(crate) duration: Duration,
@@ -35,18 +32,14 @@ pub(crate) struct Plan {
     pub(crate) contains: Option<String>,
     /// Each request has a body of its own, which every answer's body must be.
     pub(crate) echo: bool,
-    /// Form of the ledger on standard output.
     pub(crate) output: Form,
     /// File for the ledger as JSON, in addition.
     pub(crate) ledger: Option<PathBuf>,
 }
 
-/// The form of the ledger on standard output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// For people.
     #[default]
     Table,
-    /// For programs.
     Json,
 }

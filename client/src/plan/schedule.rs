@@ -45,7 +45,6 @@ impl Schedule {
         schedule
     }
 
-    /// How many requests there are in all.
     pub(crate) fn total(&self) -> u64 {
         self.total
     }

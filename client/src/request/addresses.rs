@@ -4,26 +4,19 @@
 //! all its connections, and still follows a headless Service as pods come and go. The gateway's own cache answers for half a minute
 //! with what it knew (`frontend/src/upstream/resolver.rs`): here that would hide a loss.
 
-use std::{
-    net::SocketAddr,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use tokio::{net::lookup_host, sync::Mutex};
 
-use super::{
-    cause::{Cause, Kind},
-    url::{Host, Origin},
-};
+use super::cause::{Cause, Kind};
+use super::url::{Host, Origin};
 
 /// How long an answer of the name server is used.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Every address of `origin` as the resolver orders them; never empty.
-///
-/// # Errors
-/// [`Kind::Resolve`].
 pub(crate) async fn look_up(origin: &Origin) -> Result<Vec<SocketAddr>, Cause> {
     let name = match &origin.host {
         Host::Address(address) => return Ok(vec![SocketAddr::new(*address, origin.port)]),

@@ -12,7 +12,6 @@ macro_rules! kinds {
         }
 
         impl Kind {
-            /// All of them.
             pub(crate) const ALL: &[Self] = &[$(Self::$kind),*];
 
             /// The stable name, as the ledger has it.
@@ -31,9 +30,7 @@ macro_rules! kinds {
 kinds! {
     /// The host's name has no address, or the name server did not answer.
     Resolve "resolve" "the name has no address",
-    /// Nothing listens there: the connection was refused.
     ConnectRefused "connect-refused" "nothing listens there",
-    /// The connection was not accepted in time.
     ConnectTimeout "connect-timeout" "the connection was not accepted in time",
     /// The connection could not be made for another reason: no route, no local port left.
     ConnectFailed "connect-failed" "the connection could not be made",
@@ -43,27 +40,17 @@ kinds! {
     Reset "reset" "reset after the request was sent, before a reply",
     /// The server closed the connection before the body was complete.
     Truncated "truncated" "closed in the middle of the body",
-    /// The connection was reset before the body was complete.
     ResetInBody "reset-in-body" "reset in the middle of the body",
-    /// No complete reply in time.
     Timeout "timeout" "no complete reply in time",
-    /// What came back is not HTTP.
     Protocol "protocol" "the reply is not HTTP",
-    /// The reply carries another request's `x-request-id`.
     Crossed "crossed" "the reply has another request's x-request-id",
-    /// A complete reply, 100 to 199.
     Status1xx "status-1xx" "replied with a status of 1xx",
-    /// A complete reply, 300 to 399.
     Status3xx "status-3xx" "replied with a status of 3xx",
-    /// A complete reply, 400 to 499.
     Status4xx "status-4xx" "replied with a status of 4xx",
-    /// A complete reply, 500 or above.
     Status5xx "status-5xx" "replied with a status of 5xx",
-    /// A complete reply without the text that was asked for.
     WrongBody "wrong-body" "the body lacks the text asked for, or is not the one sent",
     /// Never sent: every connection stayed busy until the timeout, or the queue was full.
     Unsent "unsent" "never sent: every connection stayed busy",
-    /// Given up on because the user would not wait for it.
     Abandoned "abandoned" "given up on: stopped a second time",
 }
 
@@ -82,7 +69,6 @@ impl Kind {
 /// A failed attempt: its kind, and the words of the system.
 #[derive(Clone, Debug)]
 pub(crate) struct Cause {
-    /// What happened.
     pub(crate) kind: Kind,
     /// The underlying error, for people; may be empty.
     pub(crate) detail: String,
@@ -94,7 +80,6 @@ impl Cause {
         Self { kind, detail: detail.into() }
     }
 
-    /// A connection that could not be made.
     pub(crate) fn connecting(error: &io::Error) -> Self {
         let kind = match error.kind() {
             io::ErrorKind::ConnectionRefused => Kind::ConnectRefused,
@@ -109,7 +94,6 @@ impl Cause {
         Self::exchanging(error, Kind::Closed, Kind::Reset)
     }
 
-    /// A connection that failed within the body of the reply.
     pub(crate) fn in_body(error: &hyper::Error) -> Self {
         Self::exchanging(error, Kind::Truncated, Kind::ResetInBody)
     }

@@ -5,31 +5,25 @@ use std::{net::SocketAddr, time::Duration};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, Version, header::CONNECTION};
 use http_body_util::Full;
-use hyper::{
-    body::Incoming,
-    client::conn::http1::{self, SendRequest},
-};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 
-use super::{
-    addresses::look_up,
-    cause::{Cause, Kind},
-    dial,
-    distance::Distant,
-    url::Origin,
-};
+use super::addresses::look_up;
+use super::cause::{Cause, Kind};
+use super::dial;
+use super::distance::Distant;
+use super::url::Origin;
 
 /// An open connection. Dropping it closes the socket at once.
 pub(crate) struct ClientConnection {
     sender: SendRequest<Full<Bytes>>,
     /// Reads and writes the socket; ends when the connection does.
     driver: JoinHandle<()>,
-    /// The address at the other end.
     pub(crate) peer: SocketAddr,
 }
 
-/// Why a request got no reply.
 pub(crate) enum SendError {
     /// The connection was found closed before any of the request was written. The request is handed back: sending it
     /// over another connection is its first try.
@@ -51,9 +45,6 @@ impl From<SendError> for Cause {
 impl ClientConnection {
     /// Connects to the first of `addresses` that accepts, as if it took `round_trip` to get there and back. Must run on a
     /// [`tokio::task::LocalSet`].
-    ///
-    /// # Errors
-    /// Those of connecting.
     pub(crate) async fn open(addresses: &[SocketAddr], round_trip: Duration) -> Result<Self, Cause> {
         tokio::time::sleep(round_trip).await;
         let (stream, peer) = dial::connect(addresses).await?;

@@ -6,10 +6,8 @@
 
 use std::{pin::pin, time::Duration};
 
-use tokio::{
-    task::yield_now,
-    time::{Instant, sleep_until},
-};
+use tokio::task::yield_now;
+use tokio::time::{Instant, sleep_until};
 
 /// A timer that is late by no more than this is in time: it counts whole milliseconds, and has to wait for its turn.
 const IN_TIME: Duration = Duration::from_millis(5);
@@ -59,11 +57,9 @@ async fn turns() {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::Write,
-        net::{TcpListener, TcpStream},
-        thread,
-    };
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
 
     use tokio::{io::AsyncReadExt, sync::oneshot, task::LocalSet};
 

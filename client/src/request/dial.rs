@@ -4,10 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use tokio::{net::TcpStream, task::JoinSet, time::sleep};
 
-use super::{
-    cause::{Cause, Kind},
-    source_port,
-};
+use super::cause::{Cause, Kind};
+use super::source_port;
 
 /// The time that one address has before the next is tried beside it: the Connection Attempt Delay of RFC 8305, section 8.
 const NEXT_AFTER: Duration = Duration::from_millis(250);
@@ -57,10 +55,8 @@ pub(crate) fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        net::{Ipv4Addr, TcpListener},
-        time::Instant,
-    };
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::time::Instant;
 
     use super::*;
 

@@ -4,19 +4,15 @@
 //! do not know yet (RFC 9112, section 9.6: a server closes a connection while a request is on its way on it) is as likely
 //! as the way is long, so it can't be seen there. This makes the way long, without a network to do it.
 
-use std::{
-    collections::VecDeque,
-    io,
-    pin::Pin,
-    task::{Context, Poll, ready},
-    time::Duration,
-};
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep},
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
 
 /// Most of one read or write.
 const CHUNK: usize = 16 * 1024;

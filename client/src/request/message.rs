@@ -1,10 +1,8 @@
 //! The request that is sent.
 
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request,
-    header::{ACCEPT, HOST, USER_AGENT},
-};
+use http::header::{ACCEPT, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
 
 use super::url::Url;
@@ -27,7 +25,6 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// A request to `url`, in origin form.
     pub(crate) fn to(&self, url: &Url) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();

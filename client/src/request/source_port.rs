@@ -6,16 +6,12 @@
 //! what is measured. The kernel may hand a port out again at once, and no program knows what the one before it lost.
 //! So ports are taken in turn, and where a program begins is told by the clock.
 
-use std::{
-    fs, io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    ops::Range,
-    sync::{
-        LazyLock,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::{Duration, SystemTime},
-};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::Range;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
 use tokio::net::{TcpSocket, TcpStream};
 
@@ -27,9 +23,6 @@ const ROUND: Duration = Duration::from_secs(150);
 const TRIES: usize = 64;
 
 /// Connects to `address` from the next port in turn.
-///
-/// # Errors
-/// Those of connecting.
 pub(super) async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     static TURN: LazyLock<Turn> =
         LazyLock::new(|| Turn::beginning(ephemeral(), SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default()));

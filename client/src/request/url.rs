@@ -8,30 +8,22 @@ use http::{HeaderValue, Uri};
 /// Longest URL that is taken, in bytes.
 const MAX_LENGTH: usize = 8192;
 
-/// Where a connection goes: a host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Origin {
-    /// A name, or an address.
     pub(crate) host: Host,
     /// TCP port, 1 to 65535.
     pub(crate) port: u16,
 }
 
-/// The host of a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Host {
-    /// To be resolved.
     Name(String),
-    /// An IPv4 or IPv6 literal.
     Address(IpAddr),
 }
 
-/// A URL that was taken.
 #[derive(Clone, Debug)]
 pub(crate) struct Url {
-    /// The URL as it was given.
     pub(crate) text: String,
-    /// Where to connect.
     pub(crate) origin: Origin,
     /// Value of the `Host` header (RFC 9110, section 7.2).
     pub(crate) authority: HeaderValue,

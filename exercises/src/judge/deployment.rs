@@ -9,7 +9,6 @@ use crate::judge::quantity;
 const POD: &str = "/spec/template/spec";
 const CONTAINER: &str = "/spec/template/spec/containers/0";
 
-/// A probe that is asked for.
 struct Probe {
     field: &'static str,
     name: &'static str,

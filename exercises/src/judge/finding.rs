@@ -12,7 +12,6 @@ pub(crate) struct Finding {
 }
 
 impl Finding {
-    /// It is as asked.
     pub(crate) fn holds(asked: impl Into<String>) -> Self {
         Self { asked: asked.into(), found: None }
     }

@@ -21,7 +21,6 @@ const UNITS: [(&str, f64); 12] = [
     ("", 1.0),
 ];
 
-/// How many CPUs or bytes a quantity is.
 fn amount(text: &str) -> Option<f64> {
     let (digits, unit) = UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))?;
     digits.parse::<f64>().ok().filter(|amount| amount.is_finite()).map(|amount| amount * unit)

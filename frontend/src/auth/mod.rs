@@ -38,9 +38,7 @@ pub(crate) enum Guard {
     ApiKey {
         /// Name of the secret that has the keys.
         secret: String,
-        /// Where a request has its key.
         header: HeaderName,
-        /// Of all clients.
         keys: Arc<ApiKeys>,
     },
     /// A token that somebody else has issued (RFC 6750).
@@ -96,7 +94,6 @@ impl Guard {
         }
     }
 
-    /// As a table has it.
     pub(crate) fn document(&self) -> Value {
         match self {
             Self::ApiKey { secret, header, keys: _ } => {
@@ -151,7 +148,6 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
     scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii_start())
 }
 
-/// A guard as a table has it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct Entry {
@@ -177,7 +173,6 @@ struct JwtEntry {
 }
 
 impl Entry {
-    /// Checks it, and reads its secret.
     pub(crate) fn check(self, section: &mut Section, secrets: &mut Reading) -> Option<Guard> {
         match (self.api_key, self.jwt) {
             (Some(entry), None) => entry.check(section, secrets),
@@ -241,7 +236,6 @@ mod tests {
         Guard::Jwt { secret: "issuer".into(), rules, key }
     }
 
-    /// The status, the challenge and the detail of a refusal.
     fn refused(guard: &Guard, headers: &[(&'static str, &'static str)]) -> String {
         let mut map = HeaderMap::new();
         for (name, value) in headers {

@@ -59,14 +59,11 @@ pub(crate) struct Rules {
     pub(super) leeway: Duration,
 }
 
-/// What is wrong with a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// Longer than [`MOST_BYTES`].
     TooLong,
     /// No token in the compact form, or not of JSON.
     Malformed,
-    /// It asks for another algorithm.
     Algorithm,
     /// It asks for an extension (`crit`), and there are none here.
     Extension,
@@ -74,13 +71,9 @@ pub(super) enum Flaw {
     Signature,
     /// It does not say until when it is in force.
     Unlimited,
-    /// It is no longer in force.
     Expired,
-    /// It is not yet in force.
     NotYet,
-    /// It is of another issuer.
     Issuer,
-    /// It is meant for someone else.
     Audience,
     /// It does not say who the client is, or not in a way that a header can.
     Subject,
@@ -176,7 +169,6 @@ impl Claims {
 }
 
 impl Algorithm {
-    /// Its name in tables and tokens.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Hs256 => "HS256",
@@ -199,7 +191,6 @@ impl Key {
         }
     }
 
-    /// The one algorithm that it is for.
     pub(super) fn algorithm(&self) -> Algorithm {
         match self {
             Self::Hs256(_) => Algorithm::Hs256,

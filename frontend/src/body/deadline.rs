@@ -14,12 +14,9 @@ pub(super) struct Progress {
     pub(super) starved: bool,
 }
 
-/// Whose time has run out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Late {
-    /// The upstream's.
     Upstream,
-    /// The client's.
     Client,
 }
 

@@ -36,7 +36,6 @@ struct Arriving<B> {
     broken: bool,
     /// How much of it may still come.
     allowed: u64,
-    /// More came.
     too_long: bool,
     /// The try that may read; earlier ones are over.
     attempt: u32,
@@ -74,7 +73,6 @@ impl<B> RequestBody<B> {
         Replay { body: Arc::clone(self), attempt: arriving.attempt, sent: 0 }
     }
 
-    /// Whether another try could send the whole body.
     pub(crate) fn can_be_sent_again(&self) -> bool {
         let arriving = self.lock();
         arriving.kept.is_some() && !arriving.broken

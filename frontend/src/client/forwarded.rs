@@ -17,9 +17,7 @@ use crate::headers::only;
 
 /// The addresses of a request's way, nearest last.
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The host that the client asked for.
 const HOST_ASKED: HeaderName = HeaderName::from_static("x-forwarded-host");
-/// The scheme that the client asked with.
 const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// The most proxies in a row that are believed.
@@ -209,7 +207,6 @@ fn is_escaped(before: &[u8]) -> bool {
     backslashes % 2 == 1
 }
 
-/// One entry of `Forwarded`.
 #[derive(Default)]
 struct Entry {
     /// None where the proxy hides it: `unknown`, or a name of its own (RFC 7239, section 6).
@@ -281,7 +278,6 @@ fn value(rest: &mut &[u8]) -> Option<Vec<u8>> {
 /// What may follow an address, behind a colon.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Port {
-    /// A number.
     Digits,
     /// A number, or a name that hides it.
     DigitsOrHidden,
@@ -367,7 +363,6 @@ mod tests {
     use proptest::prelude::*;
 
     const PEER: &str = "10.0.0.1";
-    /// The networks of the proxies in these tests.
     const TRUSTED: &str = "10.0.0.0/8,fd00::/8";
 
     fn client(peer: &str, lines: &[(&'static str, &str)]) -> Client {

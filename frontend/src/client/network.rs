@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The most networks of a list.
 const MOST_NETWORKS: usize = 64;
 
 /// Some networks; none by default.
@@ -14,7 +13,6 @@ pub struct Networks(Vec<Network>);
 struct Network {
     /// The first of them. An IPv6 address that stands for an IPv4 address is one.
     first: IpAddr,
-    /// How many bits are the same.
     bits: u32,
 }
 

@@ -91,7 +91,6 @@ impl Asked<'_> {
         }
     }
 
-    /// What the upstream of `part` answers.
     async fn ask(&self, part: &Part, log: impl Fn(&Failure, &Upstream)) -> Outcome {
         let upstream = self.live.named(&part.upstream);
         let upstream = upstream.ok_or_else(|| Problem::new(StatusCode::BAD_GATEWAY, "the part leads nowhere"))?;

@@ -34,7 +34,6 @@ use guard::Cleared;
 use reply::Told;
 pub use rewrite::rewrite;
 
-/// Forwards requests as the route table says.
 pub(crate) struct Gateway {
     router: Arc<Router>,
     /// This hop in the Via header of requests that came as HTTP/1.0 and as HTTP/1.1.
@@ -58,7 +57,6 @@ impl Gateway {
         Self { router, via: [via("1.0", "1.0 gateway"), via("1.1", "1.1 gateway")], trusted, tunnels, places }
     }
 
-    /// Who a request with `headers` that came from `peer` is of.
     pub(crate) fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> Client {
         Client::of(&self.trusted, peer.ip(), headers)
     }

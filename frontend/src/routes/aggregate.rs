@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 use crate::mistakes::Section;
 use crate::routes::path::prefix;
 
-/// The most parts of a reply.
 const MOST_PARTS: usize = 8;
 /// The longest reply of a part where its route says nothing, in bytes.
 pub(super) const LONGEST: u64 = 256 * 1024;
@@ -20,7 +19,6 @@ pub(crate) const ERRORS: &str = "errors";
 pub(crate) struct Part {
     /// Letters, digits, `-` and `_`, so that it stands in JSON as it is.
     pub(crate) name: String,
-    /// Name of an upstream.
     pub(crate) upstream: String,
     /// What that sees in place of the route's path; the same if none.
     pub(crate) rewrite: Option<String>,
@@ -28,7 +26,6 @@ pub(crate) struct Part {
     pub(crate) required: bool,
 }
 
-/// As a table has it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Entry {
@@ -54,7 +51,6 @@ pub(super) fn read(section: &mut Section, entries: BTreeMap<String, Entry>, exac
     parts
 }
 
-/// As a table has them.
 pub(super) fn document(parts: &[Part], whole: impl Fn(&str) -> String) -> Value {
     let part = |part: &Part| {
         let mut document = json!({"upstream": part.upstream, "required": part.required});

@@ -111,7 +111,6 @@ impl Cors {
         headers.iter().fold(problem, |problem, (name, value)| problem.header(name.clone(), value.clone()))
     }
 
-    /// Whether pages at `origin` may ask.
     pub(crate) fn lets(&self, origin: &HeaderValue) -> bool {
         self.allowed(Some(origin)).is_some()
     }
@@ -129,7 +128,6 @@ impl Cors {
         self.origins.is_empty()
     }
 
-    /// As a table has it.
     pub(super) fn document(&self) -> Value {
         let names = |names: &[HeaderName]| names.iter().map(HeaderName::to_string).collect::<Vec<_>>();
         let mut origins: Vec<_> =
@@ -170,7 +168,6 @@ fn is_of(origin: &[u8], host: &[u8]) -> bool {
     !authority.is_empty() && authority.eq_ignore_ascii_case(host)
 }
 
-/// As a table has it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Entry {

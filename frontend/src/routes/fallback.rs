@@ -26,7 +26,6 @@ impl Fallback {
         response
     }
 
-    /// As a table has it.
     pub(super) fn document(&self) -> Value {
         json!({
             "status": self.status.as_u16(),
@@ -36,7 +35,6 @@ impl Fallback {
     }
 }
 
-/// As a table has it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Entry {

@@ -23,7 +23,6 @@ pub(super) fn each_once<'m>(methods: impl IntoIterator<Item = &'m Method>) -> Ve
     taken
 }
 
-/// Those of a table.
 pub(super) fn read(section: &mut Section, texts: &[String]) -> Vec<Method> {
     let method = |text: &String| {
         let method = Method::from_bytes(text.as_bytes()).ok();

@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 use crate::headers;
 use crate::mistakes::Section;
 
-/// The most requests of a limit.
 const MOST_LIMITED: u32 = 1_000_000;
 /// The shortest and the longest period of a limit, in seconds.
 const PERIODS: RangeInclusive<f64> = 0.1..=3600.0;
@@ -37,7 +36,6 @@ pub(crate) struct Quota {
 /// What becomes of a request, and what its client can do from now on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// It may pass.
     pub(crate) admitted: bool,
     /// As many more could come at once.
     pub(crate) remaining: u32,
@@ -72,7 +70,6 @@ type Digest = [u64; 2];
 pub(crate) const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 impl RateLimit {
-    /// Every client's allowance is whole.
     pub(crate) fn new(quota: Quota) -> Self {
         Self {
             quota,
@@ -139,7 +136,6 @@ pub(crate) struct PerClient {
     client: ClientKey,
 }
 
-/// What tells clients apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum ClientKey {
     /// The address that the connection comes from: behind another proxy, that proxy's.
@@ -172,7 +168,6 @@ impl PerClient {
         ]
     }
 
-    /// As a table has it.
     pub(super) fn document(&self) -> Value {
         let mut document = json!({"requests": self.quota.limit, "periodSeconds": self.quota.period.as_secs_f64()});
         match &self.client {
@@ -184,7 +179,6 @@ impl PerClient {
     }
 }
 
-/// As a table has it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct Entry {

@@ -94,7 +94,6 @@ impl Route {
         split::choose(&self.shares, &self.pins, headers, random)
     }
 
-    /// Names of all upstreams that it may lead to.
     pub(super) fn upstreams(&self) -> impl Iterator<Item = &String> {
         let shares = self.shares.iter().map(|share| &share.upstream).chain(self.pins.iter().map(|pin| &pin.upstream));
         shares.chain(self.aggregate.iter().map(|part| &part.upstream))

@@ -25,7 +25,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A table with its upstreams.
 #[derive(Default)]
 pub(crate) struct Live {
-    /// The table.
     pub(crate) table: Table,
     upstreams: BTreeMap<String, Arc<Upstream>>,
     /// The allowances of each route's clients, where it limits them; in the order of the routes.
@@ -35,7 +34,6 @@ pub(crate) struct Live {
 /// What is left to the clients of a route.
 type Allowances = Arc<Mutex<RateLimit>>;
 
-/// Holds the table in force.
 pub(crate) struct Router {
     live: RwLock<Arc<Live>>,
     metrics: upstream::Metrics,
@@ -64,7 +62,6 @@ impl Live {
         self.named(route.upstream(headers, random)?)
     }
 
-    /// The upstream called `name` in the table.
     pub(crate) fn named(&self, name: &str) -> Option<&Arc<Upstream>> {
         self.upstreams.get(name)
     }
@@ -81,7 +78,6 @@ impl Live {
         }
     }
 
-    /// All of them.
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
         self.upstreams.values()
     }
@@ -121,7 +117,6 @@ impl Router {
         self.random.next() as u32
     }
 
-    /// Replaces the table.
     pub(crate) fn put_in_force(&self, table: Table) {
         let before = self.live();
         let upstream = |(name, settings): (&String, &Settings)| {

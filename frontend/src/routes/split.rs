@@ -26,11 +26,9 @@ pub(crate) struct Pin {
     header: HeaderName,
     /// Byte by byte.
     value: HeaderValue,
-    /// Name of an upstream.
     pub(super) upstream: String,
 }
 
-/// As a table has it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct PinEntry {
@@ -89,14 +87,12 @@ impl PinEntry {
 }
 
 impl Share {
-    /// As a table has it.
     pub(super) fn document(&self) -> Value {
         json!({"upstream": self.upstream, "weight": self.weight})
     }
 }
 
 impl Pin {
-    /// As a table has it.
     pub(super) fn document(&self) -> Value {
         let value = String::from_utf8_lossy(self.value.as_bytes());
         json!({"header": self.header.as_str(), "value": value, "upstream": self.upstream})

@@ -68,7 +68,6 @@ pub(crate) struct Tunnels {
 /// A place for one tunnel.
 pub(crate) type Place = OwnedSemaphorePermit;
 
-/// Why a tunnel has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reason {
     /// Both ends have closed.
@@ -98,7 +97,6 @@ impl Reason {
 
 /// One of the two connections.
 pub(crate) struct End<S> {
-    /// The connection.
     pub(crate) socket: S,
     /// What has been read from it already.
     pub(crate) read: Bytes,
@@ -114,7 +112,6 @@ pub(crate) struct Passed {
 }
 
 impl Tunnels {
-    /// No tunnels yet, within `bounds`.
     pub(crate) fn new(bounds: Bounds, metrics: &mut Metrics) -> Arc<Self> {
         let ended = "WebSockets that have ended: closed by their ends, broken, idle, expired, or drained";
         Arc::new(Self {
@@ -132,7 +129,6 @@ impl Tunnels {
         self.open.get()
     }
 
-    /// A place for one more, if there is one.
     pub(crate) fn place(&self) -> Option<Place> {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
@@ -174,7 +170,6 @@ impl Tunnels {
     }
 }
 
-/// Counts a tunnel as open.
 struct Open(Gauge);
 
 impl Open {
@@ -273,7 +268,6 @@ impl Pulse {
         self.last.store(self.begun.elapsed().as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// One direction is closed.
     fn half_closes(&self) {
         self.beat();
         self.half_closed.store(true, Ordering::Relaxed);

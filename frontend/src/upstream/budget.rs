@@ -48,7 +48,6 @@ struct Slot {
 }
 
 impl Budget {
-    /// An account without entries.
     pub(super) fn new(allowance: Allowance) -> Self {
         Self { allowance, slots: VecDeque::new(), requests: 0, retries: 0 }
     }

@@ -23,7 +23,6 @@ impl Bulkhead {
         Self { most, taken }
     }
 
-    /// A place, if one is free.
     pub(super) fn place(&self) -> Option<Place> {
         let before = self.taken.inc();
         // Given back where it is one too many.

@@ -42,15 +42,11 @@ impl Dials {
         });
     }
 
-    /// None is under way.
     pub(super) fn is_empty(&self) -> bool {
         self.under_way.is_empty()
     }
 
     /// The next that is decided; does not end where none is under way.
-    ///
-    /// # Errors
-    /// Why there is no connection.
     pub(super) async fn next(&mut self) -> Dialled {
         poll_fn(|context| {
             for index in 0..self.under_way.len() {

@@ -18,7 +18,6 @@ use crate::upstream::reply::ReplyBody;
 
 /// What became of a request that was to be sent over a kept connection.
 pub(super) enum Kept {
-    /// A reply came.
     Answered(Response<ReplyBody>),
     /// There is no such connection: here are the try and the request, for a new one.
     None(Try, Request<Replay>),
@@ -57,9 +56,6 @@ pub(super) async fn over_kept(
 }
 
 /// Sends `request` over the new connection `link`, as [`over_kept`] does.
-///
-/// # Errors
-/// [`Unanswered`].
 pub(super) async fn over(
     mut this: Try,
     link: Link,

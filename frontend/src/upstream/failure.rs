@@ -20,16 +20,13 @@ pub(crate) struct Failure {
     cause: Option<Box<dyn Error + Send + Sync>>,
 }
 
-/// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The name has no address, or the name service does not answer.
     Resolve,
-    /// The name service took too long.
     ResolveTimeout,
     /// No address takes the connection.
     Connect,
-    /// Connecting took too long.
     ConnectTimeout,
     /// The connection ended before any of the request was written.
     Unsent,
@@ -58,7 +55,6 @@ pub(crate) enum Kind {
 /// Whose doing it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The upstream's.
     Upstream,
     /// The name service's: nobody was asked.
     NameService,
@@ -165,7 +161,6 @@ impl Failure {
         if error.is_parse() { Kind::Malformed.by(error) } else { Kind::Broken.by(error) }
     }
 
-    /// Whose doing it is.
     pub(crate) fn source(&self) -> Source {
         self.kind.row().source
     }
@@ -184,7 +179,6 @@ impl Failure {
         self.kind.row().label
     }
 
-    /// The error below, for logs only.
     pub(crate) fn cause(&self) -> String {
         let Some(cause) = &self.cause else { return String::new() };
         match cause.source() {

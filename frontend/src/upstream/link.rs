@@ -44,9 +44,6 @@ impl Drop for Driver {
 
 impl Link {
     /// Connects to `address`; it is used until it is `max_age` old.
-    ///
-    /// # Errors
-    /// Why there is no connection.
     pub(super) async fn open(address: SocketAddr, max_age: Option<Duration>) -> Result<Self, Failure> {
         let stream = TcpStream::connect(address).await.map_err(|error| Kind::Connect.by(error))?;
         // A head and a small body are two writes; Nagle's algorithm would hold the second back.

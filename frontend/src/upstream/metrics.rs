@@ -11,7 +11,6 @@ use tokio::sync::Semaphore;
 use crate::upstream::failure::Failure;
 use crate::upstream::pool::MOST_IDLE;
 
-/// The counters.
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
     connections: Family<Upstream, Counter>,
@@ -35,7 +34,6 @@ struct Decision {
     decision: &'static str,
 }
 
-/// Labels of failures.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Failed {
     upstream: String,
@@ -78,7 +76,6 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// A connection was opened.
     pub(super) fn opened(&self) {
         self.opened.inc();
     }

@@ -17,7 +17,6 @@ use crate::upstream::link::Link;
 /// The most idle connections that are kept, to all endpoints together. A burst that needed more is over when that many are idle.
 pub(crate) const MOST_IDLE: usize = 128;
 
-/// The pool.
 pub(super) struct Pool {
     idle: Mutex<VecDeque<Idle>>,
     /// How long a connection may be idle. Below the upstream's own idle timeout, so that it is this side that closes.

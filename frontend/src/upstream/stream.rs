@@ -10,7 +10,6 @@ use std::task::{Context, Poll, ready};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-/// The connection `T`.
 pub(super) struct Stream<T> {
     inner: T,
     /// A write has failed: the other side takes nothing any more.
@@ -23,7 +22,6 @@ impl<T> Stream<T> {
         Self { inner, refused: false }
     }
 
-    /// The connection as it is.
     pub(super) fn into_inner(self) -> T {
         self.inner
     }

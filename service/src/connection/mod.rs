@@ -154,9 +154,6 @@ async fn converse<A: App>(
 ///
 /// hyper does the latter for most, but not for one on which a request has asked for an upgrade or was CONNECT: it leaves that to
 /// whoever goes on with it. Nobody does where the request was answered as any other; driven again, it ends as any other.
-///
-/// # Errors
-/// Why it broke.
 pub(crate) async fn to_its_end<C>(
     connection: &mut C,
     traffic: &Traffic,

@@ -12,9 +12,7 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header of the request id, on requests and replies.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static(contract::REQUEST_ID);
-/// The header of the trace context.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// The vendors' part of the trace context.
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The longest request id that is kept, in bytes.

@@ -22,10 +22,8 @@ const LONGEST_LINE: usize = 512;
 /// What is to come of a body whose length is not known.
 pub(crate) const UNKNOWN: u64 = u64::MAX;
 
-/// Why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// The status of the reply.
     pub(crate) status: StatusCode,
     /// What is wrong with the request, for people.
     pub(crate) detail: &'static str,

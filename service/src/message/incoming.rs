@@ -60,7 +60,6 @@ struct State {
 /// What a connection has to do about a body.
 enum Task {
     Nothing,
-    /// To read it to its end.
     ReadOn(hyper::body::Incoming),
     /// To see to it that the app goes on with it, which it has read so many times.
     Watch(u64),
@@ -171,7 +170,6 @@ impl Rest {
         self.changed.notify_one();
     }
 
-    /// The reply to request `number` has ended.
     pub(crate) fn replied(&self, number: u64) {
         let Some(mut state) = self.of(number) else { return };
         state.replied = true;

@@ -50,12 +50,9 @@ impl Term {
     }
 }
 
-/// The sum.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Sum {
-    /// In bytes.
     pub(crate) bytes: u64,
-    /// What it consists of.
     pub(crate) terms: Vec<Term>,
 }
 

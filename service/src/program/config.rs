@@ -18,15 +18,12 @@ pub(super) struct Config {
     pub(super) address: SocketAddr,
     /// Where `/metrics` is served.
     pub(super) metrics_address: SocketAddr,
-    /// Who answers.
     pub(super) identity: Identity,
     /// Quiet period and deadline of the drain.
     pub(super) timing: Timing,
-    /// Bounds of a connection.
     pub(super) limits: Limits,
     /// What goes wrong on purpose.
     pub(super) faults: Faults,
-    /// Form of log lines.
     pub(super) log_format: Format,
     /// The least severe level that is logged.
     pub(super) log_level: LevelFilter,

@@ -90,7 +90,6 @@ fn known<A: App>() -> Vec<Setting> {
     environment.settings().to_vec()
 }
 
-/// The text of `--help`.
 fn help<A: App>() -> String {
     let settings = known::<A>();
     let width = |text: fn(&Setting) -> &'static str| settings.iter().map(|s| text(s).len()).max().unwrap_or(0);

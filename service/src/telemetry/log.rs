@@ -24,7 +24,6 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// Reads the form.
     pub(crate) fn read(environment: &mut Environment) -> Self {
         let auto = if std::io::stdout().is_terminal() { Self::Human } else { Self::Json };
         let about = "json or human; auto is human on a terminal, else json";
@@ -35,7 +34,6 @@ impl Format {
     }
 }
 
-/// Reads the least severe level that is logged.
 pub(crate) fn level(environment: &mut Environment) -> LevelFilter {
     let about = "error, warn, info, debug (adds a line for every request) or trace";
     environment.word(

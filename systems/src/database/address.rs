@@ -41,7 +41,6 @@ impl Address {
         config.map(|config| Self { config, password })
     }
 
-    /// The database's host, for the log.
     pub(crate) fn host(&self) -> &str {
         match self.config.get_hosts() {
             [Host::Tcp(host), ..] => host,

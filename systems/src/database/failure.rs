@@ -17,7 +17,6 @@ pub(crate) enum Unavailable {
     Password(String),
     /// Its volume is full.
     Full(String),
-    /// It refuses the command.
     Refused(String),
 }
 

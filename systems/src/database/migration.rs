@@ -15,9 +15,7 @@ const LOCK: i64 = 0x7072_6163;
 /// A step of the schema. Its number is its place in the list, from 1.
 #[derive(Debug)]
 pub(crate) struct Migration {
-    /// What it is for.
     pub(crate) name: &'static str,
-    /// What it does.
     pub(crate) sql: &'static str,
 }
 

@@ -42,7 +42,6 @@ pub(crate) enum Outcome {
 }
 
 impl Kind {
-    /// Its name, as in JSON.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::SumOfSquares { .. } => "sum-of-squares",

@@ -21,7 +21,6 @@ use queue::{Bounds, PutBack, Queue, Submitted};
 const LONGEST: usize = 32 * 1024;
 /// The longest idempotency key, in bytes.
 const LONGEST_KEY: usize = 128;
-/// Dead letters in one list.
 const LISTED: usize = 100;
 /// The header that makes a repeated POST the same job (draft-ietf-httpapi-idempotency-key-header). Taken as it is, quotes
 /// included.

@@ -38,7 +38,6 @@ pub struct Bounds {
     pub tries: u32,
 }
 
-/// The jobs.
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
     store: Store,
@@ -48,13 +47,11 @@ pub(crate) struct Queue {
 /// What became of a job that was submitted.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Submitted {
-    /// It is in the queue.
     New(u64),
     /// It was there before, under the same idempotency key.
     Same(u64),
     /// The idempotency key belongs to a job with another input.
     Other,
-    /// Too many wait.
     Full,
 }
 
@@ -171,7 +168,6 @@ impl Queue {
         self.holding(Script::Release, job, &[]).await
     }
 
-    /// Puts a dead letter back.
     pub(crate) async fn put_back(&self, id: u64) -> Result<PutBack, Unavailable> {
         let (id, most) = (id.to_string(), self.bounds.queued.to_string());
         match text(&self.run(Script::PutBack, &[id.as_bytes(), most.as_bytes()]).await?)? {

@@ -11,7 +11,6 @@ pub(crate) fn fields<const N: usize>(reply: Value) -> Result<[Value; N], Unavail
     }
 }
 
-/// A text.
 pub(crate) fn text(value: &Value) -> Result<&str, Unavailable> {
     match value {
         Value::Text(text) => std::str::from_utf8(text).map_err(|_| strange()),

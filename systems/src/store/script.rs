@@ -2,7 +2,6 @@
 //!
 //! They are handed over when a connection opens, and called by their digest.
 
-/// A script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Script {
     /// Queues a vote.
@@ -38,7 +37,6 @@ macro_rules! jobs {
 }
 
 impl Script {
-    /// Every script.
     pub(crate) const ALL: [Self; 12] = [
         Self::Vote,
         Self::Tally,
@@ -54,7 +52,6 @@ impl Script {
         Self::Settle,
     ];
 
-    /// Its text.
     pub(crate) fn source(self) -> &'static str {
         match self {
             Self::Vote => include_str!("../votes/vote.lua"),

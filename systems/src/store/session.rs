@@ -46,9 +46,6 @@ impl Session {
     /// Connects to `address`, says the password, chooses the database and hands over every script. Each step has `patience`
     /// to end, and so has each address of the name; except the lookup of the name: one that is given up would go on without an
     /// asker, on a thread of its own.
-    ///
-    /// # Errors
-    /// Where one of them fails.
     pub(crate) async fn open(address: &Address, patience: Duration) -> Result<Self, Unavailable> {
         let unreachable = |error: std::io::Error| Unavailable::Unreachable(error.to_string());
         let passwords = address.password.read().map_err(|error| Unavailable::Password(error.to_string()))?;

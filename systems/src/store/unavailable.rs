@@ -19,7 +19,6 @@ pub(crate) enum Unavailable {
     Password(String),
     /// It takes no writes: no memory is left, or its disk fails. Reads may be answered.
     Full(String),
-    /// It refuses the command.
     Refused(String),
 }
 

@@ -67,7 +67,6 @@ fn parse_options(text: &str) -> Option<Vec<String>> {
     valid.then_some(options)
 }
 
-/// The votes.
 #[derive(Debug, Clone)]
 pub(crate) struct Votes {
     store: Store,
@@ -155,7 +154,6 @@ impl Votes {
     }
 }
 
-/// A vote as it is sent.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Vote {

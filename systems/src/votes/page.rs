@@ -41,7 +41,6 @@ pub(super) fn html(options: &[String], votes: Option<&[u64]>, served_by: &str) -
     reply("text/html; charset=utf-8", html)
 }
 
-/// The script of the page.
 pub(super) fn script() -> Response<Body> {
     reply("text/javascript; charset=utf-8", SCRIPT)
 }
