@@ -8,6 +8,7 @@
 //! A proxy that sets one of the two families may pass the other on as the client sent it, and nothing shows which of them it
 //! sets. So where both come, only what both say is believed.
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hyper::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
@@ -90,11 +91,13 @@ impl Client {
 
     fn way(&self) -> HeaderValue {
         let mut way = String::new();
-        for address in self.claims.before.iter().rev() {
-            way.push_str(&address.to_string());
-            way.push_str(", ");
+        for address in self.claims.before.iter().rev().chain([&self.peer]) {
+            if !way.is_empty() {
+                way.push_str(", ");
+            }
+            // A String takes whatever is written.
+            let _ = write!(way, "{address}");
         }
-        way.push_str(&self.peer.to_string());
         HeaderValue::try_from(way).expect("addresses are ASCII")
     }
 }

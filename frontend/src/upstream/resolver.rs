@@ -34,7 +34,7 @@ pub(super) struct Resolver {
     host: String,
     port: u16,
     /// A host that is an address needs no lookup.
-    literal: Option<SocketAddr>,
+    literal: Option<Arc<[SocketAddr]>>,
     answer: Mutex<Option<Answer>>,
     /// When there was last none.
     failed: Mutex<Option<Instant>>,
@@ -52,7 +52,7 @@ struct Answer {
 impl Resolver {
     /// Resolves `host`, a name or an IP address (IPv6 without brackets).
     pub(super) fn new(host: String, port: u16) -> Self {
-        let literal = host.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, port));
+        let literal = host.parse().ok().map(|ip: IpAddr| Arc::from([SocketAddr::new(ip, port)]));
         Self {
             host,
             port,
@@ -69,8 +69,8 @@ impl Resolver {
     /// # Errors
     /// Where the name has no address or the name service fails, and no answer is recent enough to stand in.
     pub(super) async fn addresses(self: &Arc<Self>) -> io::Result<Arc<[SocketAddr]>> {
-        if let Some(address) = self.literal {
-            return Ok(Arc::new([address]));
+        if let Some(address) = &self.literal {
+            return Ok(Arc::clone(address));
         }
         match self.recent(STALE) {
             Some(answer) if answer.at.elapsed() < FRESH => Ok(answer.addresses),

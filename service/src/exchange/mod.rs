@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{self, Poll};
 
 use hyper::body::{Body as _, Bytes, Frame, SizeHint};
-use hyper::header::{CONNECTION, EXPECT, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, EXPECT, Entry, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
@@ -152,11 +152,14 @@ impl Exchange {
         }
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, self.correlation.request_id.clone());
-        let served_by = match headers.get(SERVED_BY) {
-            Some(before) => append(before, &self.server.served_by),
-            None => self.server.served_by.clone(),
-        };
-        headers.insert(HeaderName::from_static(SERVED_BY), served_by);
+        match headers.entry(SERVED_BY) {
+            Entry::Occupied(mut hops) => {
+                hops.insert(append(hops.get(), &self.server.served_by));
+            }
+            Entry::Vacant(none) => {
+                none.insert(self.server.served_by.clone());
+            }
+        }
         // A reply 101 ends HTTP on the connection by itself.
         if close && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             let headers = response.headers_mut();

@@ -1,13 +1,13 @@
 //! Who answers: the service, its version, and the pod and node that it runs on.
 
 use contract::served_by::entry;
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 
 use crate::settings::environment::{Environment, Variable};
 
 /// The reply header that names who answered.
-pub use contract::served_by::NAME as SERVED_BY;
+pub const SERVED_BY: HeaderName = HeaderName::from_static(contract::served_by::NAME);
 
 /// The setting that says which version this is.
 pub(crate) const VERSION: Variable =
