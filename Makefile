@@ -28,7 +28,7 @@ SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo contrac
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\#!/bin/sh|^\# shellcheck shell=bash' 2>/dev/null)
 
 .NOTPARALLEL:
-.PHONY: ready ready-to-test help up down env status images k8s exercises run run-two test check unit api picture fuzz chart e2e fresh proof vm hostile figures clean
+.PHONY: ready ready-to-test help up down env status images k8s exercises run run-two test check unit api picture fuzz first chart e2e fresh proof vm hostile figures clean
 
 help: ## This list
 	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
@@ -115,11 +115,12 @@ run-two: ## A gateway and two services behind it, as values/two-services.yaml ha
 	  SERVICE_NAME=ml-inference-service DOCS=true PORT=8001 METRICS_PORT=9001 target/debug/frontend & \
 	  wait -n
 
-test: ready-to-test ## Everything: check, unit, chart and e2e; at the end, what took how long
+test: ready-to-test ## Everything: check, unit, chart, first and e2e; at the end, what took how long
 	@rm -f $(LOGS)/laps
 	@. cluster/progress.sh; \
-	  for part in check unit chart e2e; do $(MAKE) --no-print-directory "$$part"; lap "$$part"; done; \
-	  e2e/times; say 'all tests passed'
+	  part() { $(MAKE) --no-print-directory "$$1" && lap "$$1"; }; \
+	  part check && say 'unit, chart and first: side by side, most of it is waiting' && side_by_side part unit chart first && part e2e && \
+	  e2e/times && say 'all tests passed'
 
 check: ## Formatting, clippy, the oldest compiler, licences, advisories, shellcheck, hadolint, compose.yaml
 	@cluster/prepare test
@@ -159,6 +160,9 @@ fuzz: ## Fuzz what reads input from outside: SECONDS=20 for each target, NAME=on
 
 fresh: ## The two commands on an empty Debian, made on the spot; SHORT=1, CACHES=1, SUITE=trixie (root)
 	@cluster/fresh
+
+first: ## `make up` on an empty Debian, with this machine's caches, in a folder with a long name (root)
+	@$(call step,first,'make up holds on an empty Debian') env SHORT=1 CACHES=1 cluster/fresh
 
 chart: ## Lint, render and validate the chart with every values file
 	@cluster/prepare test

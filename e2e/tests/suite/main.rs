@@ -1,6 +1,6 @@
 //! The end-to-end tests: one program, so that all of them share the clusters. `e2e/run` starts it twice.
 //!
-//! What waits more than it works runs side by side, a test for each cluster. A test whose result other tests could change,
+//! What waits more than it works runs side by side, each test that needs a cluster on one of its own. A test whose result other tests could change,
 //! or that changes theirs, runs alone: it is marked `#[ignore = "alone: the reason"]`.
 
 mod autoscaling;
@@ -8,7 +8,6 @@ mod classroom;
 mod cluster;
 mod docker;
 mod exercises;
-mod fresh;
 mod gateway;
 mod gateway_api;
 mod images;

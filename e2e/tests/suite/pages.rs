@@ -46,7 +46,6 @@ macro_rules! labs {
 labs! {
     fn lab_1_ways_in() "1-ways-in.md"
     fn lab_2_probes_and_rollouts() "2-probes-and-rollouts.md"
-    #[ignore = "alone: it compares how much work a CPU limit lets through"]
     fn lab_3_cpu_limits() "3-cpu-limits.md"
     fn lab_4_https() "4-https.md"
     #[ignore = "alone: it counts what 300 new connections a second lose"]
