@@ -115,10 +115,11 @@ run-two: ## A gateway and two services behind it, as values/two-services.yaml ha
 	  SERVICE_NAME=ml-inference-service DOCS=true PORT=8001 METRICS_PORT=9001 target/debug/frontend & \
 	  wait -n
 
+# A shell's background ignores Ctrl-C, and so would all that it starts: the parts get every signal's own meaning back.
 test: ready-to-test ## Everything: check, unit, chart, first and e2e; at the end, what took how long
 	@rm -f $(LOGS)/laps
 	@. cluster/progress.sh; \
-	  part() { $(MAKE) --no-print-directory "$$1" && lap "$$1"; }; \
+	  part() { env --default-signal $(MAKE) --no-print-directory "$$1" && lap "$$1" || { say "FAILED: make $$1" >&2; return 1; }; }; \
 	  part check && say 'unit, chart and first: side by side, most of it is waiting' && side_by_side part unit chart first && part e2e && \
 	  e2e/times && say 'all tests passed'
 
