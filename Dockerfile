@@ -15,7 +15,9 @@ RUN case "$TARGETARCH" in \
       arm64) target=aarch64-unknown-linux-musl ;; \
       *) echo "TARGETARCH=$TARGETARCH is not built: amd64 or arm64" >&2; exit 1 ;; \
     esac \
-    && cargo build --locked --release --target "$target" -p backend -p frontend -p systems -p client \
+    && cargo build --locked --release --target "$target" \
+      --config "target.$target.rustflags=['--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo']" \
+      -p backend -p frontend -p systems -p client \
     && mkdir -p /out \
     && for name in backend frontend systems client; do cp "target/$target/release/$name" /out/; done
 

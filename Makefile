@@ -74,9 +74,9 @@ images: ready .cluster/images/packed ## Compile backend, frontend, systems and c
 	@touch $@
 
 # `out` is what the Dockerfile's stage `build` leaves. v1 and v2 are the same binaries: the image sets VERSION.
-.cluster/binaries/compiled: $(SOURCES)
+.cluster/binaries/compiled: $(SOURCES) cluster/compile
 	@$(call step,compile,'compiled: static binaries for $(TARGET)') \
-	  cluster/compile --locked --release --target $(TARGET) --target-dir target/images $(addprefix -p ,$(PROGRAMS))
+	  cluster/compile $(TARGET) --locked --release --target-dir target/images $(addprefix -p ,$(PROGRAMS))
 	@install -D -t .cluster/binaries/out $(addprefix target/images/$(TARGET)/release/,$(PROGRAMS))
 	@install -D -t .cluster/bin target/images/$(TARGET)/release/client
 	@touch $@

@@ -29,6 +29,8 @@ const BUILD: &str = r#"
     env "$(image inspect --type image --format '{{range .OCIv1.Config.Env}}{{println .}}{{end}}' backend:v7 | grep ^VERSION=)" \
       "$folder/backend" --version
     image inspect --type image --format '{{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}}' backend:v7
+    # `make images` has compiled it too, in another folder and with another home for what cargo fetches.
+    cmp "$folder/backend" .cluster/binaries/out/backend && echo 'the same bytes'
     image umount "$container" >&2
 "#;
 
@@ -36,7 +38,7 @@ const BUILD: &str = r#"
 fn the_compile_stage_builds_the_image_of_a_version() {
     let output = Shell::default().attempt_within(std::time::Duration::from_secs(600), BUILD);
     assert!(output.succeeded(), "{output}");
-    let expected = "backend\nbackend v7\n10001:10001 [/backend]";
+    let expected = "backend\nbackend v7\n10001:10001 [/backend]\nthe same bytes";
     assert!(output.stdout.trim_end().ends_with(expected), "{output}");
 }
 
@@ -48,7 +50,8 @@ fn the_arm64_binaries_start_and_answer() {
         .with("BIND_ADDRESS", "127.0.0.1")
         .with("PORT", free_port())
         .with("METRICS_PORT", free_port());
-    let compile = "cargo build --locked --release --target aarch64-unknown-linux-musl -p backend -p frontend -p systems -p client";
+    let compile =
+        "cluster/compile aarch64-unknown-linux-musl --locked --release -p backend -p frontend -p systems -p client";
     let compiled = shell.attempt_within(std::time::Duration::from_secs(600), compile);
     assert!(compiled.succeeded(), "{compiled}");
 
