@@ -28,7 +28,7 @@ SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo contrac
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\#!/bin/sh|^\# shellcheck shell=bash' 2>/dev/null)
 
 .NOTPARALLEL:
-.PHONY: ready ready-to-test help up down env status images k8s exercises run run-two test check unit api picture fuzz first chart e2e fresh proof vm hostile figures clean
+.PHONY: ready ready-to-test help up down env status images release binaries k8s exercises run run-two test check unit api picture fuzz first chart e2e fresh proof vm hostile figures clean
 
 help: ## This list
 	@printf 'usage: make TARGET [CLUSTER=name]\n\n'
@@ -80,6 +80,22 @@ images: ready .cluster/images/packed ## Compile backend, frontend, systems and c
 	@install -D -t .cluster/binaries/out $(addprefix target/images/$(TARGET)/release/,$(PROGRAMS))
 	@install -D -t .cluster/bin target/images/$(TARGET)/release/client
 	@touch $@
+
+release: ## Images for amd64 and arm64, chart, bills of materials, signed, to REGISTRY=registry/path; SOURCE=address, KEY=file (root)
+	@release/release check
+	@$(MAKE) --no-print-directory ready binaries
+	@cluster/prepare up
+	@$(call step,release,'made: .cluster/release') release/release build .cluster/release
+	@release/release push .cluster/release
+
+# For both architectures, where `release` looks for them.
+binaries:
+	@for target in x86_64 aarch64; do \
+	  $(call step,compile-$$target,"compiled: static binaries for $$target") \
+	    cluster/compile $$target-unknown-linux-musl --locked --release --target-dir target/images $(addprefix -p ,$(PROGRAMS)); \
+	done
+	@install -D -t .cluster/release/binaries/amd64/out $(addprefix target/images/x86_64-unknown-linux-musl/release/,$(PROGRAMS))
+	@install -D -t .cluster/release/binaries/arm64/out $(addprefix target/images/aarch64-unknown-linux-musl/release/,$(PROGRAMS))
 
 k8s: ## The manifests under the practice's own names and file names, for kubectl apply -f k8s/
 	@mkdir -p k8s

@@ -17,6 +17,7 @@ mod monitoring;
 mod pages;
 mod phases;
 mod proof;
+mod registry;
 mod release;
 mod rollout;
 mod stores;
