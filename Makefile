@@ -139,7 +139,7 @@ test: ready-to-test ## Everything: check, unit, chart, first and e2e; at the end
 	  part check && say 'unit, chart and first: side by side, most of it is waiting' && side_by_side part unit chart first && part e2e && \
 	  e2e/times && say 'all tests passed'
 
-check: ## Formatting, clippy, the oldest compiler, licences, advisories, shellcheck, hadolint, compose.yaml
+check: ## Formatting, clippy, the oldest compiler, licences, advisories, shellcheck, hadolint, workflows, compose.yaml
 	@cluster/prepare test
 	@$(call step,fmt,'cargo fmt: formatted') cargo fmt --all --check
 	@$(call step,clippy,'clippy: no warning') cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -152,6 +152,7 @@ check: ## Formatting, clippy, the oldest compiler, licences, advisories, shellch
 	  else . cluster/progress.sh && say 'cargo deny: advisories NOT tried, cargo-deny cannot fetch their database ($(LOGS)/advisories.log)'; fi
 	@$(call step,shellcheck,'shellcheck: no warning') shellcheck --external-sources --source-path=SCRIPTDIR $(SCRIPTS)
 	@$(call step,hadolint,'hadolint: no warning') .cluster/bin/hadolint Dockerfile
+	@$(call step,workflows,'the workflows of GitHub and GitLab are well formed') release/workflows
 	@$(call step,compose,'docker compose: compose.yaml is valid') env REDIS_PASSWORD=any .cluster/bin/docker-compose --file compose.yaml config --quiet
 
 unit: ## Unit and integration tests of the crates, with real Redis, Chromium and hostile clients; no cluster
