@@ -28,9 +28,9 @@ const BUILD: &str = r#"
     ls -A "$folder"
     env "$(image inspect --type image --format '{{range .OCIv1.Config.Env}}{{println .}}{{end}}' backend:v7 | grep ^VERSION=)" \
       "$folder/backend" --version
-    image inspect --type image --format '{{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}}' backend:v7
     # `make images` has compiled it too, in another folder and with another home for what cargo fetches.
     cmp "$folder/backend" .cluster/binaries/out/backend && echo 'the same bytes'
+    image inspect --type image --format '{{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}}' backend:v7
     image umount "$container" >&2
 "#;
 
@@ -38,7 +38,7 @@ const BUILD: &str = r#"
 fn the_compile_stage_builds_the_image_of_a_version() {
     let output = Shell::default().attempt_within(std::time::Duration::from_secs(600), BUILD);
     assert!(output.succeeded(), "{output}");
-    let expected = "backend\nbackend v7\n10001:10001 [/backend]\nthe same bytes";
+    let expected = "backend\nbackend v7\nthe same bytes\n10001:10001 [/backend]";
     assert!(output.stdout.trim_end().ends_with(expected), "{output}");
 }
 

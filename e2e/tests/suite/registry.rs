@@ -13,53 +13,54 @@ const IMAGES: [&str; 4] = ["backend", "frontend", "systems", "client"];
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-/// Debian's registry on this machine's loopback device, and a way there for the nodes of a cluster, under the same name.
+/// Debian's registry on this machine's loopback device.
 struct Registry {
-    /// In them `$FOLDER` is the test's own, and `REGISTRY` and what else `make release` needs are set.
+    /// In it `$FOLDER` is the test's own, and `REGISTRY` and what else `make release` needs are set.
     shell: Shell,
     host: String,
-    _running: [Background; 2],
+    _running: Background,
 }
 
 impl Registry {
-    fn start(ns: &Namespace) -> Self {
+    fn start() -> Self {
         let folder = root().join("target/e2e/registry");
         drop(fs::remove_dir_all(&folder));
         fs::create_dir_all(&folder).expect("target is writable");
         let host = format!("127.0.0.1:{}", free_port());
-        // The machine's address is the network's first.
-        let nodes = ns.node_addresses();
-        let network = nodes[0].rsplit_once('.').expect("an address of four octets").0;
-        let way = format!("{network}.1:{}", host.rsplit_once(':').expect("a port").1);
         let config = format!(
             "{{version: 0.1, log: {{level: error}}, storage: {{filesystem: {{rootdirectory: '{}/data'}}}}, http: {{addr: '{host}'}}}}",
             folder.display()
         );
         fs::write(folder.join("registry.yml"), config).expect("target is writable");
-        let shell = ns
-            .cluster()
-            .clone()
+        let shell = Shell::default()
             .with("FOLDER", folder.display().to_string())
             .with("REGISTRY", format!("{host}/team"))
             .with("SOURCE", "https://git.example.org/team/practice")
             .with("KEY", folder.join("key.pem").display().to_string())
             .with("PLAIN_HTTP", "1");
-        let running = [
-            shell.start("docker-registry serve \"$FOLDER/registry.yml\""),
-            shell.start(&format!(".cluster/bin/forward {way}={host}")),
-        ];
+        let running = shell.start("docker-registry serve \"$FOLDER/registry.yml\"");
+        shell.run("for key in key other; do openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out $FOLDER/$key.pem
+                   openssl pkey -in $FOLDER/$key.pem -pubout -out $FOLDER/$key.pub; done");
+        Self { shell, host, _running: running }
+    }
+
+    /// A way there for the nodes of a cluster, under the same name, until what is returned is dropped.
+    fn reached_from(&self, ns: &Namespace) -> Background {
+        let (host, nodes) = (&self.host, ns.node_addresses());
+        // The machine's address is the network's first.
+        let network = nodes[0].rsplit_once('.').expect("an address of four octets").0;
+        let way = format!("{network}.1:{}", host.rsplit_once(':').expect("a port").1);
+        let forward = ns.start(&format!(".cluster/bin/forward {way}={host}"));
         for node in 1..=nodes.len() {
-            shell.run(&format!(
+            ns.run(&format!(
                 "at=.cluster/run/$CLUSTER/node{node}/registries/{host}; mkdir -p $at; echo '[host.\"http://{way}\"]' >$at/hosts.toml"
             ));
         }
         eventually("the registry answers at the nodes' address for it", || {
-            let reply = shell.attempt(&format!("curl --noproxy '*' -fsS http://{way}/v2/"));
+            let reply = ns.attempt(&format!("curl --noproxy '*' -fsS http://{way}/v2/"));
             if reply.succeeded() { Ok(()) } else { Err(reply.to_string()) }
         });
-        shell.run("for key in key other; do openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out $FOLDER/$key.pem
-                   openssl pkey -in $FOLDER/$key.pem -pubout -out $FOLDER/$key.pub; done");
-        Self { shell, host, _running: running }
+        forward
     }
 
     /// What is at a path of the registry's API.
@@ -100,8 +101,7 @@ impl Registry {
 
 #[test]
 fn a_release_is_made_pushed_verified_and_installed_by_digest() {
-    let ns = Namespace::restricted("published");
-    let registry = Registry::start(&ns);
+    let registry = Registry::start();
     let shell = &registry.shell;
     let made = shell.attempt_within(Duration::from_secs(900), "make release");
     assert!(made.succeeded(), "{made}");
@@ -136,6 +136,8 @@ fn a_release_is_made_pushed_verified_and_installed_by_digest() {
     let chart = shell.stdout("cat .cluster/release/chart").trim().to_owned();
     let (_, digest) = chart.split_once("/team/practice@").expect("the chart by its digest");
     assert!(registry.signed("practice", digest, "key") && !registry.signed("practice", digest, "other"));
+    let ns = Namespace::restricted("published");
+    let _forward = registry.reached_from(&ns);
     ns.run(&format!(
         "helm install practice {chart} --plain-http -f .cluster/release/digests.yaml --wait --timeout 120s"
     ));
