@@ -58,12 +58,12 @@ impl Drop for Engine {
     }
 }
 
-/// What the engine called `name` could leave on this machine: all that is there, without what clusters, buildah and other
-/// engines have, which come and go meanwhile.
+/// What the engine called `name` could leave on this machine: all that is there, without what clusters, buildah, other engines and
+/// the processes of other tests have, which come and go meanwhile.
 fn footprint(name: &str) -> String {
     Shell::default().stdout(&format!(
         r"cluster/footprint | grep -vE 'practice[0-9]|/\.cluster/run/|^file /(run|var/lib)/(containers|buildah|libpod)' |
-          awk '!/docker-/ || /docker-{name}/'"
+          awk '!/docker-|^process of / || /docker-{name}/'"
     ))
 }
 
