@@ -156,6 +156,9 @@ fn a_release_is_made_pushed_verified_and_installed_by_digest() {
         if served.contains(r#""version":"v2""#) { Ok(()) } else { Err(served) }
     });
 
+    // The node has pulled the same image as its own v2, which nobody could pull, under another name: that one starts as before.
+    ns.run("helm upgrade practice chart/ --reset-values --set image.tag=v2 --wait --timeout 60s");
+
     // Somebody has moved a tag.
     shell.run(&format!(
         "api=http://{}/v2/team/client/manifests; curl --noproxy '*' -fsS -H 'Accept: {INDEX}' $api/v2 >$FOLDER/moved
