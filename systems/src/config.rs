@@ -2,8 +2,8 @@
 //!
 //! From one image come, by settings alone:
 //! - the API of the votes and the jobs (`STORE_URL`), and its workers (`STORE_URL`, `ROLE=worker`);
-//! - the services of a shop, each with a database (`DATABASE_URL`, `ROLE=users`, `products`, `orders`, `payments`, `inventory`), and
-//!   the one that tells its customers (`STORE_URL`, `ROLE=notifications`).
+//! - the services of a shop, each with a database (`DATABASE_URL`, `ROLE=users`, `products`, `orders`, `payments`, `inventory`; with a
+//!   `STORE_URL` users and products are read through a cache), and the one that tells its customers (`STORE_URL`, `ROLE=notifications`).
 //!
 //! What is not switched on is answered 404, and is not in `/docs` and `/openapi.json`.
 

@@ -54,9 +54,9 @@ pub(crate) fn table(config: &Config) -> Vec<Route<Handler>> {
         ]);
     }
     match config.role {
-        Role::Users => table.extend(entries("/api/users", "/api/users/{id}")),
-        Role::Products => table.extend(entries("/api/products", "/api/products/{id}")),
-        Role::Orders => table.extend(entries("/api/orders", "/api/orders/{id}")),
+        Role::Users => table.extend(entries("/api/users", "/api/users/{id}", Methods::GetAndPut)),
+        Role::Products => table.extend(entries("/api/products", "/api/products/{id}", Methods::GetAndPut)),
+        Role::Orders => table.extend(entries("/api/orders", "/api/orders/{id}", Methods::Get)),
         Role::Payments => {
             table.extend(commands("/api/payments", "/api/payments/reserve", "/api/payments/release"));
         }
@@ -70,8 +70,9 @@ pub(crate) fn table(config: &Config) -> Vec<Route<Handler>> {
     table
 }
 
-fn entries(all: &'static str, one: &'static str) -> [Route<Handler>; 2] {
-    [route(all, Methods::GetAndPost, Handler::Shop(Asked::All)), route(one, Methods::Get, Handler::Shop(Asked::One))]
+/// `methods` are those of one entry.
+fn entries(all: &'static str, one: &'static str, methods: Methods) -> [Route<Handler>; 2] {
+    [route(all, Methods::GetAndPost, Handler::Shop(Asked::All)), route(one, methods, Handler::Shop(Asked::One))]
 }
 
 fn commands(all: &'static str, reserve: &'static str, release: &'static str) -> [Route<Handler>; 3] {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 use testing::postgres::Postgres;
 use testing::program::{Program, address, refusal};
+use testing::redis::Redis;
 use testing::wire::{Reply, Wire, get, until};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_systems");
@@ -31,12 +32,30 @@ fn start(postgres: &Postgres, role: &str, settings: &[(&str, &str)]) -> Process 
     Process { program, address, metrics }
 }
 
-async fn post(address: SocketAddr, path: &str, body: &Value) -> Reply {
+async fn send(address: SocketAddr, method: &str, path: &str, body: &Value) -> Reply {
     let body = body.to_string();
-    let head = format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n");
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n");
     let mut client = Wire::connect(address).await.unwrap();
     client.send(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())).await.unwrap();
-    client.reply("POST").await.unwrap()
+    client.reply(method).await.unwrap()
+}
+
+async fn post(address: SocketAddr, path: &str, body: &Value) -> Reply {
+    send(address, "POST", path, body).await
+}
+
+/// What the cache is said to have done, which has `users` to keep.
+async fn cached(users: &Process, path: &str) -> (String, Value) {
+    let reply = get(users.address, path).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    (reply.header("cache-status").unwrap_or("none").to_owned(), json(&reply)["item"].clone())
+}
+
+/// How many entries were looked for in the cache with this result.
+async fn looked_for(users: &Process, result: &str) -> u64 {
+    let text = get(users.metrics, "/metrics").await.text().to_owned();
+    let series = format!("cache_requests_total{{result=\"{result}\"}} ");
+    text.lines().find_map(|line| line.strip_prefix(&series)).unwrap_or_else(|| panic!("{text}")).parse().unwrap()
 }
 
 fn json(reply: &Reply) -> Value {
@@ -203,6 +222,95 @@ async fn a_password_that_is_wrong_is_a_503_and_one_that_is_changed_is_read_anew(
     std::fs::write(&file, format!("{}\n", Postgres::PASSWORD)).unwrap();
     is_answered(pod.address, "/api/users", 200).await;
     std::fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
+async fn users_are_read_through_a_cache_that_pods_share_and_that_forgets_what_changes() {
+    let (postgres, redis) = (Postgres::start(&["users"]), Redis::start(&[]));
+    let url = redis.url();
+    // However busy the machine: the cache is not given up.
+    let settings = [("STORE_URL", url.as_str()), ("CACHE_TIMEOUT_MS", "1000")];
+    let (one, other) = (start(&postgres, "users", &settings), start(&postgres, "users", &settings));
+    is_answered(one.address, "/api/users", 200).await;
+    let ada = json!({"id": 7, "name": "Ada", "email": "ada@shop.example"});
+    assert_eq!(post(one.address, "/api/users", &ada).await.status, 201);
+    assert_eq!(get(one.address, "/api/users/8").await.status, 404);
+    until("it is stored", async || cached(&one, "/api/users/7").await.0 == "redis; hit").await;
+    assert_eq!(cached(&other, "/api/users/7").await, ("redis; hit".to_owned(), ada.clone()));
+    let lasts: u64 = redis.ask("PTTL cache:users:7").trim().trim_start_matches(':').parse().unwrap();
+    assert!((1..=60_000).contains(&lasts), "{lasts}");
+    // It is the cache that answers, and not the database.
+    postgres.ask("users", "UPDATE users SET name = 'Nobody' WHERE id = 7");
+    assert_eq!(cached(&other, "/api/users/7").await.1["name"], "Ada");
+    // What is added is found, although it was looked for before.
+    let grace = json!({"id": 8, "name": "Grace", "email": "grace@shop.example"});
+    assert_eq!(post(one.address, "/api/users", &grace).await.status, 201);
+    assert_eq!(cached(&other, "/api/users/8").await.1["name"], "Grace");
+
+    // What changes is forgotten, and who has read it before does not put the old one back.
+    let changed = json!({"name": "Ada L.", "email": "ada@shop.example"});
+    let reply = send(other.address, "PUT", "/api/users/7", &changed).await;
+    assert_eq!((reply.status, &json(&reply)["item"]["name"]), (200, &json!("Ada L.")), "{reply:?}");
+    let (status, item) = cached(&one, "/api/users/7").await;
+    assert_eq!((status.as_str(), &item["name"]), ("redis; fwd=miss", &json!("Ada L.")));
+    assert_eq!(redis.ask("SET cache:users:7 old NX"), "$-1\r\n", "its place is marked");
+    until("it is stored again", async || {
+        let (status, item) = cached(&one, "/api/users/7").await;
+        assert_eq!(item["name"], "Ada L.");
+        status == "redis; hit"
+    })
+    .await;
+    assert!(looked_for(&one, "hit").await >= 1 && looked_for(&one, "miss").await >= 3);
+    for (path, body, status) in [
+        ("/api/users/9", json!({"name": "Ada", "email": "a@b"}), 404),
+        ("/api/users/7", json!({"id": 8, "name": "Ada", "email": "a@b"}), 400),
+        ("/api/users/7", json!({"id": 7, "name": "Ada"}), 400),
+        ("/api/users/x", json!({"name": "Ada", "email": "a@b"}), 400),
+    ] {
+        let reply = send(one.address, "PUT", path, &body).await;
+        assert_eq!(reply.status, status, "{path} {body}: {reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_cache_that_is_away_slow_or_full_of_nonsense_costs_no_reply() {
+    let (postgres, mut redis) = (Postgres::start(&["users"]), Redis::start(&[]));
+    let url = redis.url();
+    // The connection itself is given up late: it is the cache's own patience that ends.
+    let settings = [("STORE_URL", url.as_str()), ("STORE_TIMEOUT_MS", "10000")];
+    let users = start(&postgres, "users", &settings);
+    is_answered(users.address, "/api/users", 200).await;
+    let ada = json!({"id": 7, "name": "Ada", "email": "ada@shop.example"});
+    assert_eq!(post(users.address, "/api/users", &ada).await.status, 201);
+    let becomes = async |status: &str| {
+        until(status, async || {
+            let (said, item) = cached(&users, "/api/users/7").await;
+            assert_eq!(item, ada);
+            said == status
+        })
+        .await;
+    };
+    becomes("redis; hit").await;
+    redis.signal("-STOP");
+    let asked = std::time::Instant::now();
+    for _ in 0..3 {
+        assert_eq!(cached(&users, "/api/users/7").await.0, "redis; fwd=miss; detail=unavailable");
+    }
+    let changed = send(users.address, "PUT", "/api/users/7", &ada).await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    assert!(asked.elapsed() < std::time::Duration::from_secs(8), "{:?}", asked.elapsed());
+    redis.signal("-CONT");
+    becomes("redis; hit").await;
+    redis.kill();
+    becomes("redis; fwd=miss; detail=unavailable").await;
+    until("store_reachable 0", async || get(users.metrics, "/metrics").await.text().contains("\nstore_reachable 0\n"))
+        .await;
+    assert_eq!(get(users.address, "/ready").await.status, 200, "readiness is the process's own");
+    redis.restart();
+    becomes("redis; hit").await;
+    redis.ask("SET cache:users:7 {nonsense");
+    assert_eq!(cached(&users, "/api/users/7").await, ("redis; fwd=miss; detail=unavailable".to_owned(), ada.clone()));
+    assert!(looked_for(&users, "error").await >= 5);
 }
 
 #[test]

@@ -22,6 +22,7 @@ pub fn assert_describes<H>(description: &str, table: &[Route<H>]) {
         let taken: &[&str] = match route.methods {
             Methods::Post => &["post"],
             Methods::GetAndPost => &["get", "head", "post"],
+            Methods::GetAndPut => &["get", "head", "put"],
             Methods::Get | Methods::Any => &["get", "head"],
         };
         assert_eq!(methods, taken, "{path}");

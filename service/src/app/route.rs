@@ -28,6 +28,8 @@ pub enum Methods {
     Post,
     /// `GET`, `HEAD` and `POST`.
     GetAndPost,
+    /// `GET`, `HEAD` and `PUT`.
+    GetAndPut,
     /// Every method: the handler passes them on.
     Any,
 }
@@ -38,6 +40,7 @@ impl Methods {
             Self::Get => method == Method::GET || method == Method::HEAD,
             Self::Post => method == Method::POST,
             Self::GetAndPost => Self::Get.contain(method) || Self::Post.contain(method),
+            Self::GetAndPut => Self::Get.contain(method) || method == Method::PUT,
             Self::Any => true,
         }
     }
@@ -48,6 +51,7 @@ impl Methods {
             Self::Get | Self::Any => "GET, HEAD, OPTIONS",
             Self::Post => "POST, OPTIONS",
             Self::GetAndPost => "GET, HEAD, POST, OPTIONS",
+            Self::GetAndPut => "GET, HEAD, PUT, OPTIONS",
         }
     }
 }
@@ -124,6 +128,7 @@ mod tests {
         Route { path: "/proxy/{*rest}", methods: Methods::Any, handler: 3 },
         Route { path: "/echo", methods: Methods::Post, handler: 4 },
         Route { path: "/jobs", methods: Methods::GetAndPost, handler: 5 },
+        Route { path: "/users/{id}", methods: Methods::GetAndPut, handler: 6 },
     ];
 
     fn outcome(method: &str, path: &str) -> String {
@@ -161,6 +166,9 @@ mod tests {
             ("HEAD", "/jobs", "5 "),
             ("POST", "/jobs", "5 "),
             ("PUT", "/jobs", "/jobs 405 GET, HEAD, POST, OPTIONS"),
+            ("HEAD", "/users/7", "6 7"),
+            ("PUT", "/users/7", "6 7"),
+            ("POST", "/users/7", "/users/{id} 405 GET, HEAD, PUT, OPTIONS"),
         ];
         for (method, path, expected) in table {
             assert_eq!(outcome(method, path), expected, "{method} {path}");

@@ -1,7 +1,7 @@
-//! What is kept by its id, listed, read and added to: users, and products. Each kind has a table of its own, in a database of its
+//! What is kept by its id, listed, read, added to and changed: users, and products. Each kind has a table of its own, in a database of its
 //! own.
 
-use hyper::header::{HeaderValue, LOCATION};
+use hyper::header::{HeaderName, HeaderValue, LOCATION};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use serde::Serialize;
@@ -16,7 +16,10 @@ use service::message::{json, query, upload};
 use crate::database::failure::Unavailable;
 use crate::database::migration::Migration;
 use crate::database::{CHECK, Database};
+use crate::shop::cache::{Cache, Found};
 
+/// Whether an entry comes from the cache (RFC 9211).
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// The longest description of an entry, in bytes.
 const LONGEST: usize = 4096;
 /// Entries in one list.
@@ -31,6 +34,8 @@ pub(crate) struct Kind {
     pub(crate) migrations: &'static [Migration],
     /// Adds the entry that `$1` is as JSON; nothing where its id is taken.
     pub(crate) insert: &'static str,
+    /// Makes the entry with the id `$2` that which `$1` is as JSON, whatever id that names; nothing where there is none.
+    pub(crate) update: &'static str,
     /// What is right of an entry, as JSON; else what is wrong with it.
     pub(crate) checked: fn(Value) -> Result<String, String>,
 }
@@ -66,13 +71,15 @@ pub(crate) fn numbered(id: Option<u32>) -> Result<(), String> {
 pub(crate) struct Catalogue {
     kind: &'static Kind,
     database: Database,
+    /// What was read lately; `None` without a store.
+    cache: Option<Cache>,
     /// What is added at start, unless it is there.
     seed: Vec<String>,
 }
 
 impl Catalogue {
-    pub(crate) fn new(kind: &'static Kind, database: Database, seed: Vec<String>) -> Self {
-        Self { kind, database, seed }
+    pub(crate) fn new(kind: &'static Kind, database: Database, cache: Option<Cache>, seed: Vec<String>) -> Self {
+        Self { kind, database, cache, seed }
     }
 
     /// Makes the table and adds the seed as soon as the database is there, and watches whether it stays. Several pods may do so
@@ -123,13 +130,38 @@ impl Catalogue {
     }
 
     /// Answers a request to the entry whose id is the text `id`.
-    pub(crate) async fn answer_one(&self, id: &str, server: &Server) -> Result<Response<Body>, Problem> {
+    pub(crate) async fn answer_one(
+        &self,
+        id: &str,
+        head: &Parts,
+        body: Incoming,
+        server: &Server,
+    ) -> Result<Response<Body>, Problem> {
         let bad = || Problem::bad(format!("an id is a whole number from 1 to {}", u32::MAX));
         let number = query::number(id, 1..=u32::MAX.into()).ok_or_else(bad)?;
-        let found = self.find(number.cast_signed()).await?;
         let missing =
             || Problem::new(StatusCode::NOT_FOUND, format!("{} has none with the id {number}", self.kind.name));
-        Ok(one(&found.ok_or_else(missing)?, server))
+        let id = number.cast_signed();
+        if head.method == Method::PUT {
+            let value: Value = upload::json(&server.room, &head.headers, body, LONGEST).await?;
+            if value.get("id").is_some_and(|named| *named != number) {
+                return Err(Problem::bad("the id is that of the path: leave it out, or name the same"));
+            }
+            let entry = (self.kind.checked)(value).map_err(Problem::bad)?;
+            return Ok(one(&self.change(id, &entry).await?.ok_or_else(missing)?, server));
+        }
+        let Some(cache) = &self.cache else { return Ok(one(&self.find(id).await?.ok_or_else(missing)?, server)) };
+        let (found, status) = match cache.find(self.kind.name, id).await {
+            Found::Hit(entry) => (Some(entry), "redis; hit"),
+            Found::Away => (self.find(id).await?, "redis; fwd=miss; detail=unavailable"),
+            Found::Miss(place) => match self.find(id).await? {
+                Some(entry) if cache.leave(&place, &entry).await => (Some(entry), "redis; fwd=miss; stored"),
+                found => (found, "redis; fwd=miss"),
+            },
+        };
+        let mut response = one(&found.ok_or_else(missing)?, server);
+        response.headers_mut().insert(CACHE_STATUS, HeaderValue::from_static(status));
+        Ok(response)
     }
 
     async fn list(&self) -> Result<Vec<String>, Unavailable> {
@@ -141,6 +173,20 @@ impl Catalogue {
     async fn find(&self, id: i64) -> Result<Option<String>, Unavailable> {
         let statement = format!("SELECT row_to_json(entry)::text FROM {} entry WHERE id = $1", self.kind.name);
         let row = self.database.client().await?.query_opt(&statement, &[&id]).await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    async fn change(&self, id: i64, entry: &str) -> Result<Option<String>, Unavailable> {
+        let changed = self.update(id, entry).await;
+        // Whatever came of it: of a lost connection nobody knows whether the change was made.
+        if let Some(cache) = &self.cache {
+            cache.forget(self.kind.name, id).await;
+        }
+        changed
+    }
+
+    async fn update(&self, id: i64, entry: &str) -> Result<Option<String>, Unavailable> {
+        let row = self.database.client().await?.query_opt(self.kind.update, &[&entry, &id]).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
 

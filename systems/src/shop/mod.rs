@@ -1,6 +1,7 @@
-//! The services of a shop, each a part of this program with data of its own: `catalogue` keeps users and products, `orders` asks
-//! them and carries orders through the steps of a `saga`, `reservations` takes its commands, `notifications` tells the customer.
+//! The services of a shop, each a part of this program with data of its own: `catalogue` keeps users and products (what was read of
+//! them lately in a `cache`, where there is a store), `orders` asks them and carries orders through the steps of a `saga`, `reservations` takes its commands, `notifications` tells the customer.
 
+mod cache;
 pub(crate) mod catalogue;
 mod notifications;
 mod orders;
@@ -28,6 +29,7 @@ use crate::database::migration::Migration;
 use crate::database::{self, Database};
 use crate::store::Store;
 use crate::store::address::Address;
+use cache::Cache;
 use catalogue::{Catalogue, Kind};
 use notifications::Notifications;
 use orders::{Orders, Peers};
@@ -55,6 +57,8 @@ service::settings! {
         patience: Duration = seconds("ORDER_TIMEOUT_SECONDS", "30", Duration::from_millis(100));
         /// payments: the most that one may be; further ones are refused
         most: u64 = number("PAYMENT_MAX", "1000000000000", 1, MOST);
+        /// How users and products use a store.
+        cache: cache::Settings = part(cache::Settings::read);
     }
 }
 
@@ -112,7 +116,7 @@ impl Shop {
         let database = Database::new(kept.database?, migrations, reachable);
         // What is wrong with the seed was said at start.
         let seed = kept.seed.into_iter().filter_map(|value| checked(value).ok()).collect();
-        let Settings { users, products, payments, inventory, patience, most } = kept.settings;
+        let Settings { users, products, payments, inventory, patience, most, cache } = kept.settings;
         Some(match part {
             Part::Orders => {
                 let peers = Peers {
@@ -125,7 +129,10 @@ impl Shop {
             }
             Part::Payments => Self::Reservations(Reservations::new(&PAYMENTS, database, seed, most)),
             Part::Inventory => Self::Reservations(Reservations::new(&INVENTORY, database, seed, MOST)),
-            part => Self::Catalogue(Catalogue::new(part.kind()?, database, seed)),
+            part => {
+                let cache = store.map(|store| Cache::new(store, cache, metrics));
+                Self::Catalogue(Catalogue::new(part.kind()?, database, cache, seed))
+            }
         })
     }
 
@@ -150,7 +157,7 @@ impl Shop {
         context: &Context,
     ) -> Result<Response<Body>, Problem> {
         match (self, asked) {
-            (Self::Catalogue(catalogue), Asked::One) => catalogue.answer_one(id, server).await,
+            (Self::Catalogue(catalogue), Asked::One) => catalogue.answer_one(id, head, body, server).await,
             (Self::Catalogue(catalogue), _) => catalogue.answer_all(head, body, server).await,
             (Self::Orders(orders), Asked::One) => orders.show(id, server).await,
             (Self::Orders(orders), _) if orders::places(head) => orders.place(head, body, server, context).await,

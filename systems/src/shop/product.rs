@@ -26,6 +26,9 @@ pub(crate) const PRODUCTS: Kind = Kind {
              SELECT coalesce(id, nextval(pg_get_serial_sequence('products', 'id'))), name, price \
              FROM json_to_record($1::text::json) AS new (id bigint, name text, price bigint) \
              ON CONFLICT (id) DO NOTHING RETURNING id, row_to_json(products)::text",
+    update: "UPDATE products SET name = new.name, price = new.price \
+             FROM json_to_record($1::text::json) AS new (name text, price bigint) \
+             WHERE products.id = $2 RETURNING row_to_json(products)::text",
     checked: super::catalogue::checked::<Product>,
 };
 

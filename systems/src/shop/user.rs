@@ -23,6 +23,9 @@ pub(crate) const USERS: Kind = Kind {
              SELECT coalesce(id, nextval(pg_get_serial_sequence('users', 'id'))), name, email \
              FROM json_to_record($1::text::json) AS new (id bigint, name text, email text) \
              ON CONFLICT (id) DO NOTHING RETURNING id, row_to_json(users)::text",
+    update: "UPDATE users SET name = new.name, email = new.email \
+             FROM json_to_record($1::text::json) AS new (name text, email text) \
+             WHERE users.id = $2 RETURNING row_to_json(users)::text",
     checked: super::catalogue::checked::<User>,
 };
 
