@@ -123,11 +123,19 @@ fn loopback(port: u16) -> SocketAddr {
 
 impl Shop {
     async fn open(settings: &[(&str, &str)], fate: impl Fn(&str, usize) -> Fate + Send + Sync + 'static) -> Self {
+        Self::open_on(Postgres::start(&STORED), settings, fate).await
+    }
+
+    async fn open_on(
+        postgres: Postgres,
+        settings: &[(&str, &str)],
+        fate: impl Fn(&str, usize) -> Fate + Send + Sync + 'static,
+    ) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("systems-shop-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(&directory).unwrap();
-        let (postgres, redis) = (Postgres::start(&STORED), Redis::start(&["--appendfsync", "no"]));
+        let redis = Redis::start(&["--appendfsync", "no"]);
         let processes = Arc::new(Mutex::new(BTreeMap::new()));
         let counts: Arc<Mutex<BTreeMap<String, usize>>> = Arc::default();
         let fate: Arc<Fates> = Arc::new(fate);
@@ -515,4 +523,45 @@ async fn of_a_thousand_orders_none_is_lost_or_double_whoever_is_killed_at_whiche
     shop.assert_adds_up();
     // Each was told twice: created, and how it ended.
     shop.notified(2 * ORDERS as u64, 0).await;
+}
+
+#[tokio::test]
+async fn a_full_volume_is_a_503_for_new_orders_and_none_is_lost_when_there_is_room_again() {
+    // Five databases and their log take 110 MiB of it.
+    let postgres = Postgres::on_volume(160 << 20, &STORED);
+    let shop = Shop::open_on(postgres, &[("ORDER_TIMEOUT_SECONDS", "300")], |_, _| Fate::Passes).await;
+    let rope = json!({"user_id": 1, "product_id": 1});
+    let mut taken: Vec<u64> = Vec::new();
+    for _ in 0..10 {
+        taken.push(shown(&shop.order(&rope, "").await)["order_id"].as_u64().unwrap());
+    }
+    let filler = shop.postgres.on_its_volume("filler");
+    let mut file = fs::File::create(&filler).unwrap();
+    while io::Write::write_all(&mut file, &[1; 4096]).is_ok() {}
+    let started = Instant::now();
+    loop {
+        assert!(started.elapsed() < Duration::from_secs(60), "{} orders are taken on a full volume", taken.len());
+        let reply = shop.order(&rope, "").await;
+        if reply.status == 201 {
+            taken.push(shown(&reply)["order_id"].as_u64().unwrap());
+            continue;
+        }
+        assert_eq!((reply.status, reply.header("retry-after")), (503, Some("2")), "{reply:?}");
+        // Where it can't write its log either, it ends and is started again: then it can't be reached.
+        if reply.text().contains("its volume is full") {
+            break;
+        }
+    }
+    assert_eq!(ask(shop.orders, "/ready").await.unwrap().status, 200, "readiness is the process's own");
+    drop(file);
+    fs::remove_file(&filler).unwrap();
+    until("there is room again", async || shop.order(&rope, "").await.status == 201).await;
+    for id in &taken {
+        shop.ends(*id, "CONFIRMED").await;
+    }
+    until("none waits", async || {
+        shop.postgres.ask("orders", "SELECT count(*) FROM orders WHERE step NOT IN ('confirmed', 'failed')") == "0"
+    })
+    .await;
+    shop.assert_adds_up();
 }
