@@ -13,11 +13,9 @@ const OPENAPI: &str = include_str!("openapi.json");
 
 pub(crate) fn new(version: &str, config: &Config, table: &[Route<Handler>]) -> Docs {
     let mut value: Value = serde_json::from_str(OPENAPI).expect("the description is JSON, which a test holds");
-    for method in ["get", "head"] {
-        for (path, most) in [("/api/items", config.delay_max), ("/api/cpu-burn", config.burn_max)] {
-            let parameter = &mut value["paths"][path][method]["parameters"][0];
-            parameter["schema"]["maximum"] = (most.as_millis() as u64).into();
-        }
+    for (path, most) in [("/api/items", config.delay_max), ("/api/cpu-burn", config.burn_max)] {
+        let parameter = &mut value["paths"][path]["get"]["parameters"][0];
+        parameter["schema"]["maximum"] = (most.as_millis() as u64).into();
     }
     rename_items(&mut value, &config.resource);
     Docs::new(value, version, table)

@@ -16,7 +16,7 @@ const LONGEST: usize = 256 * 1024;
 /// not describe, or not at the moment, is left out.
 pub(crate) async fn describe(live: &Live, body: &Arc<RequestBody>, version: &str) -> Value {
     let mut known = BTreeMap::new();
-    let (mut paths, mut schemas) = (Map::new(), Map::new());
+    let (mut paths, mut components) = (Map::new(), json!({}));
     for route in &live.table.routes {
         // Of several upstreams that share a route's requests, the first that gets any.
         let Some(upstream) = live.upstream(route, &HeaderMap::new(), 0) else { continue };
@@ -25,8 +25,10 @@ pub(crate) async fn describe(live: &Live, body: &Arc<RequestBody>, version: &str
             let place = known.len();
             let text = upstream.fetch("/openapi.json", LONGEST, body).await.unwrap_or_default();
             let described = named_apart(&text, place);
-            for (name, schema) in members(&described["components"]["schemas"]) {
-                schemas.insert(format!("{place}.{name}"), schema.clone());
+            for (kind, own) in members(&described["components"]) {
+                for (name, component) in members(own) {
+                    components[kind][format!("{place}.{name}")] = component.clone();
+                }
             }
             known.insert(asked, described);
         }
@@ -36,16 +38,29 @@ pub(crate) async fn describe(live: &Live, body: &Arc<RequestBody>, version: &str
         "openapi": "3.1.0",
         "info": {"title": "What this gateway has routes for", "version": version},
         "paths": paths,
-        "components": {"schemas": schemas},
+        "components": components,
     })
 }
 
-/// Reads a description, and has what refers to its schemas say that they are those of the upstream at `place`: others may have some
-/// of the same names.
+/// Reads a description, and has what refers to its components say that they are those of the upstream at `place`: others may have
+/// some of the same names.
 fn named_apart(text: &[u8], place: usize) -> Value {
-    let text = String::from_utf8_lossy(text);
-    let here = "#/components/schemas/";
-    serde_json::from_str(&text.replace(here, &format!("{here}{place}."))).unwrap_or_default()
+    let mut described: Value = serde_json::from_slice(text).unwrap_or_default();
+    name_apart(&mut described, place);
+    described
+}
+
+fn name_apart(value: &mut Value, place: usize) {
+    match value {
+        Value::Object(members) => members.values_mut().for_each(|member| name_apart(member, place)),
+        Value::Array(items) => items.iter_mut().for_each(|item| name_apart(item, place)),
+        Value::String(text) => {
+            if let Some((kind, name)) = text.strip_prefix("#/components/").and_then(|rest| rest.split_once('/')) {
+                *text = format!("#/components/{kind}/{place}.{name}");
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Adds what `route` takes of the upstream's `described` paths, as the gateway calls them.

@@ -24,16 +24,23 @@ const send = async (method, path, inputs, body, type) => {
   return `${reply.status} ${reply.statusText} ${target}\n${await reply.text()}`;
 };
 
+const reply = await fetch("/openapi.json");
+const description = await reply.json();
+// What is described in one place and referred to from others.
+const resolve = (value) => value.$ref ? value.$ref.slice(2).split("/").reduce((at, key) => at?.[key], description) ?? {} : value;
+
 const operation = (path, name, { summary, parameters = [], requestBody, responses }) => {
   const method = name.toUpperCase();
-  const inputs = parameters.map(({ name, in: place, required }) => ({ name, place, field: make("input", { name, required, autocomplete: "off" }) }));
-  const type = Object.keys(requestBody?.content ?? {})[0];
+  const inputs = parameters.map(resolve).map(({ name, in: place, required, description }) =>
+    ({ name, place, description, field: make("input", { name, required, autocomplete: "off" }) }));
+  const sent = resolve(requestBody ?? {});
+  const type = Object.keys(sent.content ?? {})[0];
   const body = type && make("textarea", { name: "body", cols: 60, rows: 3 });
   const shown = make("pre", {});
   const form = make("form", { id: `${method} ${path}` }, make("h2", {}, make("code", {}, `${method} ${path}`)), make("p", {}, summary ?? ""));
-  inputs.forEach(({ name, field }, index) => form.append(line(name, parameters[index].description, " ", field)));
-  if (body) form.append(line(type, requestBody.description, make("br", {}), body));
-  for (const [status, { description }] of Object.entries(responses)) form.append(line(status, description));
+  for (const { name, description, field } of inputs) form.append(line(name, description, " ", field));
+  if (body) form.append(line(type, sent.description, make("br", {}), body));
+  for (const [status, response] of Object.entries(responses)) form.append(line(status, resolve(response).description));
   form.append(make("button", {}, "Send"), shown);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -43,9 +50,7 @@ const operation = (path, name, { summary, parameters = [], requestBody, response
   return form;
 };
 
-const reply = await fetch("/openapi.json");
-const { paths } = await reply.json();
-for (const [path, operations] of Object.entries(paths).sort()) {
+for (const [path, operations] of Object.entries(description.paths).sort()) {
   for (const [name, described] of Object.entries(operations)) {
     // HEAD is GET without a body.
     if (name !== "head") document.querySelector("main").append(operation(path, name, described));

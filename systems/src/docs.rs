@@ -64,5 +64,12 @@ mod tests {
         assert!(page.contains("v7") && page.contains("GET /api/jobs<") && page.contains("POST /api/jobs<"), "{page}");
         assert!(description.contains(r#""option":{"enum":["cats","dogs"]}"#), "{description}");
         assert!(!page.contains("/api/users"), "{page}");
+        assert!(page.contains("<th>503<td>The store can't be reached"), "{page}");
+        let described = described(&docs);
+        assert!(described["components"]["responses"].get("DatabaseAway").is_none(), "{described}");
+        let head = &described["paths"]["/api/votes"]["head"];
+        assert_eq!(head["operationId"], "countVotesHead");
+        assert_eq!(head["responses"]["503"]["headers"]["Retry-After"]["schema"]["minimum"], 1);
+        assert!(head["responses"]["503"].get("content").is_none(), "{head}");
     }
 }

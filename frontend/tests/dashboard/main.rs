@@ -359,6 +359,10 @@ fn what_the_routes_lead_to_can_be_sent_from_a_page() {
         "the refusal",
         &format!("/^400 .*from 1 to/s.test({}.querySelector('pre').textContent)", form("GET /proxy/cpu-burn")),
     );
+    page.wait(
+        "a reply that is described once for several",
+        "document.querySelector('main').innerText.includes('400 A query parameter is given; this path takes none')",
+    );
     send("POST /proxy/echo", "body", "to and fro");
     page.wait(
         "the echo",

@@ -19,10 +19,11 @@ fn paths(description: &Value) -> Vec<String> {
 async fn the_gateways_description_is_its_upstreams_at_its_own_paths() {
     let of_items = |summary: &str| {
         let schema = json!({"$ref": "#/components/schemas/Item"});
-        let get = json!({"operationId": "list", "summary": summary, "responses": {"200": {"description": "All", "content": {"application/json": {"schema": schema}}}}});
+        let get = json!({"operationId": "list", "summary": summary, "responses": {"200": {"$ref": "#/components/responses/All"}}});
+        let all = json!({"description": "All", "content": {"application/json": {"schema": schema}}});
         json!({
             "paths": {"/api/items": {"get": get, "post": {"summary": "One more"}}, "/api/items/{id}": {"get": {}}, "/apis": {"get": {}}, "/docs": {"get": {}}},
-            "components": {"schemas": {"Item": {"title": summary}}},
+            "components": {"schemas": {"Item": {"title": summary}}, "responses": {"All": all}},
         })
     };
     let (one, two) =
@@ -50,11 +51,11 @@ async fn the_gateways_description_is_its_upstreams_at_its_own_paths() {
     assert_eq!(description["paths"]["/two/items"]["post"]["summary"], "One more");
     assert!(description["paths"]["/two/items/{id}"]["post"].is_null());
     assert!(description["paths"]["/one/items"]["get"]["operationId"].is_null());
-    // Each refers to the schema of its own upstream.
+    // Each refers to the components of its own upstream.
+    let referred = |value: &Value| description.pointer(&value["$ref"].as_str().unwrap()[1..]).unwrap();
     for service in ["one", "two"] {
-        let get = &description["paths"][format!("/{service}/items")]["get"];
-        let reference = get["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
-        assert_eq!(description.pointer(&reference[1..]).unwrap()["title"], format!("of {service}"));
+        let response = referred(&description["paths"][format!("/{service}/items")]["get"]["responses"]["200"]);
+        assert_eq!(referred(&response["content"]["application/json"]["schema"])["title"], format!("of {service}"));
     }
     let page = routed.get("/docs").await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use hyper::{Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::route::Route;
 use crate::message::body::Body;
@@ -23,14 +23,16 @@ pub struct Docs {
 }
 
 impl Docs {
-    /// Describes those paths of `description`, an `OpenAPI` document, that `table` routes, as they are in `version`.
+    /// Describes those paths of `description`, an `OpenAPI` document, that `table` routes, as they are in `version`. What has GET has
+    /// HEAD, which need not be in it.
     #[must_use]
     pub fn new<H>(mut description: Value, version: &str, table: &[Route<H>]) -> Self {
         description["info"]["version"] = version.into();
         if let Some(paths) = description["paths"].as_object_mut() {
             paths.retain(|path, _| table.iter().any(|route| route.path == path));
         }
-        drop_unused_schemas(&mut description);
+        add_heads(&mut description);
+        drop_unused(&mut description);
         Self { page: page(&description).into(), description: description.to_string().into() }
     }
 
@@ -49,14 +51,39 @@ impl Docs {
     }
 }
 
-/// Drops the schemas that nothing refers to any more, and then those that only they referred to.
-fn drop_unused_schemas(description: &mut Value) {
+/// Describes HEAD as what GET answers, without its body (RFC 9110 9.3.2).
+fn add_heads(description: &mut Value) {
+    let root = description.clone();
+    for operations in description["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        let Some(mut head) = operations.get("get").cloned() else { continue };
+        head["operationId"] = format!("{}Head", text(&head["operationId"])).into();
+        head["summary"] = "The headers of GET, without a body".into();
+        for response in head["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+            *response = resolve(response, &root).clone();
+            response.as_object_mut().and_then(|response| response.remove("content"));
+        }
+        operations["head"] = head;
+    }
+}
+
+/// What `value` is, or what it refers to within `root`.
+fn resolve<'a>(value: &'a Value, root: &'a Value) -> &'a Value {
+    let referred = value["$ref"].as_str().and_then(|reference| root.pointer(reference.strip_prefix('#')?));
+    referred.unwrap_or(value)
+}
+
+/// Drops the components that nothing refers to any more, and then those that only they referred to.
+fn drop_unused(description: &mut Value) {
     loop {
         let text = description.to_string();
-        let Some(schemas) = description["components"]["schemas"].as_object_mut() else { return };
-        let before = schemas.len();
-        schemas.retain(|name, _| text.contains(&format!("\"#/components/schemas/{name}\"")));
-        if schemas.len() == before {
+        let mut dropped = false;
+        for (kind, components) in description["components"].as_object_mut().into_iter().flatten() {
+            let Some(components) = components.as_object_mut() else { continue };
+            let before = components.len();
+            components.retain(|name, _| text.contains(&format!("\"#/components/{kind}/{name}\"")));
+            dropped |= components.len() < before;
+        }
+        if !dropped {
             return;
         }
     }
@@ -76,13 +103,13 @@ fn page(description: &Value) -> String {
     for (path, operations) in members(&description["paths"]) {
         // HEAD, where it is, is GET without a body.
         for (method, operation) in members(operations).filter(|(method, _)| *method != "head") {
-            section(&mut html, path, method, operation);
+            section(&mut html, path, method, operation, description);
         }
     }
     html
 }
 
-fn section(html: &mut String, path: &str, method: &str, operation: &Value) {
+fn section(html: &mut String, path: &str, method: &str, operation: &Value, root: &Value) {
     let method = method.to_uppercase();
     let _ = write!(html, "<h2><code>{method} {path}</code></h2><p>{}</p>", text(&operation["summary"]));
     html.push_str("<table>");
@@ -93,7 +120,7 @@ fn section(html: &mut String, path: &str, method: &str, operation: &Value) {
         let _ = write!(html, "<tr><th>{}<td>{}", text(&parameter["name"]), text(&parameter["description"]));
     }
     for (status, response) in members(&operation["responses"]) {
-        let _ = write!(html, "<tr><th>{status}<td>{}", text(&response["description"]));
+        let _ = write!(html, "<tr><th>{status}<td>{}", text(&resolve(response, root)["description"]));
     }
     html.push_str("</table>");
 }
