@@ -16,6 +16,18 @@ the cluster has.
 {{- end }}
 {{- end -}}
 
+{{/*
+The rule that lets pods ask for names. Policies are about pods' ports, and not everywhere do those behind the Service listen on its port 53:
+OpenShift's have 5353. Then it is the port that they have a name for, which CoreDNS' own manifests and OpenShift's give it.
+*/}}
+{{- define "practice.egressDns" -}}
+- ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+    - {port: dns, protocol: UDP}
+    - {port: dns-tcp, protocol: TCP}
+{{- end -}}
+
 {{/* Takes root, name and port: the rule of a network policy that lets pods reach those. */}}
 {{- define "practice.egress" -}}
 - ports:

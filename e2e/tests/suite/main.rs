@@ -14,6 +14,7 @@ mod images;
 mod load_balancer;
 mod local;
 mod monitoring;
+mod network_policy;
 mod pages;
 mod phases;
 mod proof;
