@@ -4,6 +4,7 @@
 //! or that changes theirs, runs alone: it is marked `#[ignore = "alone: the reason"]`.
 
 mod autoscaling;
+mod certificates;
 mod classroom;
 mod cluster;
 mod docker;
