@@ -179,7 +179,7 @@ fuzz: ## Fuzz what reads input from outside: SECONDS=20 for each target, NAME=on
 fresh: ## The two commands on an empty Debian, made on the spot; SHORT=1, CACHES=1, SUITE=trixie (root)
 	@cluster/fresh
 
-first: ## `make up` on an empty Debian, with this machine's caches, in a folder with a long name (root)
+first: .cluster/binaries/compiled ## `make up` on an empty Debian, with this machine's caches, in a folder with a long name (root)
 	@$(call step,first,'make up holds on an empty Debian') env SHORT=1 CACHES=1 cluster/fresh
 
 chart: ## Lint, render and validate the chart with every values file

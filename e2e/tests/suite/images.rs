@@ -4,14 +4,16 @@ use e2e::Shell;
 
 /// A base image without a registry: an empty file system whose `/usr` and compiler are this machine's own, mounted.
 ///
-/// It stands in for the public Rust image, which is the Dockerfile's default.
+/// It stands in for the public Rust image, which is the Dockerfile's default. Its compiler does not optimise, which takes a quarter
+/// of the time; that the release's own profile makes the same bytes in two places is what `cluster/fresh` compares.
 const BUILD: &str = r#"
     work=target/e2e/compile-stage
-    rm -rf "$work" && mkdir -p "$work"/base/{usr,etc/ssl,etc/alternatives,tmp,var/tmp,root,rust,cargo}
+    rm -rf "$work" && mkdir -p "$work"/base/{usr,etc/ssl,etc/alternatives,tmp,var/tmp,root,rust,fetched-by-cargo}
     trap 'rm -rf "$work"' EXIT
     ln -s usr/bin "$work/base/bin"; ln -s usr/lib "$work/base/lib"; ln -s usr/lib64 "$work/base/lib64"
     cp /etc/passwd /etc/group "$work/base/etc/"
-    printf 'FROM scratch\nCOPY base/ /\nENV PATH=/rust/bin:/usr/bin:/bin CARGO_HOME=/cargo\n' >"$work/Dockerfile"
+    printf 'FROM scratch\nCOPY base/ /\nENV PATH=/rust/bin:/usr/bin:/bin CARGO_HOME=/fetched-by-cargo %s\n' \
+      'CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16' >"$work/Dockerfile"
 
     build() {
       buildah --root "$PWD/$work/storage" --runroot "$PWD/$work/run" --storage-driver vfs \
@@ -20,7 +22,7 @@ const BUILD: &str = r#"
     build -t localhost/rust:host "$work"
     build --build-arg RUST_IMAGE=localhost/rust:host --build-arg VERSION=v7 --target backend -t backend:v7 \
       -v /usr:/usr:ro -v /etc/ssl:/etc/ssl:ro -v /etc/alternatives:/etc/alternatives:ro -v "$(rustc --print sysroot):/rust:ro" \
-      -v "${CARGO_HOME:-$HOME/.cargo}/registry:/cargo/registry" .
+      -v "${CARGO_HOME:-$HOME/.cargo}/registry:/fetched-by-cargo/registry" .
 
     image() { buildah --root "$PWD/$work/storage" --runroot "$PWD/$work/run" --storage-driver vfs "$@"; }
     container=$(image from --pull-never backend:v7)
@@ -28,8 +30,9 @@ const BUILD: &str = r#"
     ls -A "$folder"
     env "$(image inspect --type image --format '{{range .OCIv1.Config.Env}}{{println .}}{{end}}' backend:v7 | grep ^VERSION=)" \
       "$folder/backend" --version
-    # `make images` has compiled it too, in another folder and with another home for what cargo fetches.
-    cmp "$folder/backend" .cluster/binaries/out/backend && echo 'the same bytes'
+    # Where crates were unpacked is in no binary: what panics there names /cargo.
+    grep -c -F -e /cargo/registry/ "$folder/backend" >&2
+    if grep -q -F -e /fetched-by-cargo "$folder/backend"; then echo 'it names the folder of its crates'; fi
     image inspect --type image --format '{{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}}' backend:v7
     image umount "$container" >&2
 "#;
@@ -38,7 +41,7 @@ const BUILD: &str = r#"
 fn the_compile_stage_builds_the_image_of_a_version() {
     let output = Shell::default().attempt_within(std::time::Duration::from_secs(600), BUILD);
     assert!(output.succeeded(), "{output}");
-    let expected = "backend\nbackend v7\nthe same bytes\n10001:10001 [/backend]";
+    let expected = "backend\nbackend v7\n10001:10001 [/backend]";
     assert!(output.stdout.trim_end().ends_with(expected), "{output}");
 }
 
