@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # What a machine must have before anything is built or started on it: sourced. A check notes what is wrong and its mend;
 # `refuse_problems` then says all of it in one list, so that nobody mends one thing only to be told of the next.
 
@@ -119,6 +119,9 @@ inotify_left() {
   used=$({ find /proc/[0-9]*/fd -user "$(id -u)" -lname 'anon_inode:inotify' 2>/dev/null || true; } | wc -l)
   echo $(($(cat /proc/sys/fs/inotify/max_user_instances) - used))
 }
+
+# What the README's two commands take of the disk where nothing is built yet, with all caches: MiB. `cluster/fresh` measures it.
+declare -A disk=([up]=8192 [test]=24576)
 
 # check_disk MIB FOLDER WHAT
 check_disk() {

@@ -51,20 +51,23 @@ fn a_machine_without_memory_is_told_how_much_is_needed() {
 #[test]
 fn all_that_is_missing_is_said_at_once() {
     let output = Shell::default().attempt(
-        "mkdir -p target/e2e/bare/.cluster && cp -r cluster Cargo.toml target/e2e/bare/ &&
-         printf 'MemTotal: 2000000 kB\nMemAvailable: 1000000 kB\n' >target/e2e/bare/meminfo &&
-         echo 3 >target/e2e/bare/instances &&
+        "mkdir -p target/e2e/bare &&
          unshare --mount --net bash -c '
+           mount -t tmpfs -o size=64m tmpfs target/e2e/bare
+           mkdir target/e2e/bare/.cluster && cp -r cluster Cargo.toml target/e2e/bare/
+           printf \"MemTotal: 2000000 kB\\nMemAvailable: 1000000 kB\\n\" >target/e2e/bare/meminfo
+           echo 3 >target/e2e/bare/instances
            mount --bind target/e2e/bare/meminfo /proc/meminfo
            mount --bind target/e2e/bare/instances /proc/sys/fs/inotify/max_user_instances
            ip link add practice0 type veth peer name other && ip link set practice0 alias /of/somebody/else/.cluster/run/practice
-           PATH=/usr/sbin:/usr/bin:/sbin:/bin CLUSTER=practice exec target/e2e/bare/cluster/cluster check'",
+           PATH=/usr/sbin:/usr/bin:/sbin:/bin CLUSTER=practice exec target/e2e/bare/cluster/cluster check test'",
     );
     assert!(!output.succeeded(), "{output}");
     for (wrong, mend) in [
         ("Rust is missing", "https://rustup.rs"),
         ("Go is missing", "https://go.dev/dl"),
         ("only 976 MiB of memory are available: the cluster and its pods need 2048 MiB", "make run"),
+        ("MiB of disk are free for", "all that the tests make for the first time needs 24576 MiB"),
         ("inotify instances are left", "sysctl fs.inotify.max_user_instances=512"),
         ("belongs to the cluster in /of/somebody/else/.cluster/run/practice", "CLUSTER=other make up"),
     ] {
