@@ -7,7 +7,7 @@ use e2e::{Ledger, Load, Namespace, eventually};
 
 /// A path with its filters, one that is split, and the page.
 const PATHS: &str = r#"[
-  {"path": "/shop", "pathType": "PathPrefix", "service": "backend", "filters": [
+  {"path": "/shop", "pathType": "PathPrefix", "service": "backend", "timeouts": {"request": "2s", "backendRequest": "1s"}, "filters": [
     {"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/api"}}},
     {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [{"name": "x-way", "value": "gateway"}]}}]},
   {"path": "/api", "pathType": "PathPrefix", "split": [{"service": "backend", "weight": STABLE}, {"service": "canary", "weight": CANARY}]},
@@ -49,6 +49,9 @@ fn a_gateway_takes_the_route_with_its_filters_and_weights_and_loses_nothing() {
             "kubectl wait httproute/practice --timeout=60s --for=jsonpath='{{.status.parents[0].conditions[?(@.type==\"{condition}\")].status}}'=True"
         ));
     }
+    // It takes a route with timeouts, and has none of them: what they do is to be shown here when it says that it has.
+    let features = ns.stdout("kubectl get gatewayclass traefik -o jsonpath='{.status.supportedFeatures[*].name}'");
+    assert!(features.contains("HTTPRoutePathRewrite") && !features.contains("Timeout"), "{features}");
     let address = eventually("the Gateway's Service has an address", || {
         let address = ns.stdout("kubectl get svc gateways -o jsonpath='{.status.loadBalancer.ingress[0].ip}'");
         if address.is_empty() { Err("none".to_owned()) } else { Ok(address) }
