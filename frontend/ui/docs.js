@@ -6,7 +6,8 @@ const make = (tag, properties, ...children) => {
   return made;
 };
 
-const line = (name, text, ...more) => make("p", {}, make("code", {}, name), " ", text ?? "", ...more);
+const line = (name, text) => make("p", {}, make("code", {}, name), " ", text ?? "");
+const asked = (name, text, ...field) => make("p", {}, make("label", {}, make("code", {}, name), " ", text ?? "", ...field));
 
 const header = () => {
   const [, name, value] = document.getElementById("header").value.match(/^([^:\s]+):\s*(.*)$/) ?? [];
@@ -38,8 +39,8 @@ const operation = (path, name, { summary, parameters = [], requestBody, response
   const body = type && make("textarea", { name: "body", cols: 60, rows: 3 });
   const shown = make("pre", {});
   const form = make("form", { id: `${method} ${path}` }, make("h2", {}, make("code", {}, `${method} ${path}`)), make("p", {}, summary ?? ""));
-  for (const { name, description, field } of inputs) form.append(line(name, description, " ", field));
-  if (body) form.append(line(type, sent.description, make("br", {}), body));
+  for (const { name, description, field } of inputs) form.append(asked(name, description, " ", field));
+  if (body) form.append(asked(type, sent.description, make("br", {}), body));
   for (const [status, response] of Object.entries(responses)) form.append(line(status, resolve(response).description));
   form.append(make("button", {}, "Send"), shown);
   form.addEventListener("submit", async (event) => {

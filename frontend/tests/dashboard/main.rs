@@ -311,28 +311,6 @@ const LEDGER_FOR_AN_HOUR: &str = "
         sentInLastMinute: sum(minute, 'sent'), lost: sum(minute, 'pending'),
     };";
 
-/// Texts whose contrast with their background is below 4.5 (WCAG 2.2, 1.4.3; large text needs less, and has more).
-const LOW_CONTRAST: &str = "
-    const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-    const channel = (value) => (value /= 255) <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-    const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-    const ground = (element) => {
-        for (let e = element; e; e = e.parentElement) {
-            const colour = parse(getComputedStyle(e).backgroundColor);
-            if (colour.length === 3 || colour[3] === 1) return colour;
-        }
-        return [255, 255, 255];
-    };
-    const low = [];
-    for (const element of document.body.querySelectorAll('*')) {
-        const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-        if (!own || element.closest('.spoken, [hidden], noscript') || element.tagName === 'OPTION') continue;
-        const pair = [luminance(parse(getComputedStyle(element).color)), luminance(ground(element))];
-        const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
-        if (ratio < 4.5) low.push(`${element.tagName} ${element.textContent.trim()}: ${ratio.toFixed(2)}`);
-    }
-    return low;";
-
 #[test]
 fn what_the_routes_lead_to_can_be_sent_from_a_page() {
     let backend = Pod::backend("v1", "docs-backend");
@@ -341,6 +319,7 @@ fn what_the_routes_lead_to_can_be_sent_from_a_page() {
     let form = |name: &str| format!("document.getElementById({name:?})");
     let send = |name: &str, field: &str, value: &str| {
         page.wait(name, &format!("{} !== null", form(name)));
+        assert_accessible(&page, name);
         page.run(&format!(
             "const form = {}; form.elements[{field:?}].value = {value:?}; form.requestSubmit();",
             form(name)
@@ -404,9 +383,20 @@ fn assert_fits(page: &Browser) {
         page.wait("the width", &format!("window.innerWidth === {width}"));
         let wider = page.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth;");
         assert_eq!(wider, 0, "at {width} px the page scrolls sideways");
-        let low = page.run(LOW_CONTRAST);
-        assert_eq!(low, json!([]), "text below WCAG AA at {width} px, {scheme}");
+        assert_accessible(page, &format!("at {width} px, {scheme}"));
     }
+}
+
+/// axe-core finds nothing that keeps people from using the page: <https://github.com/dequelabs/axe-core>
+fn assert_accessible(page: &Browser, when: &str) {
+    let axe = concat!(env!("CARGO_MANIFEST_DIR"), "/../.cluster/bin/axe.js");
+    let axe = std::fs::read_to_string(axe).expect("axe-core is there, after: cluster/prepare test");
+    page.run(&format!("if (!window.axe) {{ {axe} }}"));
+    let found = page.run_async(
+        "const { violations } = await axe.run();
+         return violations.map(({ id, help, nodes }) => [id, help, ...nodes.map(({ html }) => html)]);",
+    );
+    assert_eq!(found, json!([]), "{when}");
 }
 
 /// The page broke no rule of its content security policy, threw nothing, and asked nobody but its gateway.
