@@ -107,16 +107,23 @@ impl Postgres {
     /// Starts it on the data that it left, and waits until it answers.
     pub fn restart(&mut self) {
         assert!(self.child.is_none(), "it runs");
-        // What it leaves when it is killed names the process that had the data.
-        let _ = fs::remove_file(self.data().join("postmaster.pid"));
-        let mut command = self.volume.map_or_else(|| command(&self.server()), |bytes| self.on_its_own_volume(bytes));
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        self.child = Some(child);
         let started = Instant::now();
+        self.child = Some(self.spawned());
         while !self.psql("postgres", "SELECT 1").status().unwrap().success() {
             assert!(started.elapsed() < Duration::from_secs(60), "it does not answer");
             std::thread::sleep(Duration::from_millis(50));
+            // It refuses to start beside processes of the one before, which miss that only after a while.
+            if self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some()) {
+                self.child = Some(self.spawned());
+            }
         }
+    }
+
+    fn spawned(&self) -> Child {
+        // What it leaves when it is killed names the process that had the data.
+        let _ = fs::remove_file(self.data().join("postmaster.pid"));
+        let mut command = self.volume.map_or_else(|| command(&self.server()), |bytes| self.on_its_own_volume(bytes));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
     }
 
     /// Makes its data, and serves them, in namespaces of its own: the mount and all processes go with the first one. One that ends
