@@ -1,14 +1,13 @@
 //! The dashboard page, looked at in real Chromium: it sends to the real gateway, which sends to real backends.
 
-mod browser;
 mod picture;
 mod pods;
 
 use std::time::Duration;
 
-use browser::Browser;
 use pods::{Pod, Service};
 use serde_json::{Value, json};
+use testing::browser::Browser;
 
 /// `WebDriver`'s codes of keys without a character: <https://www.w3.org/TR/webdriver2/#keyboard-actions>
 const TAB: &str = "\u{E004}";

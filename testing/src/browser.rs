@@ -20,7 +20,7 @@ const MEND: &str = "these tests look at the page in Chromium; on Debian: \
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One browser with one tab and a profile of its own.
-pub(crate) struct Browser {
+pub struct Browser {
     agent: Agent,
     driver: Child,
     profile: PathBuf,
@@ -30,8 +30,8 @@ pub(crate) struct Browser {
 
 impl Browser {
     /// Starts a browser and opens `url` in it. `name` names its profile and is unique among the tests.
-    pub(crate) fn open(name: &str, url: &str) -> Self {
-        let profile = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("profile-{name}-{}", std::process::id()));
+    pub fn open(name: &str, url: &str) -> Self {
+        let profile = std::env::temp_dir().join(format!("profile-{name}-{}", std::process::id()));
         let (driver, address) = start_driver();
         let agent =
             Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().new_agent();
@@ -66,12 +66,12 @@ impl Browser {
     }
 
     /// Runs `script` as the body of a function in the page and returns what it returns.
-    pub(crate) fn run(&self, script: &str) -> Value {
+    pub fn run(&self, script: &str) -> Value {
         self.post("/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
     /// Runs `script` as the body of an async function in the page and returns what its promise resolves to.
-    pub(crate) fn run_async(&self, script: &str) -> Value {
+    pub fn run_async(&self, script: &str) -> Value {
         let script = format!(
             "const done = arguments[0];
              (async () => {{ {script} }})().then(done, (error) => done(`failed: ${{error.stack}}`));"
@@ -80,7 +80,7 @@ impl Browser {
     }
 
     /// Waits until the expression `condition` holds in the page. `what` says what is waited for.
-    pub(crate) fn wait(&self, what: &str, condition: &str) {
+    pub fn wait(&self, what: &str, condition: &str) {
         let deadline = Instant::now() + PATIENCE;
         let script = format!("return Boolean({condition});");
         while self.run(&script) != json!(true) {
@@ -97,24 +97,24 @@ impl Browser {
     }
 
     /// The number that the element `id` shows.
-    pub(crate) fn figure(&self, id: &str) -> u64 {
+    pub fn figure(&self, id: &str) -> u64 {
         let text = self.text(id).replace(',', "");
         text.parse().unwrap_or_else(|_| panic!("#{id} shows {text:?}, which is no number"))
     }
 
     /// The text that the element `id` shows.
-    pub(crate) fn text(&self, id: &str) -> String {
+    pub fn text(&self, id: &str) -> String {
         let text = self.run(&format!("return document.getElementById('{id}').textContent;"));
         text.as_str().unwrap_or_else(|| panic!("there is no #{id}")).to_owned()
     }
 
     /// Clicks the element `id` as a mouse does.
-    pub(crate) fn click(&self, id: &str) {
+    pub fn click(&self, id: &str) {
         self.post(&format!("/element/{}/click", self.element(id)), &json!({}));
     }
 
     /// Presses the keys of `text`, in `WebDriver`'s encoding, wherever the focus is.
-    pub(crate) fn press(&self, text: &str) {
+    pub fn press(&self, text: &str) {
         let keys: Vec<Value> = text
             .chars()
             .flat_map(|key| [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })])
@@ -123,14 +123,14 @@ impl Browser {
     }
 
     /// Stops the browser for `time`, as a machine that sleeps does.
-    pub(crate) fn suspend(&self, time: Duration) {
+    pub fn suspend(&self, time: Duration) {
         self.signal("-STOP");
         sleep(time);
         self.signal("-CONT");
     }
 
     /// Makes the page see a viewport of `width` times `height` CSS pixels and the colour scheme `scheme`.
-    pub(crate) fn emulate(&self, width: u32, height: u32, scheme: &str) {
+    pub fn emulate(&self, width: u32, height: u32, scheme: &str) {
         let device = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
         self.devtools("Emulation.setDeviceMetricsOverride", &device);
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
@@ -138,7 +138,7 @@ impl Browser {
     }
 
     /// What the tab shows now, without scroll bars, as a PNG.
-    pub(crate) fn screenshot(&self) -> Vec<u8> {
+    pub fn screenshot(&self) -> Vec<u8> {
         self.devtools("Emulation.setScrollbarsHidden", &json!({ "hidden": true }));
         let text = self.get("/screenshot");
         Base64::decode_vec(text.as_str().expect("a picture is text")).expect("a picture is in base64")
@@ -146,7 +146,7 @@ impl Browser {
 
     /// Everything on the console, but for what Chromium writes there by itself when a request to `/proxy/` is answered
     /// with an error status. Violations of the content security policy are on the console too.
-    pub(crate) fn complaints(&self) -> Vec<String> {
+    pub fn complaints(&self) -> Vec<String> {
         let entries = self.log("browser");
         let text = |entry: &Value| entry["message"].as_str().unwrap_or_default().to_owned();
         entries
@@ -157,7 +157,7 @@ impl Browser {
     }
 
     /// The URLs of all requests that the page and its worker made so far.
-    pub(crate) fn requested(&self) -> Vec<String> {
+    pub fn requested(&self) -> Vec<String> {
         self.log("performance")
             .iter()
             .filter_map(|entry| serde_json::from_str::<Value>(entry["message"].as_str()?).ok())
