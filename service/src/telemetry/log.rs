@@ -51,7 +51,7 @@ pub(crate) fn level(environment: &mut Environment) -> LevelFilter {
 /// Starts logging for the process. Libraries stay at `warn`: their debug lines are about themselves, not about requests.
 /// A second call changes nothing.
 pub(crate) fn start(format: Format, level: LevelFilter) {
-    let ours = ["service", "backend", "frontend", "systems"].map(|target| (target, level));
+    let ours = ["service", "backend", "frontend", "systems", "observer"].map(|target| (target, level));
     let targets = Targets::new().with_default(level.min(LevelFilter::WARN)).with_targets(ours);
     let registry = tracing_subscriber::registry().with(targets);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stdout);

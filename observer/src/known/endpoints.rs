@@ -1,0 +1,46 @@
+//! Which pods get the requests of a Service.
+
+use serde::Deserialize;
+
+use super::object::Metadata;
+use super::table;
+
+/// A part of a Service's endpoints: <https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/>
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Slice {
+    metadata: Metadata,
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Endpoint {
+    target_ref: Option<Target>,
+    conditions: Conditions,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Target {
+    kind: String,
+    name: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Conditions {
+    /// Where it is not said, it is ready.
+    ready: Option<bool>,
+}
+
+table::objects!(Slice);
+
+impl Slice {
+    /// Whether new connections are led to the pod called `name`.
+    pub(super) fn leads_to(&self, name: &str) -> bool {
+        let is =
+            |endpoint: &Endpoint| endpoint.target_ref.as_ref().is_some_and(|to| to.kind == "Pod" && to.name == name);
+        self.endpoints.iter().any(|endpoint| is(endpoint) && endpoint.conditions.ready != Some(false))
+    }
+}

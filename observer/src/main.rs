@@ -1,0 +1,7 @@
+//! The observer of the practice.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    service::program::main::<observer::Observer>()
+}

@@ -1,0 +1,34 @@
+//! The routes of the observer.
+
+use service::app::probe::Probe;
+use service::app::route::{Methods, Route};
+
+/// What answers a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Handler {
+    /// A probe of the kubelet.
+    Probe(Probe),
+    /// What is known.
+    Rows,
+    /// The same, each time that it changes.
+    Events,
+    /// The API page.
+    Docs,
+    /// The description of the API.
+    OpenApi,
+}
+
+/// Every route.
+pub(crate) const TABLE: &[Route<Handler>] = &[
+    get("/api/cluster", Handler::Rows),
+    get("/api/cluster/events", Handler::Events),
+    get("/health", Handler::Probe(Probe::Health)),
+    get("/ready", Handler::Probe(Probe::Ready)),
+    get("/started", Handler::Probe(Probe::Started)),
+    get("/docs", Handler::Docs),
+    get("/openapi.json", Handler::OpenApi),
+];
+
+const fn get(path: &'static str, handler: Handler) -> Route<Handler> {
+    Route { path, methods: Methods::Get, handler }
+}
