@@ -39,6 +39,12 @@ fn table(environment: &mut Environment) -> TableSource {
         "http://HOST or http://HOST:PORT without a path, such as http://backend:8000",
         Origin::parse,
     );
+    let about =
+        "the observer without ROUTES_FILE: /cluster is /api/cluster there, which the page shows; unset is without it";
+    let accepted = "nothing, or http://HOST or http://HOST:PORT without a path, such as http://observer:8000";
+    let observer = environment.parse(Variable::new("OBSERVER_URL", "", about), accepted, |text| {
+        if text.is_empty() { Some(None) } else { Origin::parse(text).map(Some) }
+    });
     let defaults = Defaults::read(environment);
     let Defaults { timeouts, resilience } = defaults;
     let about = "route table, JSON, read again when its content changes; it replaces BACKEND_URL";
@@ -46,13 +52,15 @@ fn table(environment: &mut Environment) -> TableSource {
     let about = "directory of the secrets that the route table names, each a file, read again when its content changes";
     let directory = environment.optional_text("CREDENTIALS_DIR", about);
     let credentials = directory.map(|directory| Credentials::in_directory(directory.into())).unwrap_or_default();
-    let table = match &file {
-        Some(file) => routes::read(file, &credentials, defaults).unwrap_or_else(|refused| {
+    let table = if let Some(file) = &file {
+        routes::read(file, &credentials, defaults).unwrap_or_else(|refused| {
             let accepted = format!("a file with a route table, and this one is none: {refused}");
             environment.refuse("ROUTES_FILE", &file.display().to_string(), &accepted);
             Table::default()
-        }),
-        None => Table::of_one(Settings { origin: backend, timeouts, resilience }),
+        })
+    } else {
+        let at = |origin| Settings { origin, timeouts, resilience };
+        Table::of_one(at(backend), observer.map(at))
     };
     TableSource { file, credentials, defaults, table }
 }

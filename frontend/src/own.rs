@@ -22,6 +22,7 @@ enum Own {
     Probe(Probe),
     Index,
     Asset,
+    NoObserver,
     Docs,
     OpenApi,
 }
@@ -42,6 +43,8 @@ const TABLE: &[Route<Own>] = &[
     get("/started", Own::Probe(Probe::Started)),
     get("/", Own::Index),
     get("/ui/{file}", Own::Asset),
+    // A table with an observer has a route for it.
+    get("/cluster/events", Own::NoObserver),
     get("/docs", Own::Docs),
     get("/openapi.json", Own::OpenApi),
 ];
@@ -73,6 +76,8 @@ impl OwnPaths {
             Own::Probe(probe) => Ok(probe.answer(server)),
             Own::Index => self.page.answer("index.html", request.headers()),
             Own::Asset => self.page.answer(rest, request.headers()),
+            // To an EventSource: no events here.
+            Own::NoObserver => Ok(Body::empty().reply(StatusCode::NO_CONTENT, &[])),
             Own::Docs => self.page.answer("docs.html", request.headers()),
             Own::OpenApi => {
                 let description = docs::describe(live, &nothing_of(request.into_body()), &self.version).await;
@@ -89,10 +94,10 @@ fn nothing_of(body: Incoming) -> Arc<RequestBody> {
     RequestBody::new(body, u64::MAX, &Room::new(0))
 }
 
-/// Whether all upstreams answer `/ready` with 200. `body` is that of the request that asks.
+/// Whether all upstreams that are needed answer `/ready` with 200. `body` is that of the request that asks.
 async fn upstreams_are_ready(live: &Live, body: Incoming) -> bool {
     let body = nothing_of(body);
-    for upstream in live.upstreams() {
+    for upstream in live.needed() {
         if !upstream.is_ready(&body).await {
             return false;
         }

@@ -19,6 +19,7 @@ macro_rules! files {
 /// Every file of `frontend/ui`, which a test holds.
 const FILES: &[(&str, &[u8])] = files![
     "app.js",
+    "cluster.js",
     "docs.html",
     "docs.js",
     "icon.svg",

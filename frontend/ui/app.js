@@ -1,5 +1,6 @@
 // Wires the page: the worker sends, the ledger counts, the table and the timeline show.
 
+import * as cluster from "./cluster.js";
 import { Ledger } from "./ledger.js";
 import { Log } from "./log.js";
 import { Tones, readInk } from "./palette.js";
@@ -33,6 +34,9 @@ let selected = null;
 let down = false;
 // Why the worker does not work; null while it does.
 let broken = null;
+// What the observer said last; null without one. Events that it told of, by id.
+let observed = null;
+let told = null;
 const burns = { on: false, answered: 0, shed: 0, failed: 0 };
 // Services that made replies, as opposed to those that passed them on.
 const origins = new Set();
@@ -125,8 +129,33 @@ function write() {
   document.title = ledger.failed > 0 ? `\u2715 ${count(ledger.failed)} failed - practice` : "practice";
   writeMix(recent);
   writeNotice(now);
+  if (observed !== null) ledger.observe(cluster.pods(observed, Date.now()), Date.now());
   pods.sync(ledger.lanes, origins);
   pods.write(ledger, recent, now);
+}
+
+/** Takes what the cluster says: the rows and lines of now, and in the log what was not told yet. */
+function observe(message) {
+  if (message === null && observed !== null) ledger.observe(null, Date.now());
+  observed = message;
+  writeCluster();
+  if (message === null) return;
+  const events = cluster.events(message);
+  // What was before the page was opened is the cluster's past, not the page's.
+  if (told !== null) for (const event of events) if (!told.has(event.id)) log.note(event.at || Date.now(), event.text, event.warning ? "warning" : "event");
+  told = new Set(events.map((event) => event.id));
+}
+
+function writeCluster() {
+  const lines = observed === null ? [{ text: at("cluster").dataset.none, bad: false }] : cluster.lines(observed);
+  at("cluster").replaceChildren(
+    ...lines.map((line) => {
+      const item = document.createElement("li");
+      item.textContent = line.text;
+      item.classList.toggle("bad", line.bad);
+      return item;
+    }),
+  );
 }
 
 /** Shares of the versions, as words and as a bar. */
@@ -164,7 +193,7 @@ function writeNotice(now) {
 /** The state of things in a word and a sentence. */
 function notice(now, failing) {
   const { lastFailure } = ledger;
-  const unsent = ledger.unsent > 0 ? ` ${count(ledger.unsent)} not sent: five were still in flight.` : "";
+  const unsent = ledger.unsent > 0 ? ` ${count(ledger.unsent)} not sent: four were still in flight.` : "";
   if (broken !== null) return ["down", broken];
   if (stoppedAt !== null) return ["stopped", `Stopped at ${clock(stoppedAt)}. Nothing is sent.`];
   if (failing) {
@@ -301,6 +330,8 @@ function stop() {
 
 wireControls();
 wirePointing();
+at("cluster").dataset.none = at("cluster").textContent;
+cluster.follow(observe);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (ink = null));
 new ResizeObserver(() => requestAnimationFrame(draw)).observe(at("overview"));
 worker.postMessage({ type: "rate", rate });

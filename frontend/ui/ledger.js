@@ -27,6 +27,8 @@ const emptyBin = () => ({
   laneFailures: new Map(),
 });
 
+const isOf = (lane, hop) => lane.pod === hop.pod && lane.service === hop.service;
+
 const add = (map, key) => map.set(key, (map.get(key) ?? 0) + 1);
 
 export class Ledger {
@@ -114,6 +116,28 @@ export class Ledger {
     this.#finish(at);
   }
 
+  /**
+   * The cluster has these pods at `now`, each as `hop` of a reply names it, with what is said of it; null where nothing is known of it
+   * any more. A lane without a reply is one that the cluster has.
+   */
+  observe(pods, now) {
+    const seen = new Set();
+    for (const pod of pods ?? []) {
+      const lane = [...this.lanes.values()].find((known) => isOf(known, pod)) ?? this.#lane(pod, now, []);
+      Object.assign(lane, { words: pod.words, look: pod.look, observed: true, seenAt: now });
+      if (pod.node) lane.node = pod.node;
+      seen.add(lane.id);
+    }
+    const services = new Set((pods ?? []).map((pod) => pod.service));
+    for (const lane of this.lanes.values()) {
+      if (seen.has(lane.id)) continue;
+      if (lane.observed && lane.answered + lane.failed === 0) this.lanes.delete(lane.id);
+      // Of a service that is observed, who is not there is gone.
+      const gone = pods !== null && services.has(lane.service);
+      Object.assign(lane, { words: gone ? "gone" : "", look: gone ? "gone" : "", observed: false });
+    }
+  }
+
   /** Nothing was sent from `from` to `to`. */
   recordGap(from, to, reason) {
     this.gaps.push({ from, to, reason });
@@ -191,8 +215,16 @@ export class Ledger {
   #lane(hop, now, fresh) {
     const id = `${hop.service}/${hop.version}/${hop.pod}`;
     let lane = this.lanes.get(id);
+    // The cluster had it before it answered, perhaps with another version: what a label says may be old.
+    const silent = lane ?? [...this.lanes.values()].find((known) => isOf(known, hop) && known.answered + known.failed === 0);
+    if (lane === undefined && silent !== undefined) {
+      this.lanes.delete(silent.id);
+      lane = Object.assign(silent, { id, version: hop.version });
+      this.lanes.set(id, lane);
+      fresh.push(hop);
+    } else if (lane?.observed && lane.answered + lane.failed === 0) fresh.push(hop);
     if (lane === undefined) {
-      lane = { id, ...hop, answered: 0, failed: 0, firstAt: now, lastAt: null, seenAt: now };
+      lane = { id, ...hop, words: "", look: "", observed: false, answered: 0, failed: 0, firstAt: now, lastAt: null, seenAt: now };
       this.lanes.set(id, lane);
       fresh.push(hop);
       if (this.lanes.size > MAX_LANES) this.#dropQuietest();

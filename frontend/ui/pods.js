@@ -52,6 +52,8 @@ export class PodTable {
       const n = recent.lanes.get(lane.id) ?? 0;
       const total = totals.get(lane.service) ?? 0;
       row.node.textContent = lane.node ? `on ${lane.node}` : "";
+      row.state.textContent = lane.words && lane.node ? `, ${lane.words}` : lane.words;
+      row.tr.dataset.look = lane.look;
       row.answered.textContent = count(lane.answered);
       row.failed.textContent = lane.failed > 0 ? `\u2715 ${count(lane.failed)}` : "";
       row.share.textContent = total > 0 ? share(n, total) : "-";
@@ -99,8 +101,11 @@ export class PodTable {
     const pod = element("th", "pod", { role: "rowheader", scope: "row" });
     const name = element("span", "pod-name");
     name.textContent = lane.pod;
-    const node = element("small", "node");
-    pod.append(name, node);
+    const node = element("span", "node");
+    const state = element("span", "state");
+    const small = element("small", "");
+    small.append(node, state);
+    pod.append(name, small);
     const version = element("td", "version", { role: "cell" });
     version.append(swatch(this.#tones.of(lane.version)), lane.version);
     const canvas = element("canvas", "", { "aria-hidden": "true" });
@@ -118,7 +123,7 @@ export class PodTable {
     shareCell.append(shareText, track);
     const last = element("td", "last", { role: "cell" });
     tr.append(pod, version, timeline, countCell, shareCell, last);
-    return { tr, canvas, node, answered, failed, share: shareText, bar, last };
+    return { tr, canvas, node, state, answered, failed, share: shareText, bar, last };
   }
 }
 

@@ -18,6 +18,12 @@ pub(crate) struct Fallback {
 }
 
 impl Fallback {
+    /// No content.
+    pub(super) fn nothing() -> Self {
+        let content_type = HeaderValue::from_static("text/plain");
+        Self { status: StatusCode::NO_CONTENT, content_type, body: Bytes::new() }
+    }
+
     /// The reply; `x-degraded` says that it is none of the upstream's.
     pub(crate) fn reply(&self) -> Response<Body> {
         let degraded = (HeaderName::from_static("x-degraded"), "fallback");

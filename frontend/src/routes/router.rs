@@ -78,8 +78,11 @@ impl Live {
         }
     }
 
-    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
-        self.upstreams.values()
+    /// Those that no fallback stands in for.
+    pub(crate) fn needed(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        let with_fallback = || self.table.routes.iter().filter(|route| route.fallback.is_some());
+        let stood_in_for = move |name: &String| with_fallback().any(|route| route.upstreams().any(|to| to == name));
+        self.upstreams.iter().filter(move |(name, _)| !stood_in_for(name)).map(|(_, upstream)| upstream)
     }
 }
 

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::auth::Reading;
 use crate::mistakes::Section;
+use crate::routes::fallback::Fallback;
 use crate::routes::path::Path;
 use crate::routes::route::{self, Route};
 use crate::routes::{host, methods, split};
@@ -65,19 +66,28 @@ struct Document {
 }
 
 impl Table {
-    /// The table of a gateway that was given none: `/proxy/...` leads to `/api/...` of one upstream, called `backend`.
+    /// The table of a gateway that was given none: `/proxy/...` leads to `/api/...` of one upstream, called `backend`, and where there
+    /// is an `observer`, `/cluster` to its `/api/cluster`: nothing, while it is out of reach.
     #[must_use]
-    pub fn of_one(backend: Settings) -> Self {
-        let name = "backend";
-        let route = Route {
-            path: "/proxy".into(),
-            rewrite: Some("/api".into()),
+    pub fn of_one(backend: Settings, observer: Option<Settings>) -> Self {
+        let route = |path: &str, rewrite: &str, name: &str| Route {
+            path: path.into(),
+            rewrite: Some(rewrite.into()),
             shares: split::only(name),
             most_request_bytes: u64::MAX,
             most_reply_bytes: u64::MAX,
             ..Route::default()
         };
-        Self { upstreams: BTreeMap::from([(name.into(), backend)]), routes: vec![route] }
+        let mut table = Self {
+            upstreams: BTreeMap::from([("backend".into(), backend)]),
+            routes: vec![route("/proxy", "/api", "backend")],
+        };
+        if let Some(observer) = observer {
+            table.upstreams.insert("observer".into(), observer);
+            let fallback = Some(Fallback::nothing());
+            table.routes.push(Route { fallback, ..route("/cluster", "/api/cluster", "observer") });
+        }
+        table
     }
 
     /// Reads and checks `json`, and the secrets that it names.

@@ -5,7 +5,7 @@ mod pods;
 
 use std::time::Duration;
 
-use pods::{Pod, Service};
+use pods::{Cluster, Pod, Service};
 use serde_json::{Value, json};
 use testing::browser::Browser;
 
@@ -60,6 +60,8 @@ fn an_outage_is_unmistakable_and_its_end_is_told() {
     assert_eq!(page.figure("failed"), 0);
     assert_eq!(page.run(&format!("return {RED};")), 0, "nothing failed, but the timeline is red");
     page.run(WATCH_LAYOUT);
+    let seen = page.text("cluster");
+    assert_eq!(seen, "Who answers is all that is seen here: there is no observer of the cluster.");
 
     drop(backend);
     page.wait("failures", &format!("{FAILED} > 5"));
@@ -161,7 +163,7 @@ fn what_leaves_at_once_is_so_much_that_it_takes_several_connections() {
     let backend = Pod::backend("v1", "turns-backend");
     let gateway = Pod::frontend(backend.address, "turns-gateway");
     let page = open(&gateway, "turns");
-    assert_eq!(page.run_async(FIRST_TURNS), json!([[1, 1], [4, 1], [5, 2], [20, 5], [50, 5]]));
+    assert_eq!(page.run_async(FIRST_TURNS), json!([[1, 1], [4, 1], [5, 2], [20, 4], [50, 4]]));
 }
 
 #[test]
@@ -346,6 +348,77 @@ fn what_the_routes_lead_to_can_be_sent_from_a_page() {
         "the echo",
         &format!("/^200 .*to and fro/s.test({}.querySelector('pre').textContent)", form("POST /proxy/echo")),
     );
+}
+
+#[test]
+fn what_the_cluster_says_is_told_pod_by_pod_whether_they_answer_or_not() {
+    let backend = Pod::backend("v1", "observed-a");
+    let pod = |name: &str, more: Value| {
+        let mut pod = json!({"name": name, "service": "backend", "version": "v1", "node": "node1", "endpoint": false, "restarts": 0, "last": null});
+        pod.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        pod
+    };
+    let message = |pods: Value, events: Value| {
+        json!({
+            "pods": pods, "events": events, "left_out": 0, "unseen": {"replicasets": "403: its Role does not allow it"},
+            "deployments": [{"name": "backend", "wanted": 4, "there": 5, "updated": 1, "ready": 2, "revision": 3, "rollout": "stuck", "message": "deadline"}],
+            "autoscalers": [{"name": "backend-hpa", "figure": 140, "aim": 50, "formula": "ceil(2 × 140 / 50) = 6", "least": 2, "most": 5, "wanted": 5, "message": null}],
+        })
+    };
+    let event = |id: &str, reason: &str| json!({"id": id, "at": "2026-01-01T00:00:00Z", "about": {"kind": "Pod", "name": "observed-b"}, "warning": true, "reason": reason, "message": "why", "count": 1});
+    let pods = json!([
+        pod("observed-a", json!({"state": "ready", "endpoint": true, "since": "2026-01-01T00:00:00Z"})),
+        pod(
+            "observed-b",
+            json!({"state": "no-image", "image": "backend:v9", "reason": "ErrImagePull", "message": "not found"})
+        ),
+        pod(
+            "observed-c",
+            json!({"state": "crash-loop", "message": null, "restarts": 3, "last": {"reason": "OOMKilled", "exit_code": 137}})
+        ),
+        pod(
+            "observed-d",
+            json!({"state": "not-ready", "since": null, "message": "Readiness probe failed: HTTP probe failed with statuscode: 503"})
+        ),
+        pod("observed-e", json!({"state": "terminating", "until": "2020-01-01T00:00:00Z", "endpoint": true})),
+    ]);
+    let cluster = Cluster::start(&message(pods, json!([event("1", "Pulling")])));
+    let gateway = Pod::observed(backend.address, cluster.address, "observed-gateway");
+    let page = open(&gateway, "observed");
+    page.wait("a row of each pod", "document.querySelectorAll('[data-service=backend]').length === 5");
+    page.wait("answers", &answers_of(&["observed-a"]));
+    let state = |pod: &str| page.run(&format!("return document.querySelector('[data-pod={pod}] .state').textContent;"));
+    page.wait("what is said of each", "document.querySelector('[data-pod=observed-e] .state').textContent !== ''");
+    assert_eq!(state("observed-a"), ", ready");
+    assert_eq!(state("observed-b"), ", no image backend:v9, ErrImagePull: not found");
+    assert_eq!(state("observed-c"), ", crash loop, 3 restarts, last ended with OOMKilled, code 137");
+    assert_eq!(state("observed-d"), ", not ready: Readiness probe failed: HTTP probe failed with statuscode: 503");
+    assert_eq!(state("observed-e"), ", terminating, to be killed now, still in the endpoints");
+    let lines = page.run("return [...document.querySelectorAll('#cluster li')].map((line) => line.textContent);");
+    assert_eq!(
+        lines,
+        json!([
+            "backend: 4 wanted, 5 there, 1 of them new, 2 ready, revision 3, rollout stuck: deadline",
+            "autoscaler backend-hpa: CPU 140 % of 50 %, ceil(2 × 140 / 50) = 6, from 2 to 5, wants 5",
+            "replicasets not seen: 403: its Role does not allow it",
+        ])
+    );
+    assert_eq!(
+        page.run("return document.querySelectorAll('[data-pod=observed-a]').length;"),
+        1,
+        "it answers in its own row"
+    );
+    assert!(!page.text("log").contains("Pulling"), "the past is told as news: {}", page.text("log"));
+    assert_fits(&page);
+
+    // All but one go, one of them without a reply ever; an event comes.
+    let pods = json!([pod("observed-b", json!({"state": "ready", "endpoint": true}))]);
+    cluster.say(&message(pods, json!([event("1", "Pulling"), event("2", "Failed")])));
+    page.wait("the event", "document.getElementById('log').textContent.includes('Pod observed-b: Failed: why')");
+    page.wait("what is gone", "document.querySelector('[data-pod=observed-a]').dataset.look === 'gone'");
+    assert_eq!(page.run("return document.querySelectorAll('[data-service=backend]').length;"), 2);
+    assert_fits(&page);
+    assert_clean(&page, &gateway);
 }
 
 /// Opens the page of `gateway`, and sends at 20 a second.

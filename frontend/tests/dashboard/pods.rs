@@ -1,7 +1,7 @@
 //! What the page talks to: the real gateway and real backends as plain processes, and a stand-in for a Service.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -45,6 +45,12 @@ impl Pod {
     pub(crate) fn frontend(backend: SocketAddr, name: &str) -> Self {
         let url = format!("http://{backend}");
         Self::start(Path::new(GATEWAY), ANY_PORT, name, &[("BACKEND_URL", &url), ("DOCS", "true")])
+    }
+
+    /// Starts the gateway in front of `backend` and of an observer.
+    pub(crate) fn observed(backend: SocketAddr, observer: SocketAddr, name: &str) -> Self {
+        let [backend, observer] = [backend, observer].map(|address| format!("http://{address}"));
+        Self::start(Path::new(GATEWAY), ANY_PORT, name, &[("BACKEND_URL", &backend), ("OBSERVER_URL", &observer)])
     }
 
     fn start(binary: &Path, port: u16, name: &str, environment: &[(&str, &str)]) -> Self {
@@ -141,6 +147,42 @@ impl Service {
     /// New connections go to `pods` from now on.
     pub(crate) fn set_endpoints(&self, pods: &[&Pod]) {
         *self.endpoints.lock().expect("no holder panics") = pods.iter().map(|pod| pod.address).collect();
+    }
+}
+
+/// Stands in for the observer: says what a test has the cluster say.
+pub(crate) struct Cluster {
+    pub(crate) address: SocketAddr,
+    said: Arc<Mutex<String>>,
+}
+
+impl Cluster {
+    /// Starts to listen. Its threads end with the test.
+    pub(crate) fn start(first: &Value) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let said = Arc::new(Mutex::new(first.to_string()));
+        let shared = Arc::clone(&said);
+        thread::spawn(move || {
+            for mut page in listener.incoming().map_while(Result::ok) {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || {
+                    let _ = page.read(&mut [0; 4096]);
+                    let mut part =
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n".to_owned();
+                    while page.write_all(part.as_bytes()).is_ok() {
+                        sleep(Duration::from_millis(100));
+                        part = format!("data: {}\n\n", shared.lock().expect("no holder panics"));
+                    }
+                });
+            }
+        });
+        Self { address, said }
+    }
+
+    /// From now on it says this.
+    pub(crate) fn say(&self, message: &Value) {
+        *self.said.lock().expect("no holder panics") = message.to_string();
     }
 }
 

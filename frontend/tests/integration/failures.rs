@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use frontend::routes::Table;
 use frontend::upstream::Timeouts;
 use frontend::{Config, Frontend};
 use testing::running::{BRIEF, WIDE, start};
@@ -10,7 +11,7 @@ use testing::wire::{Wire, get, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::gateways::{HASTY, PATIENT, PLAIN, assert_problem, config_of, gateway_to};
+use crate::gateways::{HASTY, PATIENT, PLAIN, assert_problem, config_of, gateway_to, settings_of};
 
 /// The fault that makes a cascade, and without it none: every other test's gateway is ready whatever its upstream does.
 #[tokio::test]
@@ -28,6 +29,25 @@ async fn readiness_follows_the_upstream_only_where_that_fault_is_on() {
     assert_eq!(get(gateway.address, "/ready").await.status, 200);
     assert_eq!(get(gateway.address, "/health").await.status, 200);
     drop(upstream);
+}
+
+/// The page does without it.
+#[tokio::test]
+async fn an_observer_out_of_reach_is_no_content_and_no_reason_to_be_unready() {
+    let upstream = Scripted::start(|_, mut upstream| async move {
+        upstream.head().await;
+        upstream.send(OK).await;
+    })
+    .await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let [backend, observer] =
+        [upstream.address, listener.local_addr().unwrap()].map(|address| settings_of(address, HASTY, PLAIN));
+    drop(listener);
+    let mut config = Config { ready_needs_upstream: true, ..config_of(upstream.address, HASTY, PLAIN) };
+    config.routes.table = Table::of_one(backend, Some(observer));
+    let gateway = start::<Frontend>(config, BRIEF, WIDE);
+    assert_eq!(get(gateway.address, "/cluster/events").await.status, 204);
+    assert_eq!(get(gateway.address, "/ready").await.status, 200);
 }
 
 #[tokio::test]

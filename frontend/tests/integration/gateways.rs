@@ -50,8 +50,7 @@ pub(crate) fn gateway_with(upstream: SocketAddr, timeouts: Timeouts, resilience:
 
 /// `/proxy/...` leads to `/api/...` of `upstream`.
 pub(crate) fn config_of(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Config {
-    let origin = Origin::parse(&format!("http://{upstream}")).unwrap();
-    let table = Table::of_one(Settings { origin, timeouts, resilience });
+    let table = Table::of_one(settings_of(upstream, timeouts, resilience), None);
     let defaults = Defaults { timeouts, resilience };
     let routes = TableSource { file: None, credentials: Credentials::default(), defaults, table };
     Config {
@@ -61,6 +60,11 @@ pub(crate) fn config_of(upstream: SocketAddr, timeouts: Timeouts, resilience: Re
         trusted_proxies: Networks::default(),
         tunnels: Bounds::default(),
     }
+}
+
+pub(crate) fn settings_of(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Settings {
+    let origin = Origin::parse(&format!("http://{upstream}")).unwrap();
+    Settings { origin, timeouts, resilience }
 }
 
 const DEFAULTS: Defaults = Defaults { timeouts: PATIENT, resilience: PLAIN };

@@ -476,12 +476,17 @@ fn its_document_names_the_secrets_and_shows_nothing_of_them() {
 }
 
 #[test]
-fn the_table_of_one_upstream() {
-    let origin = Origin::parse("http://backend:8000").unwrap();
+fn the_table_of_one_upstream_and_of_an_observer_beside_it() {
     let Defaults { timeouts, resilience } = Defaults::default();
-    let table = Table::of_one(Settings { origin, timeouts, resilience });
-    assert_eq!(found(&table, "GET", "x", "/proxy/items"), "backend /api/items");
-    assert_eq!(found(&table, "GET", "x", "/proxyitems"), "none");
+    let at = |url: &str| Settings { origin: Origin::parse(url).unwrap(), timeouts, resilience };
+    let alone = Table::of_one(at("http://backend:8000"), None);
+    assert_eq!(found(&alone, "GET", "x", "/proxy/items"), "backend /api/items");
+    assert_eq!(found(&alone, "GET", "x", "/proxyitems"), "none");
+    assert_eq!(found(&alone, "GET", "x", "/cluster"), "none");
+    let both = Table::of_one(at("http://backend:8000"), Some(at("http://observer:8000")));
+    assert_eq!(found(&both, "GET", "x", "/proxy/items"), "backend /api/items");
+    assert_eq!(found(&both, "GET", "x", "/cluster"), "observer /api/cluster");
+    assert_eq!(found(&both, "GET", "x", "/cluster/events"), "observer /api/cluster/events");
 }
 
 proptest! {
