@@ -1,4 +1,4 @@
-# One file for the four images: `docker build --target backend --build-arg VERSION=v1 -t backend:v1 .`
+# One file for the five images: `docker build --target backend --build-arg VERSION=v1 -t backend:v1 .`
 #
 # The stage named `build` leaves the binaries in /out. Where they are built already, that stage is replaced by their
 # folder and the rest of this file packs them: `buildah bud --build-context build=FOLDER …` (that is what `make images`
@@ -17,9 +17,9 @@ RUN case "$TARGETARCH" in \
     esac \
     && cargo build --locked --release --target "$target" \
       --config "target.$target.rustflags=['--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo']" \
-      -p backend -p frontend -p systems -p client \
+      -p backend -p frontend -p systems -p observer -p client \
     && mkdir -p /out \
-    && for name in backend frontend systems client; do cp "target/$target/release/$name" /out/; done
+    && for name in backend frontend systems observer client; do cp "target/$target/release/$name" /out/; done
 
 # What every image is: nothing but one static binary, run by a user that owns nothing.
 FROM scratch AS image
@@ -50,6 +50,13 @@ LABEL org.opencontainers.image.title="systems" \
 COPY --from=build /out/systems /systems
 EXPOSE 8000 9000
 ENTRYPOINT ["/systems"]
+
+FROM image AS observer
+LABEL org.opencontainers.image.title="observer" \
+      org.opencontainers.image.description="What the cluster says of its pods, for the page"
+COPY --from=build /out/observer /observer
+EXPOSE 8000 9000
+ENTRYPOINT ["/observer"]
 
 FROM image AS client
 LABEL org.opencontainers.image.title="client" \

@@ -19,7 +19,7 @@ step = mkdir -p $(LOGS) && . cluster/progress.sh && step $(LOGS)/$(1).log $(2)
 
 TARGET := $(shell uname -m)-unknown-linux-musl
 # What an image is made of, each.
-PROGRAMS := backend frontend systems client
+PROGRAMS := backend frontend systems observer client
 # What all checkouts of this machine share: for another compiler, the crates that do not change.
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/practice
 # The oldest compiler that is promised to build the workspace.
@@ -40,9 +40,11 @@ ready ready-to-test:
 	@cluster/prepare packages $(if $(filter ready,$@),up,test)
 	@cluster/rust
 
-up: images ## Start the cluster, load the images, install the chart, print the URLs (root)
+up: images ## Start the cluster, load the images, install the chart, print the URLs; OBSERVER=no: the page sees who answers, alone (root)
 	@cluster/cluster up
 	@eval "$$(cluster/cluster env)"; \
+	  if [ '$(OBSERVER)' != no ] && ! helm status observer >/dev/null 2>&1; then \
+	    $(call step,observer,'chart installed as release observer: the page shows what the cluster says') helm install observer chart/ -f values/observer.yaml; fi; \
 	  if helm status practice >/dev/null 2>&1; then . cluster/progress.sh; say 'release practice is there already'; \
 	  else $(call step,install,'chart installed as release practice: all pods ready') helm install practice chart/ --wait --timeout $$((180 * $${PATIENCE:-1}))s; \
 	    for url in "$$NODEPORT_URL/" "$$INGRESS_URL/" "$$INGRESS_URL/api/items"; do $(call step,answers,"$$url answers") client wait "$$url" --timeout $$((30 * $${PATIENCE:-1}))s; done; fi; \
@@ -66,7 +68,7 @@ env: ## Shell lines that point kubectl and helm at the cluster: eval "$$(make en
 status: ## What runs, where, and how much memory it takes
 	@cluster/cluster status
 
-images: ready .cluster/images/packed ## Compile backend, frontend, systems and client, and pack v1 and v2 of them as OCI archives (root)
+images: ready .cluster/images/packed ## Compile backend, frontend, systems, observer and client, and pack v1 and v2 of them as OCI archives (root)
 
 .cluster/images/packed: .cluster/binaries/compiled Dockerfile cluster/images
 	@cluster/prepare up

@@ -8,7 +8,7 @@ The pod of a service. All templates here take a service.
 {{- $_ := set $annotations "checksum/config" (include "practice.settings" . | sha256sum) -}}
 {{- end -}}
 {{- /* A pod reads its items once, when it starts. */ -}}
-{{- if and (ne .kind "frontend") .data.items -}}
+{{- if and .data.items (has .kind (list "backend" "systems")) -}}
 {{- $_ := set $annotations "checksum/data" (toJson .data.items | sha256sum) -}}
 {{- end -}}
 {{- if .root.Values.monitoring.scrapeAnnotations -}}
@@ -21,7 +21,7 @@ The pod of a service. All templates here take a service.
 
 {{- define "practice.podSpec" -}}
 serviceAccountName: {{ include "practice.serviceAccountName" . | toYaml }}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ eq .kind "observer" }}
 enableServiceLinks: {{ .enableServiceLinks }}
 {{- include "practice.pullSecrets" .root }}
 securityContext:

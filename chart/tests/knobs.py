@@ -23,7 +23,7 @@ SILENT = {
 }
 
 # No service overrides what `defaults` is to change.
-BARE = {"services": {"backend": {"autoscaling": None}, "frontend": {"service": None}, "systems": {"kind": "systems"}}}
+BARE = {"services": {"backend": {"autoscaling": None}, "frontend": {"service": None}, "systems": {"kind": "systems"}, "observer": {"kind": "observer"}}}
 
 
 def main():

@@ -46,7 +46,7 @@ CASES = [
 
 def main():
     wrong, tried = 0, 0
-    for kind in ("backend", "frontend", "systems"):
+    for kind in ("backend", "frontend", "systems", "observer"):
         for case in CASES:
             tried += 1
             values = {"services": {"backend": None, "frontend": None, "it": {"kind": kind, **case}}}

@@ -31,7 +31,7 @@ import chart
 from knobs import BARE, put, rendered
 
 BINARIES = Path(os.environ.get("BINARIES", chart.CHART.parent / "target" / "debug"))
-KINDS = ("backend", "frontend", "systems")
+KINDS = ("backend", "frontend", "systems", "observer")
 # What the kubelet puts where the manifest only names a source.
 DOWNWARD = "pod-1"
 # What a Secret holds that the chart does not make: a client's API key, or the key of a token.

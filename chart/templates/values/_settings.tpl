@@ -20,6 +20,8 @@ as such names are written, behind what the group has: upstream.idleSeconds is UP
 {{- else if eq .kind "systems" -}}
 {{- $others = append $others "faults.healthBehindBurn" -}}
 {{- $_ := set $knobs "ROLE" "role" -}}
+{{- else if eq .kind "observer" -}}
+{{- $others = append $others "faults.healthBehindBurn" -}}
 {{- else -}}
 {{- $_ := set $groups "upstream" "UPSTREAM_" -}}
 {{- $others = list "faults.healthBehindBurn" "upstream.service" "upstream.url" "upstream.headless" -}}
@@ -50,8 +52,8 @@ as such names are written, behind what the group has: upstream.idleSeconds is UP
 {{- range list "STORE" "DATABASE" -}}
 {{- range list (print . "_URL") (print . "_PASSWORD") (print . "_PASSWORD_FILE") }}{{ $_ := set $taken . "stores" }}{{ end -}}
 {{- end -}}
-{{- else -}}
-{{- $taken = merge $taken (dict "DOCS" "docs" "TRUSTED_PROXIES" "trustedProxies" "ROUTES_FILE" "routeTable.routes" "BACKEND_URL" "upstream" "CREDENTIALS_DIR" "routeTable.credentials") -}}
+{{- else if eq .kind "frontend" -}}
+{{- $taken = merge $taken (dict "DOCS" "docs" "TRUSTED_PROXIES" "trustedProxies" "ROUTES_FILE" "routeTable.routes" "BACKEND_URL" "upstream" "CREDENTIALS_DIR" "routeTable.credentials" "OBSERVER_URL" "observerUrl") -}}
 {{- end -}}
 {{- $taken = merge $taken .knobs -}}
 {{- range $variable, $_ := .env -}}
@@ -71,7 +73,7 @@ services.{{ $name }}.env: {{ $variable }} is what {{ . }} makes, and what is che
 {{- range splitList "." $knob }}{{ $value = index $value . }}{{ end -}}
 {{- if not (has $value (list nil false)) }}{{ $_ := set $settings $variable $value }}{{ end -}}
 {{- end -}}
-{{- if and .data.items (ne .kind "frontend") -}}
+{{- if and .data.items (has .kind (list "backend" "systems")) -}}
 {{- $_ := set $settings "RESOURCE_FILE" "/etc/practice/data/items.json" -}}
 {{- include "practice.mount" (dict "service" . "at" "data" "volume" (dict "name" "data" "configMap" (dict "name" (include "practice.name" (dict "root" .root "name" (print .name "-data")))))) -}}
 {{- end -}}
@@ -80,7 +82,7 @@ services.{{ $name }}.env: {{ $variable }} is what {{ . }} makes, and what is che
 {{- with .data.greeting }}{{ $_ := set $settings "GREETING" . }}{{ end -}}
 {{- else if eq .kind "systems" -}}
 {{- with .voteOptions }}{{ $_ := set $settings "VOTE_OPTIONS" (join "," .) }}{{ end -}}
-{{- else -}}
+{{- else if eq .kind "frontend" -}}
 {{- if .docs }}{{ $_ := set $settings "DOCS" true }}{{ end -}}
 {{- with .trustedProxies }}{{ $_ := set $settings "TRUSTED_PROXIES" (join "," .) }}{{ end -}}
 {{- if .routeTable.routes -}}
@@ -88,6 +90,7 @@ services.{{ $name }}.env: {{ $variable }} is what {{ . }} makes, and what is che
 {{- include "practice.mount" (dict "service" . "at" "routes" "volume" (dict "name" "routes" "configMap" (dict "name" (include "practice.name" (dict "root" .root "name" (print .name "-routes")))))) -}}
 {{- else -}}
 {{- $_ := set $settings "BACKEND_URL" (include "practice.upstreamUrl" (dict "root" .root "upstream" .upstream)) -}}
+{{- with .observerUrl }}{{ $_ := set $settings "OBSERVER_URL" . }}{{ end -}}
 {{- end -}}
 {{- with .routeTable.credentials -}}
 {{- $_ := set $settings "CREDENTIALS_DIR" "/etc/practice/credentials" -}}

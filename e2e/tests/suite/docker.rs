@@ -155,12 +155,12 @@ fn docker_builds_the_images_of_binaries_that_are_there() {
     // Engines before 23 have no `--build-context`, so the folder becomes an image, under another name than the stage's.
     engine.shell.run(
         "printf 'FROM scratch\nCOPY out /out\n' | docker buildx build -q -f - -t binaries .cluster/binaries
-         for name in backend frontend systems client; do
+         for name in backend frontend systems observer client; do
            sed 's/--from=build /--from=binaries /' Dockerfile |
              docker buildx build -q -f - --target $name --build-arg VERSION=v7 -t $name:v7 .
          done",
     );
-    for name in ["backend", "frontend", "systems", "client"] {
+    for name in ["backend", "frontend", "systems", "observer", "client"] {
         let config = engine.shell.json(&format!("docker image inspect --format '{{{{json .Config}}}}' {name}:v7"));
         assert_eq!(config["User"], "10001:10001");
         assert_eq!(config["Entrypoint"], serde_json::json!([format!("/{name}")]));

@@ -53,13 +53,12 @@ fn the_arm64_binaries_start_and_answer() {
         .with("BIND_ADDRESS", "127.0.0.1")
         .with("PORT", free_port())
         .with("METRICS_PORT", free_port());
-    let compile =
-        "cluster/compile aarch64-unknown-linux-musl --locked --release -p backend -p frontend -p systems -p client";
+    let compile = "cluster/compile aarch64-unknown-linux-musl --locked --release -p backend -p frontend -p systems -p observer -p client";
     let compiled = shell.attempt_within(std::time::Duration::from_secs(600), compile);
     assert!(compiled.succeeded(), "{compiled}");
 
     let binaries = "target/images/aarch64-unknown-linux-musl/release";
-    for service in ["backend", "frontend", "systems"] {
+    for service in ["backend", "frontend", "systems", "observer"] {
         let server = shell.start(&format!("qemu-aarch64-static {binaries}/{service}"));
         let reply = shell.attempt(&format!(
             "qemu-aarch64-static {binaries}/client wait http://127.0.0.1:$PORT/ready --timeout 60s && \

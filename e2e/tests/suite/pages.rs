@@ -105,8 +105,8 @@ fn lab_15_disruption_budget() {
 #[test]
 fn readme() {
     let ns = Namespace::unrestricted("readme");
-    // The release that `make up` installs into the namespace that a new user is in.
-    let command = "helm uninstall practice --wait --timeout 120s";
+    // The releases that `make up` installs into the namespace that a new user is in.
+    let command = "helm uninstall practice observer --wait --timeout 120s";
     let user = AtTheEnd { shell: ns.cluster().clone(), command };
     page::run(&user.shell, &root().join("README.md"));
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::images::free_port;
 
-const IMAGES: [&str; 4] = ["backend", "frontend", "systems", "client"];
+const IMAGES: [&str; 5] = ["backend", "frontend", "systems", "observer", "client"];
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
