@@ -16,6 +16,7 @@ mod load_balancer;
 mod local;
 mod monitoring;
 mod network_policy;
+mod observer;
 mod pages;
 mod phases;
 mod proof;
