@@ -1,4 +1,5 @@
 //! The ledger of a load as JSON: `client load` writes it; `client spread`, the end-to-end tests and the proof read it.
+//! The page saves as much of it as a page can know.
 //!
 //! `client/README.md` documents each field. [`FORMAT`] grows when one changes its meaning. Times in seconds count from the start
 //! of the load.

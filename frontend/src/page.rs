@@ -22,11 +22,13 @@ const FILES: &[(&str, &[u8])] = files![
     "cluster.js",
     "docs.html",
     "docs.js",
+    "export.js",
     "icon.svg",
     "index.html",
     "ledger.js",
     "log.js",
     "palette.js",
+    "permalink.js",
     "pods.js",
     "request.js",
     "style.css",
@@ -128,6 +130,8 @@ mod tests {
         for name in names {
             assert_ne!(content_type(name), "application/octet-stream", "{name}");
         }
+        let bytes: usize = FILES.iter().map(|(_, content)| content.len()).sum();
+        assert!(bytes <= 90_000, "the page has {bytes} bytes");
     }
 
     #[test]

@@ -1,10 +1,13 @@
 // Wires the page: the worker sends, the ledger counts, the table and the timeline show.
 
 import * as cluster from "./cluster.js";
+import { file } from "./export.js";
 import { Ledger } from "./ledger.js";
 import { Log } from "./log.js";
 import { Tones, readInk } from "./palette.js";
+import * as permalink from "./permalink.js";
 import { PodTable } from "./pods.js";
+import { TIMEOUT_MS } from "./request.js";
 import { COLUMNS, clock, drawAxis, drawOverview } from "./timeline.js";
 import { ago, count, latency, share, span, swatch } from "./text.js";
 
@@ -20,14 +23,13 @@ const tones = new Tones();
 const log = new Log(at("log"), "Opened. Newest first.");
 const pods = new PodTable(at("timeline"), tones);
 
-let ledger = new Ledger();
+let ledger = new Ledger(Date.now());
 // Outcomes of requests that left before the last Clear are not counted.
 let firstSeq = 0;
 let lastSeq = 0;
-let rate = 20;
+let settings = permalink.USUAL;
 // Time at which the traffic was stopped; null while it runs. A stopped page stands still.
 let stoppedAt = null;
-let spanMs = 60_000;
 let ink = null;
 // The column pointed at, counted back from the newest one (0); null for none.
 let selected = null;
@@ -76,8 +78,8 @@ worker.onerror = ({ message }) => {
 };
 
 function recordOutcome({ at: sentAt, now, latency: ms, outcome }) {
-  if (outcome.kind === "shed") return ledger.recordShed(sentAt);
-  if (outcome.kind === "unjudged") return ledger.recordUnjudged(sentAt);
+  if (outcome.kind === "shed") return ledger.recordShed(sentAt, now);
+  if (outcome.kind === "unjudged") return ledger.recordUnjudged(sentAt, now);
   if (outcome.kind === "failed") {
     log.failure(now, outcome.text);
     return noteNewPods(now, ledger.recordFailure(sentAt, now, outcome.text, outcome.hops), "signed a failure");
@@ -132,6 +134,48 @@ function write() {
   if (observed !== null) ledger.observe(cluster.pods(observed, Date.now()), Date.now());
   pods.sync(ledger.lanes, origins);
   pods.write(ledger, recent, now);
+  writeLink();
+}
+
+/** Makes the address a link to the settings. Here, as a browser takes it ill where an address changes with every step of a slider. */
+function writeLink() {
+  const link = permalink.write(settings);
+  if (link !== location.hash.slice(1)) history.replaceState(null, "", link === "" ? location.pathname + location.search : `#${link}`);
+}
+
+/** Takes the settings that the address has. */
+function readLink() {
+  const { settings: linked, ignored } = permalink.read(location.hash.slice(1));
+  set(linked);
+  if (ignored !== "") tell(ignored);
+}
+
+/** Something that the visitor did came to nothing, and why. */
+function tell(text) {
+  log.note(Date.now(), text, "warning");
+  announce(text);
+}
+
+/** Makes `changes` the settings, wherever they are looked at. */
+function set(changes) {
+  settings = { ...settings, ...changes };
+  at("rate").value = settings.rate;
+  at("rate-value").textContent = `${settings.rate}/s`;
+  at("span").value = settings.show;
+  at("scale").textContent = `a column is ${settings.show / COLUMNS} s, a cell is a reply while there is room`;
+  at("path").value = settings.path;
+  for (const type of ["rate", "path"]) if (type in changes) worker.postMessage({ type, [type]: settings[type] });
+}
+
+/** Gives the visitor the ledger as a file. */
+function save() {
+  const plan = { url: new URL(settings.path, location.href).href, rate: settings.rate, timeoutMs: TIMEOUT_MS };
+  const link = document.createElement("a");
+  link.download = "practice-ledger.json";
+  link.href = URL.createObjectURL(new Blob([`${JSON.stringify(file(ledger, plan, viewedAt()), null, 1)}\n`], { type: "application/json" }));
+  link.click();
+  // A browser may take it later.
+  setTimeout(URL.revokeObjectURL, 10_000, link.href);
 }
 
 /** Takes what the cluster says: the rows and lines of now, and in the log what was not told yet. */
@@ -201,7 +245,7 @@ function notice(now, failing) {
   }
   if (lastFailure !== null) return ["failing", `\u2715 Last failure at ${clock(lastFailure.at)} (${ago(now - lastFailure.at)}): ${lastFailure.text}.${unsent}`];
   if (ledger.answered === 0) return ["waiting", "Waiting for the first answer."];
-  return ["running", `Sending ${rate} a second.${unsent}`];
+  return ["running", `Sending ${settings.rate} a second.${unsent}`];
 }
 
 /** Says `text` to a screen reader, unless something was said a moment ago. */
@@ -216,7 +260,7 @@ announce.last = -ANNOUNCE_MS;
 function draw() {
   const ratio = window.devicePixelRatio || 1;
   if (ink === null || ink.ratio !== ratio) ink = { ...readInk(ratio), ratio };
-  const columns = ledger.columns(viewedAt(), spanMs / COLUMNS, COLUMNS);
+  const columns = ledger.columns(viewedAt(), (1000 * settings.show) / COLUMNS, COLUMNS);
   const seen = new Set();
   for (const column of columns) for (const version of column.versions.keys()) seen.add(version);
   const view = {
@@ -258,18 +302,22 @@ function select(offset) {
 
 function wireControls() {
   at("toggle").addEventListener("click", () => (stoppedAt === null ? stop() : start()));
-  at("rate").addEventListener("input", () => {
-    rate = Number(at("rate").value);
-    at("rate-value").textContent = `${rate}/s`;
-    worker.postMessage({ type: "rate", rate });
-  });
+  at("rate").addEventListener("input", () => set({ rate: Number(at("rate").value) }));
   at("span").addEventListener("change", () => {
-    spanMs = Number(at("span").value) * 1000;
-    at("scale").textContent = `a column is ${spanMs / COLUMNS / 1000} s, a cell is a reply while there is room`;
+    set({ show: Number(at("span").value) });
     draw();
   });
+  at("path").addEventListener("change", () => {
+    const { value, why } = permalink.judge("path", at("path").value);
+    set({ path: value ?? settings.path });
+    if (value === undefined) tell(`${why}. It stays ${settings.path}.`);
+  });
+  // Enter in a field sends a form, which has nowhere to go.
+  at("controls").addEventListener("submit", (event) => event.preventDefault());
+  window.addEventListener("hashchange", readLink);
+  at("save").addEventListener("click", save);
   at("clear").addEventListener("click", () => {
-    ledger = new Ledger();
+    ledger = new Ledger(viewedAt());
     firstSeq = lastSeq + 1;
     down = false;
     log.clear("Cleared.");
@@ -334,7 +382,7 @@ at("cluster").dataset.none = at("cluster").textContent;
 cluster.follow(observe);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (ink = null));
 new ResizeObserver(() => requestAnimationFrame(draw)).observe(at("overview"));
-worker.postMessage({ type: "rate", rate });
+readLink();
 start();
 
 let frame = 0;

@@ -21,6 +21,7 @@ const emptyBin = () => ({
   failed: 0,
   shed: 0,
   unsent: 0,
+  unjudged: 0,
   // Replies by version of the first hop, replies by lane, failures by lane.
   versions: new Map(),
   lanes: new Map(),
@@ -32,11 +33,16 @@ const isOf = (lane, hop) => lane.pod === hop.pod && lane.service === hop.service
 const add = (map, key) => map.set(key, (map.get(key) ?? 0) + 1);
 
 export class Ledger {
+  /** The beginning of the second in which it was begun. */
+  startedAt;
+  sent = 0;
   answered = 0;
   failed = 0;
   shed = 0;
   unsent = 0;
   unjudged = 0;
+  /** By kind, as the four above are called: when the first was noticed, and the last. */
+  lostAt = new Map();
   /** Time of the last answer, and of the failure that began the present row of failures; null if there is none. */
   lastAnswerAt = null;
   failingSince = null;
@@ -50,6 +56,15 @@ export class Ledger {
   /** When the last outage that is over began. */
   #outageAt = -Infinity;
 
+  constructor(now = 0) {
+    this.startedAt = Math.floor(now / BIN_MS) * BIN_MS;
+  }
+
+  /** [key, bin] of each second that is kept: key times BIN_MS is its beginning. */
+  get bins() {
+    return this.#bins.entries();
+  }
+
   /** Requests fail and nobody answers, for long enough to say so. */
   isDown(now) {
     return this.failingSince !== null && now - this.failingSince >= DOWN_MS;
@@ -57,13 +72,13 @@ export class Ledger {
 
   /** A request left at `at`. */
   recordSent(at) {
+    this.sent += 1;
     this.#bin(at).sent += 1;
   }
 
   /** A turn at `at` passed unused, because too many requests were in flight. */
   recordUnsent(at) {
-    this.unsent += 1;
-    this.#bin(at).unsent += 1;
+    this.#lose("unsent", this.#bin(at), at);
   }
 
   /**
@@ -81,6 +96,7 @@ export class Ledger {
     const ids = hops.map((hop) => {
       const lane = this.#lane(hop, now, fresh);
       lane.answered += 1;
+      lane.firstAt ??= now;
       lane.lastAt = now;
       add(bin.lanes, lane.id);
       return lane.id;
@@ -91,11 +107,10 @@ export class Ledger {
 
   /** The request sent at `at` failed. `text` says how; `hops` names who signed the error reply, if there was one. */
   recordFailure(at, now, text, hops) {
-    this.failed += 1;
     this.failingSince ??= now;
     this.lastFailure = { at: now, text };
     const bin = this.#finish(at);
-    bin.failed += 1;
+    this.#lose("failed", bin, now);
     if (hops.length === 0) return [];
     const fresh = [];
     const lane = this.#lane(hops[0], now, fresh);
@@ -104,16 +119,14 @@ export class Ledger {
     return fresh;
   }
 
-  /** The request sent at `at` was refused on purpose (429). */
-  recordShed(at) {
-    this.shed += 1;
-    this.#finish(at).shed += 1;
+  /** The request sent at `at` was refused on purpose (429), which was known at `now`. */
+  recordShed(at, now) {
+    this.#lose("shed", this.#finish(at), now);
   }
 
-  /** The request sent at `at` was cut off while the browser was suspended: nobody can say what became of it. */
-  recordUnjudged(at) {
-    this.unjudged += 1;
-    this.#finish(at);
+  /** The request sent at `at` was cut off while the browser was suspended: nobody can say what became of it. Noticed at `now`. */
+  recordUnjudged(at, now) {
+    this.#lose("unjudged", this.#finish(at), now);
   }
 
   /**
@@ -212,6 +225,12 @@ export class Ledger {
     return bin;
   }
 
+  #lose(kind, bin, now) {
+    this[kind] += 1;
+    bin[kind] += 1;
+    this.lostAt.set(kind, [this.lostAt.get(kind)?.[0] ?? now, now]);
+  }
+
   #lane(hop, now, fresh) {
     const id = `${hop.service}/${hop.version}/${hop.pod}`;
     let lane = this.lanes.get(id);
@@ -224,7 +243,7 @@ export class Ledger {
       fresh.push(hop);
     } else if (lane?.observed && lane.answered + lane.failed === 0) fresh.push(hop);
     if (lane === undefined) {
-      lane = { id, ...hop, words: "", look: "", observed: false, answered: 0, failed: 0, firstAt: now, lastAt: null, seenAt: now };
+      lane = { id, ...hop, words: "", look: "", observed: false, answered: 0, failed: 0, firstAt: null, lastAt: null, seenAt: now };
       this.lanes.set(id, lane);
       fresh.push(hop);
       if (this.lanes.size > MAX_LANES) this.#dropQuietest();

@@ -1,7 +1,7 @@
 // One request through the gateway, and what became of it. Whatever comes back is bounded and judged here.
 
 /** A request is given up after this many ms. The gateway's own limit is 5 s, so its 504 normally comes first. */
-const TIMEOUT_MS = 10_000;
+export const TIMEOUT_MS = 10_000;
 /** Longest body read, in bytes. */
 const MAX_BODY = 64 * 1024;
 /** Longest text taken from a reply. */

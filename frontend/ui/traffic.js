@@ -1,7 +1,7 @@
 // A worker that sends the traffic. A worker, because browsers slow the timers of a hidden page down but not a
 // worker's: a rollout watched from the terminal is on the timeline when the page is looked at again.
 //
-// In:  {type: "rate", rate} | {type: "start"} | {type: "stop"} | {type: "burn", on}
+// In:  {type: "rate", rate} | {type: "path", path} | {type: "start"} | {type: "stop"} | {type: "burn", on}
 // Out: {type: "sent"|"unsent", seq, at} | {type: "outcome", seq, at, now, latency, outcome}
 //      {type: "gap", from, to} | {type: "burn", outcome}
 // `at` and `now` are milliseconds of the wall clock, `latency` is milliseconds of the monotonic one.
@@ -21,6 +21,7 @@ const BURN_PAUSE_MS = 1000;
 const MAX_BURN_PAUSE_MS = 10_000;
 
 let rate = 1;
+let path = "/proxy/items";
 // Requests that leave in one turn. Each needs a connection of its own, of the browser and of the gateway, and connections lead to
 // several pods: one after the other they would all take the same one, and a rollout would look like a switch.
 let together = 1;
@@ -39,6 +40,9 @@ self.onmessage = ({ data }) => {
       rate = Math.min(50, Math.max(1, Math.round(Number(data.rate)) || 1));
       together = Math.min(MAX_IN_FLIGHT, Math.ceil(rate / TURNS));
       if (timer !== null) restart();
+      break;
+    case "path":
+      path = data.path;
       break;
     case "start":
       if (timer === null) restart();
@@ -91,7 +95,7 @@ async function send() {
   inFlight += 1;
   self.postMessage({ type: "sent", seq: id, at });
   const started = performance.now();
-  const outcome = await request("/proxy/items");
+  const outcome = await request(path);
   const latency = performance.now() - started;
   inFlight -= 1;
   // On waking up the outcome may come before the overdue turn.

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -135,6 +135,11 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", &device);
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.devtools("Emulation.setEmulatedMedia", &media);
+    }
+
+    /// From now on, files that the page saves are put into `folder`.
+    pub fn save_to(&self, folder: &Path) {
+        self.devtools("Browser.setDownloadBehavior", &json!({ "behavior": "allow", "downloadPath": folder }));
     }
 
     /// What the tab shows now, without scroll bars, as a PNG.

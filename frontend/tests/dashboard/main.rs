@@ -2,6 +2,7 @@
 
 mod picture;
 mod pods;
+mod saved;
 
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use testing::browser::Browser;
 const TAB: &str = "\u{E004}";
 const HOME: &str = "\u{E011}";
 const RIGHT: &str = "\u{E014}";
+const BACKSPACE: &str = "\u{E003}";
+const ENTER: &str = "\u{E007}";
 
 #[test]
 fn a_rollout_is_told_version_by_version_and_loses_nothing() {
@@ -138,6 +141,8 @@ fn the_controls_work_by_keyboard() {
     assert_eq!(page.text("rate-value"), "21/s");
     page.press(HOME);
     assert_eq!(page.text("rate-value"), "1/s");
+    page.press(&TAB.repeat(2));
+    assert_eq!(focused(), "path");
     page.press(&TAB.repeat(4));
     assert_eq!(focused(), "overview");
     page.press(HOME);
@@ -155,6 +160,54 @@ fn the_controls_work_by_keyboard() {
     page.click("toggle");
     page.wait("answers after the start", &format!("{ANSWERED} > 1"));
     assert_eq!(page.figure("failed"), 0, "{}", page.text("log"));
+    assert_clean(&page, &gateway);
+}
+
+#[test]
+fn the_address_is_a_link_to_the_settings_and_a_strange_one_changes_nothing_but_a_line_in_the_log() {
+    let backend = Pod::backend("v1", "link-backend");
+    let gateway = Pod::frontend(backend.address, "link-gateway");
+    let page = Browser::open("link", &format!("http://{}/#rate=7&show=180&path=/proxy/items/0", gateway.address));
+    let settings = || {
+        let value = |id: &str| page.run(&format!("return document.getElementById('{id}').value;"));
+        json!([value("rate"), value("span"), value("path"), page.run("return location.hash;")])
+    };
+    assert_eq!(settings(), json!(["7", "180", "/proxy/items/0", "#rate=7&show=180&path=/proxy/items/0"]));
+    assert_eq!(page.text("rate-value"), "7/s");
+    page.wait("the replies of that path", &format!("{FAILED} > 5 && {ANSWERED} === 0"));
+
+    // What is set is in the address, and what is as usual is not.
+    page.run("document.getElementById('path').focus();");
+    page.press(&format!("{BACKSPACE}1{ENTER}"));
+    page.wait("the path", "location.hash === '#rate=7&show=180&path=/proxy/items/1'");
+    page.wait("answers", &format!("{ANSWERED} > 5"));
+    page.run("const rate = document.getElementById('rate'); rate.value = 20; rate.dispatchEvent(new Event('input'));");
+    page.wait("the rate", "location.hash === '#show=180&path=/proxy/items/1'");
+    page.run(
+        "document.getElementById('path').value = '//other.example/';
+              document.getElementById('path').dispatchEvent(new Event('change'));",
+    );
+    assert!(page.text("log").contains("It stays /proxy/items/1."), "{}", page.text("log"));
+
+    let usual = json!(["20", "60", "/proxy/items", ""]);
+    for (link, said) in [
+        (
+            "rate=51&show=61&path=//other.example/&colour=red",
+            "rate \"51\": not 1 to 50; show \"61\": not 60, 180 or 600; path \"//other.example/\": not a path of this server of at most 200 characters; 1 more.",
+        ),
+        ("path=http:%2F%2Fother.example/", "path \"http://other.example/\": not a path"),
+        ("path=/%5Cother.example/", "path \"/\\other.example/\": not a path"),
+        ("path=/%0A/other.example/", "not a path"),
+        ("rate=1e1&__proto__=7", "rate \"1e1\": not 1 to 50; __proto__: no setting."),
+        ("colour=%3Cimg%20src=x%20onerror=alert(1)%3E", "Of the link is ignored: colour: no setting."),
+        (&*format!("path=/{}", "x".repeat(600)), "The link is ignored: longer than 500 characters."),
+    ] {
+        page.run("document.getElementById('clear').click();");
+        page.run(&format!("location.hash = {link:?};"));
+        page.wait("a word of it", &format!("document.getElementById('log').textContent.includes({said:?})"));
+        page.wait("the address", "location.hash === ''");
+        assert_eq!(settings(), usual, "{link}");
+    }
     assert_clean(&page, &gateway);
 }
 
