@@ -1,7 +1,7 @@
 //! The description of this API, with the settings' bounds in it.
 
 use serde_json::{Value, json};
-use service::app::docs::Docs;
+use service::app::docs::{self, Docs};
 use service::app::route::Route;
 
 use crate::config::Config;
@@ -12,7 +12,7 @@ use crate::routes::{Handler, item_paths};
 const OPENAPI: &str = include_str!("openapi.json");
 
 pub(crate) fn new(version: &str, config: &Config, table: &[Route<Handler>]) -> Docs {
-    let mut value: Value = serde_json::from_str(OPENAPI).expect("the description is JSON, which a test holds");
+    let mut value = docs::read(OPENAPI);
     for (path, most) in [("/api/items", config.delay_max), ("/api/cpu-burn", config.burn_max)] {
         let parameter = &mut value["paths"][path]["get"]["parameters"][0];
         parameter["schema"]["maximum"] = (most.as_millis() as u64).into();

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE};
 use hyper::{Request, Response, StatusCode};
-use service::app::docs::Docs;
+use service::app::docs::{self, Docs};
 use service::app::route;
 use service::app::{App, Context, Reply, Server};
 use service::message::body::Body;
@@ -37,6 +37,8 @@ use known::Kind;
 use routes::{Handler, TABLE};
 use watch::Api;
 
+/// The description of this API.
+const OPENAPI: &str = include_str!("openapi.json");
 /// What a request takes at most besides its head, in bytes.
 const REQUEST_BYTES: u64 = 32 * 1024;
 /// What a kind takes at most, in bytes: a page of its list, as text and read.
@@ -72,11 +74,10 @@ impl App for Observer {
     }
 
     fn new(config: Config, identity: &Identity, _metrics: &mut Metrics) -> Self {
-        let description = serde_json::from_str(include_str!("openapi.json")).expect("it is JSON, which a test holds");
         Self {
             places: Arc::new(Semaphore::new(config.streams)),
             namespace: if identity.namespace.is_empty() { "default".to_owned() } else { identity.namespace.clone() },
-            docs: Docs::new(description, &identity.version, TABLE),
+            docs: Docs::new(docs::read(OPENAPI), &identity.version, TABLE),
             board: Arc::new(Board::new()),
             config,
         }
@@ -157,6 +158,6 @@ mod tests {
 
     #[test]
     fn the_description_and_the_table_name_the_same_paths() {
-        assert_describes(include_str!("openapi.json"), TABLE);
+        assert_describes(OPENAPI, TABLE);
     }
 }

@@ -1,7 +1,7 @@
 //! The description of this API, with what is voted on in it.
 
-use serde_json::{Value, json};
-use service::app::docs::Docs;
+use serde_json::json;
+use service::app::docs::{self, Docs};
 use service::app::route::Route;
 
 use crate::config::Config;
@@ -11,7 +11,7 @@ use crate::routes::Handler;
 const OPENAPI: &str = include_str!("openapi.json");
 
 pub(crate) fn new(version: &str, config: &Config, table: &[Route<Handler>]) -> Docs {
-    let mut value: Value = serde_json::from_str(OPENAPI).expect("the description is JSON, which a test holds");
+    let mut value = docs::read(OPENAPI);
     if let Some(stored) = &config.store {
         value["components"]["schemas"]["Vote"]["properties"]["option"] = json!({"enum": stored.votes.options});
     }
@@ -66,6 +66,9 @@ mod tests {
         assert!(!page.contains("/api/users"), "{page}");
         assert!(page.contains("<th>503<td>The store can't be reached"), "{page}");
         let described = described(&docs);
+        let refused = &described["paths"]["/api/votes"]["post"]["responses"]["400"];
+        assert!(refused["description"].as_str().unwrap().starts_with("The body is no vote"), "{refused}");
+        assert_eq!(refused["content"]["application/problem+json"]["schema"]["$ref"], "#/components/schemas/Problem");
         assert!(described["components"]["responses"].get("DatabaseAway").is_none(), "{described}");
         let head = &described["paths"]["/api/votes"]["head"];
         assert_eq!(head["operationId"], "countVotesHead");

@@ -2,7 +2,7 @@
 
 use http_body_util::BodyExt;
 use serde_json::Value;
-use service::app::docs::Docs;
+use service::app::docs::{self, Docs};
 use service::app::route::{Methods, Route};
 use service::message::body::Body;
 
@@ -10,7 +10,7 @@ use service::message::body::Body;
 /// saying, where GET is), and that each reference in it leads somewhere.
 #[track_caller]
 pub fn assert_describes<H>(description: &str, table: &[Route<H>]) {
-    let value: Value = serde_json::from_str(description).unwrap();
+    let value = docs::read(description);
     let mut described: Vec<&str> = members(&value["paths"]).map(|(path, _)| path.as_str()).collect();
     let mut served: Vec<&str> = table.iter().map(|route| route.path).collect();
     described.sort_unstable();

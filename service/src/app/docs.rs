@@ -16,6 +16,47 @@ const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;mar
 code{background:#8882;padding:.1rem .3rem;border-radius:.2rem}table{border-collapse:collapse;width:100%}\
 td,th{text-align:left;vertical-align:top;padding:.2rem .6rem;border-bottom:1px solid #8884}:root{color-scheme:light dark}";
 
+/// What every server has: its probes and these two, and what all replies are made of.
+const COMMON: &str = include_str!("openapi.json");
+
+/// Reads `text`, the description of a program's own paths, and adds what every server has. A reference with a description beside it
+/// becomes what it refers to, so described.
+///
+/// # Panics
+///
+/// If `text` is not JSON.
+#[must_use]
+pub fn read(text: &str) -> Value {
+    let [mut description, own] = [COMMON, text].map(|text| serde_json::from_str(text).expect("a test reads it"));
+    merge(&mut description, own);
+    let root = description.clone();
+    spell_out(&mut description, &root);
+    description
+}
+
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (name, value) in from {
+                merge(into.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+fn spell_out(value: &mut Value, root: &Value) {
+    if let Some(own) = value.get("description").filter(|_| value.get("$ref").is_some()).cloned() {
+        *value = resolve(value, root).clone();
+        value["description"] = own;
+    }
+    match value {
+        Value::Object(members) => members.values_mut().for_each(|member| spell_out(member, root)),
+        Value::Array(items) => items.iter_mut().for_each(|item| spell_out(item, root)),
+        _ => {}
+    }
+}
+
 /// Both, made once.
 pub struct Docs {
     page: Bytes,
@@ -117,6 +158,7 @@ fn section(html: &mut String, path: &str, method: &str, operation: &Value, root:
         let _ = write!(html, "<tr><th>body<td>{body}");
     }
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let parameter = resolve(parameter, root);
         let _ = write!(html, "<tr><th>{}<td>{}", text(&parameter["name"]), text(&parameter["description"]));
     }
     for (status, response) in members(&operation["responses"]) {
