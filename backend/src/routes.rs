@@ -29,7 +29,6 @@ pub enum Handler {
 }
 
 /// Every route that `config` switches on. `/openapi.json` describes the same, which a test holds.
-#[must_use]
 pub fn table(config: &Config) -> Vec<Route<Handler>> {
     let probes = [
         route("/health", Methods::Get, Handler::Probe(Probe::Health)),

@@ -17,7 +17,6 @@ pub(crate) struct Slot {
 }
 
 impl Slots {
-    #[must_use]
     pub(crate) fn new(count: usize) -> Self {
         Self { busy_until: Mutex::new(vec![None; count]) }
     }

@@ -14,7 +14,6 @@ pub enum Host<'a> {
 /// The host of `authority`, and what stands behind the colon after it. Whether that is a port says [`port`].
 ///
 /// None where brackets hold no IPv6 address, or something other than a colon comes after them.
-#[must_use]
 pub fn split(authority: &str) -> Option<(Host<'_>, Option<&str>)> {
     let (host, rest) = if let Some(bracketed) = authority.strip_prefix('[') {
         let (address, rest) = bracketed.split_once(']')?;
@@ -30,7 +29,6 @@ pub fn split(authority: &str) -> Option<(Host<'_>, Option<&str>)> {
 }
 
 /// The port that `digits` say: 0 to 65535, without a sign, which `str::parse` would also take.
-#[must_use]
 pub fn port(digits: &str) -> Option<u16> {
     digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }

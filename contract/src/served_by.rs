@@ -12,7 +12,6 @@ const MAX_PART: usize = 253;
 pub const PART: &str = "1 to 253 visible ASCII characters other than '/', ',' and '\"'";
 
 /// What a process adds to the header: its hop.
-#[must_use]
 pub fn entry(service: &str, version: &str, pod: &str) -> String {
     format!("{service}/{version}/{pod}")
 }
@@ -39,7 +38,6 @@ impl<'a> Hop<'a> {
 }
 
 /// Whether `text` can be a part of a hop: see [`PART`]. It is then safe to print, and to put into a quoted string.
-#[must_use]
 pub fn is_part(text: &str) -> bool {
     let sound = |b: u8| b.is_ascii_graphic() && !matches!(b, b'/' | b',' | b'"');
     (1..=MAX_PART).contains(&text.len()) && text.bytes().all(sound)

@@ -8,7 +8,7 @@
 //! functions whose names begin with `try_`, and may be interrupted ([`Shell::interrupted_by`]).
 
 // What goes wrong here is the failure of a test, told where it is: what it typed, and all that came back.
-#![allow(clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::must_use_candidate)]
+#![allow(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 mod clusters;
 pub mod condition;

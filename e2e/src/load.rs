@@ -16,7 +16,6 @@ pub struct Load {
 
 impl Load {
     /// Starts `client load` with `arguments`, for ten minutes at the most.
-    #[must_use]
     pub fn start(shell: &Shell, arguments: &str) -> Self {
         Self::try_start(shell, arguments, LIMIT).unwrap_or_else(|error| panic!("{error}"))
     }

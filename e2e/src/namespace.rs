@@ -19,7 +19,6 @@ pub struct Namespace {
 
 impl Namespace {
     /// Opens a new namespace that enforces the restricted Pod Security Standard.
-    #[must_use]
     pub fn restricted(name: &str) -> Self {
         let namespace = Self::unrestricted(name);
         namespace.run(&format!("kubectl label namespace {name} pod-security.kubernetes.io/enforce=restricted"));
@@ -27,7 +26,6 @@ impl Namespace {
     }
 
     /// Opens a new namespace that takes any pod, as a plain `kubectl run` makes them.
-    #[must_use]
     pub fn unrestricted(name: &str) -> Self {
         Self::open(name, Taken::any())
     }

@@ -4,7 +4,7 @@
 //! case, the two must agree about how many requests there were and where each ended: see [`judge`].
 
 // Its errors are those of what it starts and reads, told as they come.
-#![allow(clippy::missing_errors_doc, clippy::must_use_candidate)]
+#![allow(clippy::missing_errors_doc)]
 
 pub mod client;
 pub mod corpus;

@@ -41,7 +41,6 @@ struct Written<'a> {
 
 impl Board {
     /// A board on which nothing is seen yet.
-    #[must_use]
     pub fn new() -> Self {
         let unseen = Kind::ALL.iter().map(|kind| (kind.resource().1, "not asked yet".to_owned()));
         let state = State { known: Known::new(), unseen: unseen.collect() };

@@ -2,7 +2,7 @@
 //! processes of their own, their memory, a browser, what an API says of itself, a real Redis and a real PostgreSQL. It is a part of tests alone: no program depends on it.
 
 // What goes wrong here is the failure of a test: it panics where that is, and a test reads no section about it.
-#![allow(clippy::missing_errors_doc, clippy::missing_panics_doc, clippy::must_use_candidate)]
+#![allow(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
 pub mod browser;
 pub mod built;

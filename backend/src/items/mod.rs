@@ -130,7 +130,6 @@ pub struct Items {
 
 impl Items {
     /// The bodies of `document`, or of the knots, with `served_by`, a JSON object.
-    #[must_use]
     pub fn new(document: Option<&Document>, served_by: &str) -> Self {
         let knots = Document::knots();
         let Document(items) = document.unwrap_or(&knots);
@@ -141,7 +140,6 @@ impl Items {
     }
 
     /// The body of all items.
-    #[must_use]
     pub fn all(&self) -> Bytes {
         self.all.clone()
     }

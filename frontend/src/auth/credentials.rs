@@ -29,19 +29,16 @@ pub struct Fingerprints(BTreeMap<String, Option<[u8; 32]>>);
 
 impl Credentials {
     /// The files of `directory`.
-    #[must_use]
     pub fn in_directory(directory: PathBuf) -> Self {
         Self { directory: Some(directory) }
     }
 
     /// Begins to read.
-    #[must_use]
     pub fn reading(&self) -> Reading<'_> {
         Reading { credentials: self, contents: BTreeMap::new() }
     }
 
     /// What the secrets that `seen` is of hold now.
-    #[must_use]
     pub fn again(&self, seen: &Fingerprints) -> Fingerprints {
         let mut reading = self.reading();
         for name in seen.0.keys() {
@@ -70,7 +67,6 @@ impl Reading<'_> {
     }
 
     /// Of all that were asked for.
-    #[must_use]
     pub fn fingerprints(&self) -> Fingerprints {
         let digest = |content: &Result<Vec<u8>, String>| Some(Sha256::digest(content.as_ref().ok()?).into());
         Fingerprints(self.contents.iter().map(|(name, content)| (name.clone(), digest(content))).collect())

@@ -55,7 +55,6 @@ struct Claims {
 
 impl Client {
     /// That of a request with `headers` which came from `peer`; they are believed if it is one of `trusted`.
-    #[must_use]
     pub fn of(trusted: &Networks, peer: IpAddr, headers: &HeaderMap) -> Self {
         let peer = peer.to_canonical();
         let claims = if trusted.contains(peer) { claims(trusted, headers) } else { Claims::default() };
@@ -63,13 +62,11 @@ impl Client {
     }
 
     /// The client's address; the nearest one that is known where a proxy doesn't tell.
-    #[must_use]
     pub fn address(&self) -> IpAddr {
         self.claims.before.last().copied().unwrap_or(self.peer)
     }
 
     /// The host that the client asked for, in a request with `headers`.
-    #[must_use]
     pub fn host<'a>(&'a self, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
         self.claims.host.as_ref().or_else(|| headers.get(HOST))
     }

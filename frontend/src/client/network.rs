@@ -23,7 +23,6 @@ impl Networks {
 
     /// Reads a list with commas between its entries; an address alone is a network of one. Bits behind a
     /// prefix do not count, as in nginx: 10.0.0.1/8 is 10.0.0.0/8. An empty text is an empty list.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.trim().is_empty() {
             return Some(Self::default());
@@ -34,7 +33,6 @@ impl Networks {
     }
 
     /// Whether `address` is in one of them.
-    #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(address))

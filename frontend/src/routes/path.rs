@@ -51,7 +51,6 @@ impl<'a> Path<'a> {
     }
 
     /// The path.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }

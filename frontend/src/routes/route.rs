@@ -66,14 +66,12 @@ pub struct Route {
 
 impl Route {
     /// Its label in metrics: its path, with `{*rest}` for what may follow.
-    #[must_use]
     pub fn label(&self) -> Label {
         // Made for every request, so without the machinery of format!.
         if self.exact { self.path.clone().into() } else { [&self.path, "/{*rest}"].concat().into() }
     }
 
     /// The target at the upstream of a request for `path`, which this route takes, and `query`.
-    #[must_use]
     pub fn target(&self, path: &str, query: Option<&str>) -> String {
         self.target_at(self.rewrite.as_deref(), path, query)
     }

@@ -68,7 +68,6 @@ struct Document {
 impl Table {
     /// The table of a gateway that was given none: `/proxy/...` leads to `/api/...` of one upstream, called `backend`, and where there
     /// is an `observer`, `/cluster` to its `/api/cluster`: nothing, while it is out of reach.
-    #[must_use]
     pub fn of_one(backend: Settings, observer: Option<Settings>) -> Self {
         let route = |path: &str, rewrite: &str, name: &str| Route {
             path: path.into(),
@@ -109,7 +108,6 @@ impl Table {
 
     /// The table as a document: of the form that [`Table::parse`] reads, with nothing left to defaults. Of secrets it has
     /// the names.
-    #[must_use]
     pub fn document(&self) -> Value {
         let upstreams: Map<String, Value> =
             self.upstreams.iter().map(|(name, settings)| (name.clone(), settings.document())).collect();
@@ -118,7 +116,6 @@ impl Table {
     }
 
     /// What is done with a request of `method` for `path` at `host` (with or without a port).
-    #[must_use]
     pub fn find(&self, method: &Method, host: &str, path: &Path<'_>) -> Match<'_> {
         let host = host::name(host);
         let found = self.find_as(method, &host, path.as_str());

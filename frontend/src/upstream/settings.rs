@@ -120,7 +120,6 @@ pub struct Persistence {
 
 impl Persistence {
     /// That of an upstream with these settings.
-    #[must_use]
     pub fn of(timeouts: &Timeouts, resilience: &Resilience) -> Self {
         Self { attempt: timeouts.attempt, overall: timeouts.overall, retries: resilience.retries }
     }

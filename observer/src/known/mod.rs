@@ -45,7 +45,6 @@ impl Kind {
         [Self::Pods, Self::Endpoints, Self::Deployments, Self::ReplicaSets, Self::Autoscalers, Self::Events];
 
     /// What the API has in front of the namespace, and what behind it.
-    #[must_use]
     pub fn resource(self) -> (&'static str, &'static str) {
         match self {
             Self::Pods => ("/api/v1", "pods"),
@@ -83,7 +82,6 @@ pub struct Rows {
 
 impl Known {
     /// Nothing.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -101,7 +99,6 @@ impl Known {
     }
 
     /// The rows, in the order of their names.
-    #[must_use]
     pub fn rows(&self) -> Rows {
         let revision = |name: &str| self.replica_sets.named(name).and_then(ReplicaSet::revision);
         let pods = self.pods.iter().map(|pod| {

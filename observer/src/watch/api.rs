@@ -53,7 +53,6 @@ impl Url {
     pub const ACCEPTED: &'static str = "https://HOST or https://HOST:PORT without a path; http:// is for kubectl proxy";
 
     /// Reads it.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
         let secure = match uri.scheme_str()? {

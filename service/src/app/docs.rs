@@ -25,7 +25,6 @@ const COMMON: &str = include_str!("openapi.json");
 /// # Panics
 ///
 /// If `text` is not JSON.
-#[must_use]
 pub fn read(text: &str) -> Value {
     let [mut description, own] = [COMMON, text].map(|text| serde_json::from_str(text).expect("a test reads it"));
     merge(&mut description, own);
@@ -66,7 +65,6 @@ pub struct Docs {
 impl Docs {
     /// Describes those paths of `description`, an `OpenAPI` document, that `table` routes, as they are in `version`. What has GET has
     /// HEAD, which need not be in it.
-    #[must_use]
     pub fn new<H>(mut description: Value, version: &str, table: &[Route<H>]) -> Self {
         description["info"]["version"] = version.into();
         if let Some(paths) = description["paths"].as_object_mut() {
@@ -78,7 +76,6 @@ impl Docs {
     }
 
     /// The page, for people.
-    #[must_use]
     pub fn page(&self) -> Response<Body> {
         let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
         let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, policy)];
@@ -86,7 +83,6 @@ impl Docs {
     }
 
     /// The description, for programs.
-    #[must_use]
     pub fn description(&self) -> Response<Body> {
         json::text(self.description.clone())
     }

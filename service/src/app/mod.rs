@@ -44,13 +44,11 @@ pub trait App: Sized + Send + Sync + 'static {
     fn configure(environment: &mut Environment) -> Self::Config;
 
     /// What requests within `limits` may take besides what every server holds for them, and the app itself.
-    #[must_use]
     fn memory(_config: &Self::Config, _limits: &Limits) -> Vec<Term> {
         Vec::new()
     }
 
     /// Names of the faults of the app itself that its settings switch on.
-    #[must_use]
     fn faults(_config: &Self::Config) -> Vec<&'static str> {
         Vec::new()
     }
@@ -59,13 +57,11 @@ pub trait App: Sized + Send + Sync + 'static {
     fn new(config: Self::Config, identity: &Identity, metrics: &mut Metrics) -> Self;
 
     /// What the app shows of itself at `path` of the metrics port, as JSON, besides its metrics; `None` where there is nothing.
-    #[must_use]
     fn inspect(&self, _path: &str) -> Option<String> {
         None
     }
 
     /// The address of who sent a request with `headers` that came from `peer`: the peer, unless the app knows better.
-    #[must_use]
     fn client(&self, peer: SocketAddr, _headers: &HeaderMap) -> IpAddr {
         peer.ip().to_canonical()
     }
@@ -104,7 +100,6 @@ pub struct Reply {
 
 impl Reply {
     /// What a request gets that no route took.
-    #[must_use]
     pub fn unrouted(problem: Problem) -> Self {
         Self { route: UNROUTED.into(), result: Err(problem) }
     }
@@ -139,7 +134,6 @@ pub struct Server {
 
 impl Server {
     /// A server that has not started.
-    #[must_use]
     pub fn new(identity: Identity, metrics: Metrics, timing: Timing, limits: Limits, faults: Faults) -> Self {
         Self {
             served_by: identity.served_by(),
@@ -158,19 +152,16 @@ impl Server {
     }
 
     /// The phase that the server is in.
-    #[must_use]
     pub fn phase(&self) -> Phase {
         *self.phase.borrow()
     }
 
     /// Tells each phase as it comes.
-    #[must_use]
     pub fn phases(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
     }
 
     /// `/ready` may answer 200.
-    #[must_use]
     pub fn is_ready(&self) -> bool {
         self.phase().is_ready() && !self.faults.never_ready
     }

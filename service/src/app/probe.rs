@@ -19,19 +19,16 @@ pub enum Probe {
 
 impl Probe {
     /// Whether `path` is that of a probe.
-    #[must_use]
     pub fn is_at(path: &str) -> bool {
         matches!(path, "/health" | "/ready" | "/started")
     }
 
     /// The reply: `{"status":...,"served_by":{...}}`, where the status is the phase's name.
-    #[must_use]
     pub fn answer(self, server: &Server) -> Response<Body> {
         self.answer_if(true, server)
     }
 
     /// As [`Probe::answer`], and 503 unless `condition` holds as well.
-    #[must_use]
     pub fn answer_if(self, condition: bool, server: &Server) -> Response<Body> {
         let phase = server.phase();
         let passed = condition

@@ -90,7 +90,6 @@ pub fn find<'t, 'p, H>(
 
 impl Unrouted {
     /// The reply: 404, 405 with `Allow`, or 204 with `Allow`.
-    #[must_use]
     pub fn reply(self) -> Reply {
         match self {
             Self::NotFound => Reply::unrouted(Problem::new(StatusCode::NOT_FOUND, "no such path")),

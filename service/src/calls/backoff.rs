@@ -12,7 +12,6 @@ pub const MOST_RETRIES: u32 = 3;
 
 /// The wait before retry number `retry`, from 0: between half and one and a half of `FIRST` x 2^`retry`, evenly spread by
 /// `random`, of which every value is as likely as any other. Past [`MOST_RETRIES`] it does not grow.
-#[must_use]
 pub fn wait(retry: u32, random: u32) -> Duration {
     let mean = FIRST * 2_u32.pow(retry.min(MOST_RETRIES - 1));
     mean / 2 + mean.mul_f64(f64::from(random) / f64::from(u32::MAX))

@@ -92,19 +92,16 @@ pub enum Outcome {
 
 impl Breaker {
     /// A closed breaker.
-    #[must_use]
     pub fn new(threshold: Threshold) -> Self {
         Self { threshold, state: State::Closed { failures: 0 } }
     }
 
     /// What it does now.
-    #[must_use]
     pub fn state(&self) -> State {
         self.state
     }
 
     /// Whether a request would be admitted, without asking for it.
-    #[must_use]
     pub fn would_admit(&self, now: Duration) -> bool {
         match self.state {
             State::Closed { .. } => true,

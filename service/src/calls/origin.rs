@@ -16,7 +16,6 @@ pub struct Origin {
 
 impl Origin {
     /// Reads `http://host[:port]`, with at most a slash behind it.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
         let authority = uri.authority()?;

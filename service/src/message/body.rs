@@ -22,7 +22,6 @@ enum Content {
 
 impl Body {
     /// A body without content.
-    #[must_use]
     pub fn empty() -> Self {
         Self::from(Bytes::new())
     }

@@ -35,7 +35,6 @@ pub struct Correlation {
 
 impl Correlation {
     /// Keeps the valid identifiers of a request, and makes those that are absent, repeated or invalid.
-    #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
         let request_id = only(headers, &REQUEST_ID).filter(|value| is_request_id(value.as_bytes()));
         let traceparent = only(headers, &TRACEPARENT).filter(|value| is_traceparent(value.as_bytes()));
@@ -47,13 +46,11 @@ impl Correlation {
     }
 
     /// The request id as text.
-    #[must_use]
     pub fn request_id(&self) -> &str {
         self.request_id.to_str().unwrap_or_default()
     }
 
     /// The trace id, the second field of the traceparent: 32 hexadecimal digits.
-    #[must_use]
     pub fn trace_id(&self) -> &str {
         let text = self.traceparent.to_str().unwrap_or_default();
         text.get(3..35).unwrap_or_default()
@@ -141,7 +138,6 @@ fn write_hex(text: &mut [u8], mut number: u64) {
 
 /// A number that is unique to this process and cannot be guessed: a counter under `SipHash` with keys from the operating
 /// system. It spares a dependency on a generator of random numbers.
-#[must_use]
 pub fn random() -> u64 {
     static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     static NEXT: AtomicU64 = AtomicU64::new(0);

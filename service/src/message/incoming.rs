@@ -67,7 +67,6 @@ enum Task {
 
 impl Incoming {
     /// No body.
-    #[must_use]
     pub fn empty() -> Self {
         Self(None)
     }

@@ -16,7 +16,6 @@ pub fn text(body: impl Into<Bytes>) -> Response<Body> {
 ///
 /// # Panics
 /// Where `value` is none that JSON can hold: a map whose keys are no text.
-#[must_use]
 pub fn named(name: &str, value: &impl Serialize, served_by: &str) -> Response<Body> {
     let value = serde_json::to_string(value).expect("numbers and strings serialize");
     text(format!(r#"{{"{name}":{value},"served_by":{served_by}}}"#))

@@ -56,19 +56,16 @@ impl Problem {
     }
 
     /// The status of the reply.
-    #[must_use]
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
     /// What happened and what to do, for people.
-    #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
     /// The reply. `instance` is the path asked for, `request_id` finds the exchange in the logs.
-    #[must_use]
     pub fn into_response(self, instance: &str, request_id: &str) -> Response<Body> {
         let body = Body::from(self.json(instance, request_id));
         let mut response = body.reply(self.status, &[(CONTENT_TYPE, MEDIA_TYPE)]);

@@ -36,7 +36,6 @@ pub fn only<'q>(known: &str, query: &'q str) -> Result<Option<&'q str>, Problem>
 }
 
 /// A number in digits alone, in the range `known`: `str::parse` would also take a sign.
-#[must_use]
 pub fn number(text: &str, known: RangeInclusive<u64>) -> Option<u64> {
     let digits = text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|number| digits && known.contains(number))

@@ -41,7 +41,6 @@ pub struct Full;
 
 impl Room {
     /// Room for `most` bytes.
-    #[must_use]
     pub fn new(most: usize) -> Self {
         Self::shown_by(most, Gauge::default())
     }
@@ -58,7 +57,6 @@ impl Room {
     }
 
     /// Bytes that are taken.
-    #[must_use]
     pub fn taken(&self) -> usize {
         self.0.taken.load(Ordering::Relaxed)
     }
@@ -94,7 +92,6 @@ impl Held {
     }
 
     /// The body, whose room stays taken until the last of its bytes is dropped.
-    #[must_use]
     pub fn freeze(self) -> Bytes {
         Bytes::from_owner(self)
     }
@@ -113,7 +110,6 @@ impl Drop for Held {
 }
 
 /// `part` of a body that is passed on and may have to wait, in memory that is at most about twice as long.
-#[must_use]
 pub fn passed_on(part: Bytes) -> Bytes {
     if part.len() < SHORT { Bytes::copy_from_slice(&part) } else { part }
 }

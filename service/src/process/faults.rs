@@ -35,7 +35,6 @@ crate::settings! {
 
 impl Faults {
     /// Names of those that are on, as in `served_by` and in the log.
-    #[must_use]
     pub fn names(&self) -> Vec<&'static str> {
         let all = [
             ("slow-start", !self.start.is_zero()),

@@ -59,7 +59,6 @@ impl Identity {
     ///
     /// # Panics
     /// Where a part holds a control character, which the parser of the configuration refuses.
-    #[must_use]
     pub fn served_by(&self) -> HeaderValue {
         HeaderValue::try_from(entry(&self.service, &self.version, &self.pod)).expect("names are visible ASCII")
     }
@@ -68,7 +67,6 @@ impl Identity {
     ///
     /// # Panics
     /// Never: a struct of strings always serializes.
-    #[must_use]
     pub fn json(&self) -> String {
         serde_json::to_string(self).expect("strings serialize")
     }

@@ -81,7 +81,6 @@ impl Phase {
     }
 
     /// When the clock next changes this phase.
-    #[must_use]
     pub fn deadline(self) -> Option<Instant> {
         match self {
             Self::Draining { until } | Self::Closing { until } => Some(until),
@@ -90,31 +89,26 @@ impl Phase {
     }
 
     /// `/started` answers 200.
-    #[must_use]
     pub fn is_started(self) -> bool {
         self != Self::Starting
     }
 
     /// `/ready` answers 200.
-    #[must_use]
     pub fn is_ready(self) -> bool {
         self == Self::Serving
     }
 
     /// New connections are accepted. While starting too: the startup probe has to be answered.
-    #[must_use]
     pub fn is_accepting(self) -> bool {
         matches!(self, Self::Starting | Self::Serving | Self::Draining { .. })
     }
 
     /// Replies say `Connection: close`.
-    #[must_use]
     pub fn sends_away(self) -> bool {
         !matches!(self, Self::Starting | Self::Serving)
     }
 
     /// The phase's name in probe replies and logs.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Starting => "starting",

@@ -34,7 +34,6 @@ pub struct Term {
 
 impl Term {
     /// `count` times `bytes`.
-    #[must_use]
     pub fn new(of: &'static str, count: u64, bytes: u64) -> Self {
         Self { of, count, bytes, setting: None }
     }
@@ -82,7 +81,6 @@ const KNOBS: [Knob; 4] = [
 
 impl Sum {
     /// What a server within `limits` may take, and its app besides: `own`.
-    #[must_use]
     pub(crate) fn of(limits: &Limits, own: Vec<Term>) -> Self {
         let buffers = 2 * limits.buffer_bytes() as u64;
         let mut terms = vec![
@@ -98,7 +96,6 @@ impl Sum {
 
 /// How a sum that does not fit into `most` bytes can be made to: each by itself is enough. `own` are the app's terms within
 /// given limits. Empty where no single setting is enough.
-#[must_use]
 pub(crate) fn lower(most: u64, limits: &Limits, own: impl Fn(&Limits) -> Vec<Term>) -> Vec<Lower> {
     let fits = |limits: &Limits| Sum::of(limits, own(limits)).bytes <= most;
     let fit = |knob: &Knob| {
@@ -133,7 +130,6 @@ pub(crate) fn knobs() -> String {
 }
 
 /// Bytes as MiB, rounded up.
-#[must_use]
 pub(crate) fn mib(bytes: u64) -> u64 {
     bytes.div_ceil(1 << 20)
 }

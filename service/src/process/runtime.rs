@@ -15,7 +15,6 @@ pub enum Workers {
 }
 
 /// The workers for a CPU quota in cores, rounded up (`None` is no quota), on a machine with `cores`.
-#[must_use]
 pub(crate) fn workers(quota: Option<usize>, cores: usize) -> Workers {
     let cores = cores.max(1);
     let usable = match quota {

@@ -32,7 +32,6 @@ const USAGE: u8 = 64;
 
 /// Runs `A` as the whole program. Exits 0 after a clean drain, 1 where it cannot serve or had to cut requests, 64 on wrong
 /// arguments or settings.
-#[must_use]
 pub fn main<A: App>() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     match (arguments.next(), arguments.next()) {

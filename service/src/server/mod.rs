@@ -26,7 +26,6 @@ pub struct Stop(mpsc::Sender<()>);
 pub struct Stopping(mpsc::Receiver<()>);
 
 /// A handle to stop a server with, and what to give the server.
-#[must_use]
 pub fn stop() -> (Stop, Stopping) {
     // Two requests mean all that any number of them could.
     let (sender, receiver) = mpsc::channel(2);

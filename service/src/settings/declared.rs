@@ -17,7 +17,6 @@ macro_rules! settings {
 
         impl $struct {
             /// Reads the settings, in the order of the fields.
-            #[must_use]
             pub fn read(environment: &mut $crate::settings::environment::Environment) -> Self {
                 $(let $field = $crate::settings!(@ environment, concat!($($about),+).trim_ascii(), $read, $($how)*) as $type;)+
                 Self { $($field),+ }

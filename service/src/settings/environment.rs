@@ -34,7 +34,6 @@ pub struct Variable {
 
 impl Variable {
     /// The variable `name`.
-    #[must_use]
     pub const fn new(name: &'static str, default: &'static str, about: &'static str) -> Self {
         Self { name, default, about }
     }
@@ -261,7 +260,6 @@ impl<'a> Environment<'a> {
     }
 
     /// What was read so far, in order.
-    #[must_use]
     pub fn settings(&self) -> &[Setting] {
         &self.read
     }

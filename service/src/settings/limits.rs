@@ -48,7 +48,6 @@ crate::settings! {
 
 impl Limits {
     /// What hyper buffers of a connection, in each direction, in bytes. A head must fit.
-    #[must_use]
     pub fn buffer_bytes(&self) -> usize {
         self.head_bytes.max(LEAST_BUFFER_BYTES)
     }

@@ -8,7 +8,6 @@ const MOST_EDITS: usize = 3;
 
 /// The setting that was probably meant by each of `names` that is none of the `settings`: one that is spelled almost like it, or
 /// the same with another unit or without. Names that Kubernetes makes for the Services of a namespace are left out.
-#[must_use]
 pub(crate) fn misspelled<'n>(settings: &[&'static str], names: &'n [String]) -> Vec<(&'n str, &'static str)> {
     let meant =
         |name: &str| nearest(settings, name).filter(|_| !settings.contains(&name) && !is_service_link(name, names));

@@ -72,7 +72,6 @@ struct LatencyLabels {
 
 impl Metrics {
     /// A registry with the server's own metrics.
-    #[must_use]
     pub fn new(identity: &Identity) -> Self {
         let mut registry = Registry::default();
         let build = vec![("service", identity.service.clone()), ("version", identity.version.clone())];
@@ -106,13 +105,11 @@ impl Metrics {
     }
 
     /// Requests whose reply has not ended.
-    #[must_use]
     pub fn requests_in_flight(&self) -> i64 {
         self.in_flight.get()
     }
 
     /// Connections open on the service port.
-    #[must_use]
     pub fn connections_open(&self) -> i64 {
         self.connections.get()
     }
