@@ -15,13 +15,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use prometheus_client::metrics::counter::Counter;
 use service::app::docs::Docs;
 use service::app::probe::Probe;
 use service::app::route::{self, Route};
-use service::app::{App, Context, Reply, Server};
+use service::app::{App, Call, Context, Reply, Server};
 use service::message::body::Body;
 use service::message::incoming::Incoming;
 use service::message::problem::Problem;
@@ -99,26 +98,20 @@ impl App for Backend {
         }
     }
 
-    async fn answer(&self, server: &Server, request: Request<Incoming>, _context: &Context) -> Reply {
+    async fn answer(&self, server: &Server, request: Request<Incoming>, context: &Context) -> Reply {
         let (head, body) = request.into_parts();
         let (route, id) = match route::find(&self.table, &head.method, head.uri.path()) {
             Ok(found) => found,
             Err(unrouted) => return unrouted.reply(),
         };
-        let result = self.respond(route.handler, id, &head, body, server).await;
+        let result = self.respond(route.handler, Call { id, head: &head, body, server, context }).await;
         Reply { route: route.path.into(), result }
     }
 }
 
 impl Backend {
-    async fn respond(
-        &self,
-        handler: Handler,
-        id: &str,
-        head: &Parts,
-        body: Incoming,
-        server: &Server,
-    ) -> Result<Response<Body>, Problem> {
+    async fn respond(&self, handler: Handler, call: Call<'_>) -> Result<Response<Body>, Problem> {
+        let Call { id, head, body, server, .. } = call;
         let query = head.uri.query().unwrap_or_default();
         match handler {
             Handler::Items => self.all_items(query::only("delay_ms", query)?).await,

@@ -12,9 +12,7 @@ const OPENAPI: &str = include_str!("openapi.json");
 
 pub(crate) fn new(version: &str, config: &Config, table: &[Route<Handler>]) -> Docs {
     let mut value = docs::read(OPENAPI);
-    if let Some(stored) = &config.store {
-        value["components"]["schemas"]["Vote"]["properties"]["option"] = json!({"enum": stored.votes.options});
-    }
+    value["components"]["schemas"]["Vote"]["properties"]["option"] = json!({"enum": config.store.votes.options});
     Docs::new(value, version, table)
 }
 

@@ -19,11 +19,10 @@ mod worker;
 
 use std::sync::Arc;
 
-use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use service::app::docs::Docs;
 use service::app::route::{self, Route};
-use service::app::{App, Context, Reply, Server};
+use service::app::{App, Call, Context, Reply, Server};
 use service::message::body::Body;
 use service::message::incoming::Incoming;
 use service::message::problem::Problem;
@@ -40,6 +39,7 @@ use jobs::queue::Queue;
 use routes::{Handler, Stored};
 use shop::Shop;
 use store::Store;
+use store::address::Address;
 use votes::Votes;
 use worker::Worker;
 
@@ -83,15 +83,19 @@ impl App for Systems {
         Self {
             docs: docs::new(&identity.version, &config, &table),
             table,
-            shop: config.role.part().and_then(|part| {
-                let store = config.store.as_ref().map(|settings| (settings.address.clone(), settings.patience));
-                let (database, seed, settings) = (config.database.clone(), config.seed.clone(), config.shop.clone());
-                Shop::start(part, shop::Kept { store, database, seed, settings }, metrics)
-            }),
             kept: config
                 .store
-                .filter(|_| matches!(config.role, Role::Api | Role::Worker))
-                .map(|settings| Kept::start(settings, config.role, metrics)),
+                .address
+                .clone()
+                .filter(|_| !matches!(config.role, Role::Shop(_)))
+                .map(|address| Kept::start(address, config.store.clone(), config.role, metrics)),
+            shop: if let Role::Shop(part) = config.role {
+                let store = config.store.address.map(|address| (address, config.store.patience));
+                let (database, seed, settings) = (config.database, config.seed, config.shop);
+                Shop::start(part, shop::Kept { store, database, seed, settings }, metrics)
+            } else {
+                None
+            },
         }
     }
 
@@ -114,31 +118,23 @@ impl App for Systems {
             Ok(found) => found,
             Err(unrouted) => return unrouted.reply(),
         };
-        let result = self.respond(route.handler, id, &head, body, server, context).await;
+        let result = self.respond(route.handler, Call { id, head: &head, body, server, context }).await;
         Reply { route: route.path.into(), result }
     }
 }
 
 impl Systems {
-    async fn respond(
-        &self,
-        handler: Handler,
-        id: &str,
-        head: &Parts,
-        body: Incoming,
-        server: &Server,
-        context: &Context,
-    ) -> Result<Response<Body>, Problem> {
+    async fn respond(&self, handler: Handler, call: Call<'_>) -> Result<Response<Body>, Problem> {
         // People and load balancers add what they like to a probe's query; a probe must not fail for that.
         if let Handler::Probe(probe) = handler {
-            return Ok(probe.answer(server));
+            return Ok(probe.answer(call.server));
         }
-        query::none(head.uri.query().unwrap_or_default())?;
+        query::none(call.head.uri.query().unwrap_or_default())?;
         match (handler, &self.kept, &self.shop) {
             (Handler::Docs, _, _) => Ok(self.docs.page()),
             (Handler::OpenApi, _, _) => Ok(self.docs.description()),
-            (Handler::Stored(stored), Some(kept), _) => kept.answer(stored, id, head, body, server).await,
-            (Handler::Shop(asked), _, Some(shop)) => shop.answer(asked, id, head, body, server, context).await,
+            (Handler::Stored(stored), Some(kept), _) => kept.answer(stored, call).await,
+            (Handler::Shop(asked), _, Some(shop)) => shop.answer(asked, call).await,
             // Without a store or a database the table has no route that leads here.
             _ => Err(Problem::new(StatusCode::NOT_FOUND, "no such path")),
         }
@@ -147,34 +143,25 @@ impl Systems {
 
 impl Kept {
     /// Connects to the store, and notes the metrics.
-    fn start(settings: StoreSettings, role: Role, metrics: &mut Metrics) -> Self {
+    fn start(address: Address, settings: StoreSettings, role: Role, metrics: &mut Metrics) -> Self {
         let reachable = metrics.add("store_reachable", "1 while the store is connected and answers");
-        let store = Store::start(settings.address, settings.patience, reachable);
-        let queue = Queue::new(store.clone(), settings.jobs);
-        let votes = Votes::new(store, settings.votes);
+        let store = Store::start(address, settings.patience, reachable);
+        let queue = Queue::new(store.clone(), settings.jobs, settings.queued);
+        let votes = Votes::new(store, settings.votes, settings.queued);
         let worker = (role == Role::Worker)
             .then(|| Arc::new(Worker::new(settings.worker, queue.clone(), votes.clone(), metrics)));
         Self { queue, votes, worker }
     }
 
-    /// Answers a request to `stored`, whose path holds `id`.
-    async fn answer(
-        &self,
-        stored: Stored,
-        id: &str,
-        head: &Parts,
-        body: Incoming,
-        server: &Server,
-    ) -> Result<Response<Body>, Problem> {
+    async fn answer(&self, stored: Stored, call: Call<'_>) -> Result<Response<Body>, Problem> {
+        let Call { id, head, server, .. } = call;
         let served_by = &server.served_by_json;
         match (stored, &head.method) {
-            (Stored::Votes, &Method::POST) => self.votes.vote(&server.room, &head.headers, body, served_by).await,
+            (Stored::Votes, &Method::POST) => self.votes.vote(call).await,
             (Stored::Votes, _) => self.votes.counts(served_by).await,
             (Stored::VotesPage, _) => Ok(self.votes.page(&server.identity).await),
             (Stored::VotesScript, _) => Ok(Votes::script()),
-            (Stored::Jobs, &Method::POST) => {
-                jobs::submit(&self.queue, &server.room, &head.headers, body, served_by).await
-            }
+            (Stored::Jobs, &Method::POST) => jobs::submit(&self.queue, call).await,
             (Stored::Jobs, _) => jobs::counts(&self.queue, served_by).await,
             (Stored::DeadJobs, _) => jobs::dead(&self.queue, served_by).await,
             (Stored::PutBack, _) => jobs::put_back(&self.queue, id, served_by).await,

@@ -4,14 +4,13 @@ use service::app::probe::Probe;
 use service::app::route::{Methods, Route};
 
 use crate::config::{Config, Role};
-use crate::shop::Asked;
+use crate::shop::{Asked, Part};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Handler {
     Probe(Probe),
     /// What needs a store.
     Stored(Stored),
-    /// What a service of the shop has.
     Shop(Asked),
     Docs,
     OpenApi,
@@ -41,7 +40,7 @@ pub(crate) fn table(config: &Config) -> Vec<Route<Handler>> {
     if config.role == Role::Worker {
         return table;
     }
-    if config.role == Role::Api && config.store.is_some() {
+    if config.role == Role::Api && config.store.address.is_some() {
         table.extend([
             route("/api/votes", Methods::GetAndPost, Handler::Stored(Stored::Votes)),
             route("/votes", Methods::Get, Handler::Stored(Stored::VotesPage)),
@@ -54,16 +53,18 @@ pub(crate) fn table(config: &Config) -> Vec<Route<Handler>> {
         ]);
     }
     match config.role {
-        Role::Users => table.extend(entries("/api/users", "/api/users/{id}", Methods::GetAndPut)),
-        Role::Products => table.extend(entries("/api/products", "/api/products/{id}", Methods::GetAndPut)),
-        Role::Orders => table.extend(entries("/api/orders", "/api/orders/{id}", Methods::Get)),
-        Role::Payments => {
+        Role::Shop(Part::Users) => table.extend(entries("/api/users", "/api/users/{id}", Methods::GetAndPut)),
+        Role::Shop(Part::Products) => table.extend(entries("/api/products", "/api/products/{id}", Methods::GetAndPut)),
+        Role::Shop(Part::Orders) => table.extend(entries("/api/orders", "/api/orders/{id}", Methods::Get)),
+        Role::Shop(Part::Payments) => {
             table.extend(commands("/api/payments", "/api/payments/reserve", "/api/payments/release"));
         }
-        Role::Inventory => {
+        Role::Shop(Part::Inventory) => {
             table.extend(commands("/api/inventory", "/api/inventory/reserve", "/api/inventory/release"));
         }
-        Role::Notifications => table.push(route("/api/notifications", Methods::Get, Handler::Shop(Asked::All))),
+        Role::Shop(Part::Notifications) => {
+            table.push(route("/api/notifications", Methods::Get, Handler::Shop(Asked::All)));
+        }
         Role::Api | Role::Worker => {}
     }
     table.extend([route("/docs", Methods::Get, Handler::Docs), route("/openapi.json", Methods::Get, Handler::OpenApi)]);

@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use hyper::header::{HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use tokio::sync::{Semaphore, watch};
 
@@ -88,6 +89,20 @@ pub struct Context {
     pub correlation: Correlation,
     /// The other end of the connection.
     pub peer: SocketAddr,
+}
+
+/// A request, once its route is found.
+pub struct Call<'a> {
+    /// What the `{name}` of the route matched, still percent-encoded; empty without one.
+    pub id: &'a str,
+    /// Its head.
+    pub head: &'a Parts,
+    /// Its body, none of which has been read.
+    pub body: Incoming,
+    /// Who answers.
+    pub server: &'a Server,
+    /// What else is known of it.
+    pub context: &'a Context,
 }
 
 /// What an app answers.

@@ -3,19 +3,17 @@
 pub(crate) mod kind;
 pub(crate) mod queue;
 
-use hyper::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+use hyper::header::{HeaderMap, HeaderName};
 use hyper::{Response, StatusCode};
+use service::app::Call;
 use service::message::body::Body;
-use service::message::incoming::Incoming;
 use service::message::json;
 use service::message::problem::Problem;
-use service::message::room::Room;
 use service::message::{query, upload};
-use service::settings::environment::{Environment, Variable};
 
 use crate::store::unavailable::RETRY_SECONDS;
 use kind::Kind;
-use queue::{Bounds, PutBack, Queue, Submitted};
+use queue::{PutBack, Queue, Submitted};
 
 /// The longest description of a job, in bytes: room for the longest text with every character escaped.
 const LONGEST: usize = 32 * 1024;
@@ -26,34 +24,12 @@ const LISTED: usize = 100;
 /// included.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-impl Bounds {
-    /// Reads the bounds of the jobs, of which `queued` may wait.
-    pub fn read(environment: &mut Environment, queued: u64) -> Self {
-        let about = "dead letters that are kept; of more, the oldest are dropped";
-        let dead = Variable::new("JOBS_DEAD_MAX", "1000", about);
-        let about = "how long a job that is done, and its Idempotency-Key, are kept";
-        let keep = Variable::new("JOBS_KEEP_SECONDS", "3600", about);
-        let tries = Variable::new("JOBS_MAX_TRIES", "5", "tries of a job before it is a dead letter");
-        Self {
-            queued,
-            dead: environment.number(dead, 1, 100_000),
-            keep: environment.seconds(keep, std::time::Duration::from_secs(1)),
-            tries: environment.number(tries, 1, 100) as u32,
-        }
-    }
-}
-
 /// `POST /api/jobs`: 202, once the store has the job.
-pub(crate) async fn submit(
-    queue: &Queue,
-    room: &Room,
-    headers: &HeaderMap,
-    body: Incoming,
-    served_by: &str,
-) -> Result<Response<Body>, Problem> {
-    let kind: Kind = upload::json(room, headers, body, LONGEST).await?;
+pub(crate) async fn submit(queue: &Queue, call: Call<'_>) -> Result<Response<Body>, Problem> {
+    let Call { head, body, server, .. } = call;
+    let kind: Kind = upload::json(&server.room, &head.headers, body, LONGEST).await?;
     kind.check().map_err(Problem::bad)?;
-    let id = match queue.submit(&kind, idempotency_key(headers)?).await? {
+    let id = match queue.submit(&kind, idempotency_key(&head.headers)?).await? {
         Submitted::New(id) | Submitted::Same(id) => id,
         Submitted::Other => {
             let detail = "this Idempotency-Key belongs to another job: use a new one for each job";
@@ -61,7 +37,7 @@ pub(crate) async fn submit(
         }
         Submitted::Full => return Err(too_many(queue)),
     };
-    Ok(accepted(id, served_by))
+    Ok(accepted(id, &server.served_by_json))
 }
 
 /// `GET /api/jobs`: how many there are in each state.
@@ -96,15 +72,11 @@ pub(crate) async fn put_back(queue: &Queue, id: &str, served_by: &str) -> Result
 }
 
 fn accepted(id: u64, served_by: &str) -> Response<Body> {
-    let mut response = json::named("id", &id, served_by);
-    *response.status_mut() = StatusCode::ACCEPTED;
-    let location = HeaderValue::try_from(format!("/api/jobs/{id}")).expect("a path of visible ASCII");
-    response.headers_mut().insert(LOCATION, location);
-    response
+    json::made(StatusCode::ACCEPTED, format!("/api/jobs/{id}"), json::named("id", &id, served_by))
 }
 
 fn too_many(queue: &Queue) -> Problem {
-    Problem::busy(format!("{} jobs wait already", queue.bounds().queued), RETRY_SECONDS)
+    Problem::busy(format!("{} jobs wait already", queue.queued()), RETRY_SECONDS)
 }
 
 /// The Idempotency-Key of a request, where it has one.

@@ -25,23 +25,25 @@ use crate::store::{Store, Value};
 /// What every key of the jobs begins with.
 const SYSTEM: &str = "{jobs}";
 
-/// Bounds of the jobs.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// Jobs that wait.
-    pub queued: u64,
-    /// Dead letters; of more, the oldest are dropped.
-    pub dead: u64,
-    /// How long a job that is done can be asked for.
-    pub keep: Duration,
-    /// Tries of a job.
-    pub tries: u32,
+service::settings! {
+    /// Bounds of the jobs, besides how many may wait.
+    #[derive(Debug, Clone, Copy)]
+    pub struct Bounds {
+        /// dead letters that are kept; of more, the oldest are dropped
+        dead: u64 = number("JOBS_DEAD_MAX", "1000", 1, 100_000);
+        /// how long a job that is done, and its Idempotency-Key, are kept
+        keep: Duration = seconds("JOBS_KEEP_SECONDS", "3600", Duration::from_secs(1));
+        /// tries of a job before it is a dead letter
+        tries: u32 = number("JOBS_MAX_TRIES", "5", 1, 100);
+    }
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct Queue {
     store: Store,
     bounds: Bounds,
+    /// Jobs that may wait.
+    queued: u64,
 }
 
 /// What became of a job that was submitted.
@@ -109,18 +111,22 @@ pub(crate) struct Counts {
 }
 
 impl Queue {
-    pub(crate) fn new(store: Store, bounds: Bounds) -> Self {
-        Self { store, bounds }
+    pub(crate) fn new(store: Store, bounds: Bounds, queued: u64) -> Self {
+        Self { store, bounds, queued }
     }
 
     pub(crate) fn bounds(&self) -> Bounds {
         self.bounds
     }
 
+    pub(crate) fn queued(&self) -> u64 {
+        self.queued
+    }
+
     /// Adds a job, once for each idempotency key.
     pub(crate) async fn submit(&self, kind: &Kind, key: Option<&str>) -> Result<Submitted, Unavailable> {
         let input = serde_json::to_vec(kind).expect("numbers and strings serialize");
-        let most = self.bounds.queued.to_string();
+        let most = self.queued.to_string();
         let arguments = [kind.name().as_bytes(), &input, key.unwrap_or_default().as_bytes(), most.as_bytes()];
         let reply = self.run(Script::Submit, &arguments).await?;
         let [word, id] = fields(reply)?;
@@ -169,7 +175,7 @@ impl Queue {
     }
 
     pub(crate) async fn put_back(&self, id: u64) -> Result<PutBack, Unavailable> {
-        let (id, most) = (id.to_string(), self.bounds.queued.to_string());
+        let (id, most) = (id.to_string(), self.queued.to_string());
         match text(&self.run(Script::PutBack, &[id.as_bytes(), most.as_bytes()]).await?)? {
             "queued" => Ok(PutBack::Queued),
             "none" => Ok(PutBack::NoDeadLetter),
@@ -246,14 +252,14 @@ mod tests {
     use crate::password::Password;
     use crate::store::address::Address;
 
-    const BOUNDS: Bounds = Bounds { queued: 10, dead: 10, keep: Duration::from_secs(60), tries: 2 };
+    const BOUNDS: Bounds = Bounds { dead: 10, keep: Duration::from_secs(60), tries: 2 };
     const INSTANT: Duration = Duration::from_millis(1);
     const LONG: Duration = Duration::from_secs(60);
 
     fn queue(redis: &Redis) -> Queue {
         let (host, password) = ("127.0.0.1".to_owned(), Password::None);
         let target = Address { host, port: redis.port, database: 0, user: None, password };
-        Queue::new(Store::start(target, Duration::from_secs(20), Gauge::default()), BOUNDS)
+        Queue::new(Store::start(target, Duration::from_secs(20), Gauge::default()), BOUNDS, 10)
     }
 
     async fn submitted(queue: &Queue) -> u64 {

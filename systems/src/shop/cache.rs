@@ -54,7 +54,6 @@ pub(crate) struct Place {
     since: Instant,
 }
 
-/// The cache of a service.
 pub(crate) struct Cache {
     store: Store,
     settings: Settings,

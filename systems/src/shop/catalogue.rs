@@ -1,15 +1,13 @@
 //! What is kept by its id, listed, read, added to and changed: users, and products. Each kind has a table of its own, in a database of its
 //! own.
 
-use hyper::header::{HeaderName, HeaderValue, LOCATION};
-use hyper::http::request::Parts;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use service::app::Server;
+use service::app::{Call, Server};
 use service::message::body::Body;
-use service::message::incoming::Incoming;
 use service::message::problem::Problem;
 use service::message::{json, query, upload};
 
@@ -25,7 +23,6 @@ const LONGEST: usize = 4096;
 /// Entries in one list.
 const LISTED: i64 = 1000;
 
-/// A kind of entry.
 #[derive(Debug)]
 pub(crate) struct Kind {
     /// Its table, and the last part of its path.
@@ -67,7 +64,6 @@ pub(crate) fn numbered(id: Option<u32>) -> Result<(), String> {
     if id == Some(0) { Err(format!("id is from 1 to {}", u32::MAX)) } else { Ok(()) }
 }
 
-/// The entries of a kind.
 pub(crate) struct Catalogue {
     kind: &'static Kind,
     database: Database,
@@ -103,40 +99,23 @@ impl Catalogue {
     }
 
     /// Answers a request to all entries.
-    pub(crate) async fn answer_all(
-        &self,
-        head: &Parts,
-        body: Incoming,
-        server: &Server,
-    ) -> Result<Response<Body>, Problem> {
+    pub(crate) async fn answer_all(&self, call: Call<'_>) -> Result<Response<Body>, Problem> {
+        let Call { head, body, server, .. } = call;
         if head.method != Method::POST {
-            let list = self.list().await?;
-            return Ok(json::text(format!(
-                r#"{{"items":[{}],"served_by":{}}}"#,
-                list.join(","),
-                server.served_by_json
-            )));
+            let list = self.list().await?.join(",");
+            return Ok(json::written("items", &format!("[{list}]"), &server.served_by_json));
         }
         let value: Value = upload::json(&server.room, &head.headers, body, LONGEST).await?;
         let entry = (self.kind.checked)(value).map_err(Problem::bad)?;
         let Some((id, added)) = self.add(&entry).await? else {
             return Err(Problem::new(StatusCode::CONFLICT, "this id is taken: leave it out, and one is given"));
         };
-        let mut response = one(&added, server);
-        *response.status_mut() = StatusCode::CREATED;
-        let location = HeaderValue::try_from(format!("/api/{}/{id}", self.kind.name)).expect("a path of visible ASCII");
-        response.headers_mut().insert(LOCATION, location);
-        Ok(response)
+        Ok(json::made(StatusCode::CREATED, format!("/api/{}/{id}", self.kind.name), one(&added, server)))
     }
 
-    /// Answers a request to the entry whose id is the text `id`.
-    pub(crate) async fn answer_one(
-        &self,
-        id: &str,
-        head: &Parts,
-        body: Incoming,
-        server: &Server,
-    ) -> Result<Response<Body>, Problem> {
+    /// Answers a request to one entry.
+    pub(crate) async fn answer_one(&self, call: Call<'_>) -> Result<Response<Body>, Problem> {
+        let Call { id, head, body, server, .. } = call;
         let bad = || Problem::bad(format!("an id is a whole number from 1 to {}", u32::MAX));
         let number = query::number(id, 1..=u32::MAX.into()).ok_or_else(bad)?;
         let missing =
@@ -196,6 +175,6 @@ impl Catalogue {
     }
 }
 
-fn one(entry: &str, server: &Server) -> Response<Body> {
-    json::text(format!(r#"{{"item":{entry},"served_by":{}}}"#, server.served_by_json))
+pub(super) fn one(entry: &str, server: &Server) -> Response<Body> {
+    json::written("item", entry, &server.served_by_json)
 }

@@ -15,13 +15,11 @@ pub(crate) mod user;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Response;
-use hyper::http::request::Parts;
+use hyper::{Method, Response};
 use serde_json::Value;
-use service::app::{Context, Server};
+use service::app::Call;
 use service::calls::origin::Origin;
 use service::message::body::Body;
-use service::message::incoming::Incoming;
 use service::message::problem::Problem;
 use service::telemetry::metrics::Metrics;
 
@@ -69,20 +67,24 @@ pub(crate) enum Asked {
     All,
     /// One of them.
     One,
-    /// It is to reserve.
     Reserve,
-    /// It is to release.
     Release,
 }
 
 /// Which service of the shop a process is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub enum Part {
+    /// Users, in a database of their own.
     Users,
+    /// Products, in theirs.
     Products,
+    /// Orders.
     Orders,
+    /// What is paid for them.
     Payments,
+    /// What is in stock for them.
     Inventory,
+    /// Tells the customers what happens to their orders.
     Notifications,
 }
 
@@ -146,30 +148,17 @@ impl Shop {
         }
     }
 
-    /// Answers a request whose path holds `id`.
-    pub(crate) async fn answer(
-        &self,
-        asked: Asked,
-        id: &str,
-        head: &Parts,
-        body: Incoming,
-        server: &Server,
-        context: &Context,
-    ) -> Result<Response<Body>, Problem> {
+    pub(crate) async fn answer(&self, asked: Asked, call: Call<'_>) -> Result<Response<Body>, Problem> {
         match (self, asked) {
-            (Self::Catalogue(catalogue), Asked::One) => catalogue.answer_one(id, head, body, server).await,
-            (Self::Catalogue(catalogue), _) => catalogue.answer_all(head, body, server).await,
-            (Self::Orders(orders), Asked::One) => orders.show(id, server).await,
-            (Self::Orders(orders), _) if orders::places(head) => orders.place(head, body, server, context).await,
-            (Self::Orders(orders), _) => orders.counts(server).await,
-            (Self::Reservations(service), Asked::Reserve) => {
-                service.reserve(&head.headers, body, server, context).await
-            }
-            (Self::Reservations(service), Asked::Release) => {
-                service.release(&head.headers, body, server, context).await
-            }
-            (Self::Reservations(service), _) => service.totals(server).await,
-            (Self::Notifications(notifications), _) => notifications.counts(server).await,
+            (Self::Catalogue(catalogue), Asked::One) => catalogue.answer_one(call).await,
+            (Self::Catalogue(catalogue), _) => catalogue.answer_all(call).await,
+            (Self::Orders(orders), Asked::One) => orders.show(call.id, call.server).await,
+            (Self::Orders(orders), _) if call.head.method == Method::POST => orders.place(call).await,
+            (Self::Orders(orders), _) => orders.counts(call.server).await,
+            (Self::Reservations(service), Asked::Reserve) => service.reserve(call).await,
+            (Self::Reservations(service), Asked::Release) => service.release(call).await,
+            (Self::Reservations(service), _) => service.totals(call.server).await,
+            (Self::Notifications(notifications), _) => notifications.counts(call.server).await,
         }
     }
 }

@@ -45,12 +45,10 @@ struct Event {
     request_id: String,
 }
 
-/// The notifications.
 pub(crate) struct Notifications {
     store: Store,
 }
 
-/// An entry of the stream.
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
     id: Vec<u8>,

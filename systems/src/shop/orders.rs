@@ -8,15 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::{HeaderMap, HeaderValue, LOCATION};
-use hyper::http::request::Parts;
-use hyper::{Method, Response, StatusCode};
+use hyper::header::{HeaderMap, HeaderValue};
+use hyper::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use service::app::{Context, Server};
+use service::app::{Call, Server};
 use service::message::body::Body;
 use service::message::correlation::{Correlation, random};
-use service::message::incoming::Incoming;
 use service::message::problem::Problem;
 use service::message::{json, query, upload};
 use tokio::sync::Notify;
@@ -24,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Row;
 
+use super::catalogue::one;
 use super::notifications::EVENTS;
 use super::peer::{OVERALL, Peer, Silent};
 use super::reservations::MOST;
@@ -61,7 +60,6 @@ pub(crate) struct Peers {
     pub(crate) inventory: Peer,
 }
 
-/// The orders.
 pub(crate) struct Orders {
     database: Database,
     peers: Peers,
@@ -78,11 +76,11 @@ pub(crate) struct Orders {
 struct Wanted {
     user_id: u64,
     product_id: u64,
-    #[serde(default = "one")]
+    #[serde(default = "single")]
     quantity: u64,
 }
 
-fn one() -> u64 {
+fn single() -> u64 {
     1
 }
 
@@ -116,13 +114,8 @@ impl Orders {
     }
 
     /// `POST /api/orders`: 201, once the order is in the database; 200 where it was there already.
-    pub(crate) async fn place(
-        &self,
-        head: &Parts,
-        body: Incoming,
-        server: &Server,
-        context: &Context,
-    ) -> Result<Response<Body>, Problem> {
+    pub(crate) async fn place(&self, call: Call<'_>) -> Result<Response<Body>, Problem> {
+        let Call { head, body, server, context, .. } = call;
         let wanted: Wanted = upload::json(&server.room, &head.headers, body, LONGEST).await?;
         wanted.check().map_err(Problem::bad)?;
         let correlation = &context.correlation;
@@ -153,11 +146,7 @@ impl Orders {
         };
         tracing::info!(order = id, request_id = correlation.request_id(), "order: placed");
         self.placed.notify_one();
-        let mut response = named(&shown, server);
-        *response.status_mut() = StatusCode::CREATED;
-        let location = HeaderValue::try_from(format!("/api/orders/{id}")).expect("a path of visible ASCII");
-        response.headers_mut().insert(LOCATION, location);
-        Ok(response)
+        Ok(json::made(StatusCode::CREATED, format!("/api/orders/{id}"), one(&shown, server)))
     }
 
     /// `GET /api/orders/{id}`.
@@ -168,14 +157,14 @@ impl Orders {
         let row = client.query_opt("SELECT shown(orders) FROM orders WHERE id = $1", &[&id.cast_signed()]).await;
         let row = row.map_err(Unavailable::from)?;
         let row = row.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, format!("no order has the id {id}")))?;
-        Ok(named(&row.try_get::<_, String>(0).map_err(Unavailable::from)?, server))
+        Ok(one(&row.try_get::<_, String>(0).map_err(Unavailable::from)?, server))
     }
 
     /// `GET /api/orders`: how many there are in each state.
     pub(crate) async fn counts(&self, server: &Server) -> Result<Response<Body>, Problem> {
         let row = self.database.client().await?.query_one("SELECT counts()", &[]).await;
         let counts: String = row.and_then(|row| row.try_get(0)).map_err(Unavailable::from)?;
-        Ok(json::text(format!(r#"{{"orders":{counts},"served_by":{}}}"#, server.served_by_json)))
+        Ok(json::written("orders", &counts, &server.served_by_json))
     }
 
     async fn add(&self, new: &Value) -> Result<Option<(i64, String)>, Unavailable> {
@@ -329,7 +318,7 @@ impl Wanted {
             let detail = "this Idempotency-Key belongs to another order: use a new one for each order";
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
         }
-        Ok(named(placed, server))
+        Ok(one(placed, server))
     }
 }
 
@@ -345,10 +334,6 @@ fn item(asked: Result<(StatusCode, Value), Silent>, missing: &str) -> Result<Opt
         Ok((StatusCode::NOT_FOUND, _)) => Err(Problem::new(StatusCode::NOT_FOUND, missing)),
         Ok(_) | Err(_) => Ok(None),
     }
-}
-
-fn named(order: &str, server: &Server) -> Response<Body> {
-    json::text(format!(r#"{{"item":{order},"served_by":{}}}"#, server.served_by_json))
 }
 
 /// The order in `row`; `None` where its step has a name that this version does not know.
@@ -373,9 +358,4 @@ fn taken(row: &Row) -> Result<Option<Taken>, tokio_postgres::Error> {
         amount: row.try_get(7)?,
         correlation: Correlation::of(&headers),
     }))
-}
-
-/// Whether a request to all orders places one.
-pub(crate) fn places(head: &Parts) -> bool {
-    head.method == Method::POST
 }

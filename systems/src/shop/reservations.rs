@@ -1,13 +1,10 @@
 //! What two services do with commands of orders: payments, and what is in stock, are reserved and released. Each command may come
 //! twice, or late: the same one again says the same, and what was released can't be reserved any more.
 
-use hyper::header::HeaderMap;
 use hyper::{Response, StatusCode};
-use serde::Deserialize;
 use serde_json::{Value, json};
-use service::app::{Context, Server};
+use service::app::{Call, Server};
 use service::message::body::Body;
-use service::message::incoming::Incoming;
 use service::message::problem::Problem;
 use service::message::{json, upload};
 use tokio::time::sleep;
@@ -28,8 +25,8 @@ pub(crate) struct Kind {
     pub(crate) name: &'static str,
     /// What makes its tables and functions.
     pub(crate) migrations: &'static [Migration],
-    /// Reads a command that reserves.
-    pub(crate) checked: fn(Value) -> Result<String, String>,
+    /// What a command that reserves has.
+    command: Numbers,
     /// Adds what `$1` is as JSON to what there is to reserve, unless it is there.
     pub(crate) stock: &'static str,
     /// Reads what that is.
@@ -42,7 +39,8 @@ pub(crate) struct Kind {
 pub(crate) const PAYMENTS: Kind = Kind {
     name: "payments",
     migrations: &[Migration { name: "payments", sql: include_str!("payments.sql") }],
-    checked: checked::<Payment>,
+    // What costs nothing is paid as well.
+    command: &[("order", 1), ("amount", 0)],
     stock: "",
     stocked: |_| Err("payments have none".to_owned()),
     refused: "payment refused",
@@ -52,71 +50,25 @@ pub(crate) const PAYMENTS: Kind = Kind {
 pub(crate) const INVENTORY: Kind = Kind {
     name: "inventory",
     migrations: &[Migration { name: "inventory", sql: include_str!("inventory.sql") }],
-    checked: checked::<Items>,
+    command: &[("order", 1), ("product", 1), ("quantity", 1)],
     stock: "INSERT INTO stock SELECT id, free FROM json_to_record($1::text::json) AS new (id bigint, free bigint) \
             ON CONFLICT DO NOTHING",
-    stocked: checked::<Stock>,
+    stocked: |value| checked(&value, &[("id", 1), ("free", 0)]),
     refused: "out of stock",
 };
 
-/// A command whose numbers are whole ones from 1, as its type says which it has.
-trait Numbers: serde::Serialize + serde::de::DeserializeOwned {
-    fn numbers(&self) -> Vec<u64>;
-}
+/// Members of a JSON object, each a whole number up to [`MOST`], and the least that it may be.
+type Numbers = &'static [(&'static str, u64)];
 
-#[derive(Debug, serde::Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Payment {
-    order: u64,
-    amount: u64,
-}
-
-#[derive(Debug, serde::Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Items {
-    order: u64,
-    product: u64,
-    quantity: u64,
-}
-
-#[derive(Debug, serde::Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Stock {
-    id: u64,
-    free: u64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Release {
-    order: u64,
-}
-
-impl Numbers for Payment {
-    fn numbers(&self) -> Vec<u64> {
-        // What costs nothing is paid as well.
-        vec![self.order, self.amount.saturating_add(1)]
+/// Checks that `value` has these `numbers` and no other member.
+fn checked(value: &Value, numbers: Numbers) -> Result<String, String> {
+    let fits =
+        |(name, least): &(&str, u64)| value[*name].as_u64().is_some_and(|number| (*least..=MOST).contains(&number));
+    if numbers.iter().all(fits) && value.as_object().is_some_and(|members| members.len() == numbers.len()) {
+        return Ok(value.to_string());
     }
-}
-
-impl Numbers for Items {
-    fn numbers(&self) -> Vec<u64> {
-        vec![self.order, self.product, self.quantity]
-    }
-}
-
-impl Numbers for Stock {
-    fn numbers(&self) -> Vec<u64> {
-        vec![self.id, self.free.saturating_add(1)]
-    }
-}
-
-fn checked<N: Numbers>(value: Value) -> Result<String, String> {
-    let command: N = serde_json::from_value(value).map_err(|error| error.to_string())?;
-    if !command.numbers().iter().all(|number| (1..=MOST).contains(number)) {
-        return Err(format!("its numbers are from 1 to {MOST}"));
-    }
-    serde_json::to_string(&command).map_err(|error| error.to_string())
+    let members: Vec<String> = numbers.iter().map(|(name, least)| format!("{name} from {least}")).collect();
+    Err(format!("accepted are whole numbers up to {MOST}: {}", members.join(", ")))
 }
 
 /// A service that reserves.
@@ -151,45 +103,34 @@ impl Reservations {
     }
 
     /// `POST …/reserve`: 200 where it is reserved, now or before; 409 where it can't be.
-    pub(crate) async fn reserve(
-        &self,
-        headers: &HeaderMap,
-        body: Incoming,
-        server: &Server,
-        context: &Context,
-    ) -> Result<Response<Body>, Problem> {
-        let value: Value = upload::json(&server.room, headers, body, LONGEST).await?;
-        let order = value["order"].clone();
-        let command = (self.kind.checked)(value).map_err(Problem::bad)?;
+    pub(crate) async fn reserve(&self, call: Call<'_>) -> Result<Response<Body>, Problem> {
+        let Call { head, body, server, context, .. } = call;
+        let value: Value = upload::json(&server.room, &head.headers, body, LONGEST).await?;
+        let command = checked(&value, self.kind.command).map_err(Problem::bad)?;
+        let order = &value["order"];
         let client = self.database.client().await?;
         let row = client.query_one("SELECT reserve($1::text::json, $2)", &[&command, &self.most]).await;
         let state: String = row.and_then(|row| row.try_get(0)).map_err(Unavailable::from)?;
         let request_id = context.correlation.request_id();
         tracing::info!(service = self.kind.name, order = %order, state, request_id, "reservation: asked for");
         match state.as_str() {
-            "reserved" => Ok(answer(&order, &state, server)),
+            "reserved" => Ok(answer(order, &state, server)),
             "released" => Err(Problem::new(StatusCode::CONFLICT, "it was released before")),
             _ => Err(Problem::new(StatusCode::CONFLICT, self.kind.refused)),
         }
     }
 
     /// `POST …/release`: 200, whether there was something to release or not.
-    pub(crate) async fn release(
-        &self,
-        headers: &HeaderMap,
-        body: Incoming,
-        server: &Server,
-        context: &Context,
-    ) -> Result<Response<Body>, Problem> {
-        let Release { order } = upload::json(&server.room, headers, body, LONGEST).await?;
-        if !(1..=MOST).contains(&order) {
-            return Err(Problem::bad(format!("an order is a whole number from 1 to {MOST}")));
-        }
+    pub(crate) async fn release(&self, call: Call<'_>) -> Result<Response<Body>, Problem> {
+        let Call { head, body, server, context, .. } = call;
+        let value: Value = upload::json(&server.room, &head.headers, body, LONGEST).await?;
+        checked(&value, &[("order", 1)]).map_err(Problem::bad)?;
+        let order = value["order"].as_i64();
         let client = self.database.client().await?;
-        client.execute("SELECT release($1)", &[&order.cast_signed()]).await.map_err(Unavailable::from)?;
+        client.execute("SELECT release($1)", &[&order]).await.map_err(Unavailable::from)?;
         let request_id = context.correlation.request_id();
         tracing::info!(service = self.kind.name, order, request_id, "reservation: released");
-        Ok(answer(&json!(order), "released", server))
+        Ok(answer(&value["order"], "released", server))
     }
 
     /// `GET`: how many there are of each kind, and how much they are.
@@ -197,7 +138,7 @@ impl Reservations {
         let client = self.database.client().await?;
         let row = client.query_one("SELECT row_to_json(totals)::text FROM totals", &[]).await;
         let totals: String = row.and_then(|row| row.try_get(0)).map_err(Unavailable::from)?;
-        Ok(json::text(format!(r#"{{"{}":{totals},"served_by":{}}}"#, self.kind.name, server.served_by_json)))
+        Ok(json::written(self.kind.name, &totals, &server.served_by_json))
     }
 }
 

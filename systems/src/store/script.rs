@@ -4,7 +4,6 @@
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Script {
-    /// Queues a vote.
     Vote,
     /// Counts queued votes.
     Tally,

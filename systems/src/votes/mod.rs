@@ -8,17 +8,14 @@ mod page;
 use std::fmt::Write as _;
 
 use contract::served_by::entry;
-use hyper::header::HeaderMap;
 use hyper::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
+use service::app::Call;
 use service::message::body::Body;
-use service::message::incoming::Incoming;
 use service::message::json;
 use service::message::problem::Problem;
-use service::message::room::Room;
 use service::message::upload;
 use service::process::identity::Identity;
-use service::settings::environment::{Environment, Variable};
 
 use crate::store::meaning::{count, number, strange, text};
 use crate::store::script::Script;
@@ -33,27 +30,17 @@ const LONGEST: usize = 1024;
 const LONGEST_OPTION: usize = 32;
 const LONGEST_VOTER: usize = 64;
 
-/// What is voted on.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The options, 2 to 10 different ones.
-    pub options: Vec<String>,
-    /// Votes that wait to be counted.
-    pub queued: u64,
-    /// Voters.
-    pub voters: u64,
-}
+const OPTIONS: &str =
+    "2 to 10 different names with ',' between them, each of 1 to 32 lower-case letters, digits and '-'";
 
-impl Settings {
-    /// Reads what is voted on; `queued` votes may wait.
-    pub fn read(environment: &mut Environment, queued: u64) -> Self {
-        let options = environment.parse(
-            Variable::new("VOTE_OPTIONS", "cats,dogs", "what can be voted for: 2 to 10 names with ',' between them"),
-            "2 to 10 different names with ',' between them, each of 1 to 32 lower-case letters, digits and '-'",
-            parse_options,
-        );
-        let voters = Variable::new("VOTERS_MAX", "100000", "voters; further ones are answered 503");
-        Self { options, queued, voters: environment.number(voters, 1, 10_000_000) }
+service::settings! {
+    /// What is voted on.
+    #[derive(Debug, Clone)]
+    pub struct Settings {
+        /// what can be voted for: 2 to 10 names with ',' between them
+        options: Vec<String> = parse("VOTE_OPTIONS", "cats,dogs", OPTIONS, parse_options);
+        /// voters; further ones are answered 503
+        voters: u64 = number("VOTERS_MAX", "100000", 1, 10_000_000);
     }
 }
 
@@ -71,6 +58,8 @@ fn parse_options(text: &str) -> Option<Vec<String>> {
 pub(crate) struct Votes {
     store: Store,
     settings: Settings,
+    /// Votes that may wait to be counted.
+    queued: u64,
 }
 
 /// What has been counted so far.
@@ -83,25 +72,20 @@ struct Tally {
 }
 
 impl Votes {
-    pub(crate) fn new(store: Store, settings: Settings) -> Self {
-        Self { store, settings }
+    pub(crate) fn new(store: Store, settings: Settings, queued: u64) -> Self {
+        Self { store, settings, queued }
     }
 
     /// `POST /api/votes`: 202, once the store has the vote.
-    pub(crate) async fn vote(
-        &self,
-        room: &Room,
-        headers: &HeaderMap,
-        body: Incoming,
-        served_by: &str,
-    ) -> Result<Response<Body>, Problem> {
-        let vote: Vote = upload::json(room, headers, body, LONGEST).await?;
+    pub(crate) async fn vote(&self, call: Call<'_>) -> Result<Response<Body>, Problem> {
+        let Call { head, body, server, .. } = call;
+        let vote: Vote = upload::json(&server.room, &head.headers, body, LONGEST).await?;
         vote.check(&self.settings.options).map_err(Problem::bad)?;
-        let (queued, voters) = (self.settings.queued.to_string(), self.settings.voters.to_string());
+        let (queued, voters) = (self.queued.to_string(), self.settings.voters.to_string());
         let arguments = [vote.voter.as_bytes(), vote.option.as_bytes(), queued.as_bytes(), voters.as_bytes()];
         match text(&self.store.run(Script::Vote, SYSTEM, &arguments).await?)? {
             "queued" => {
-                let mut response = json::named("vote", &vote, served_by);
+                let mut response = json::named("vote", &vote, &server.served_by_json);
                 *response.status_mut() = StatusCode::ACCEPTED;
                 Ok(response)
             }
