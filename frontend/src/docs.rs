@@ -24,7 +24,8 @@ pub(crate) async fn describe(live: &Live, body: &Arc<RequestBody>, version: &str
         if !known.contains_key(&asked) {
             let place = known.len();
             let text = upstream.fetch("/openapi.json", LONGEST, body).await.unwrap_or_default();
-            let described = named_apart(&text, place);
+            let mut described: Value = serde_json::from_slice(&text).unwrap_or_default();
+            name_apart(&mut described, place);
             for (kind, own) in members(&described["components"]) {
                 for (name, component) in members(own) {
                     components[kind][format!("{place}.{name}")] = component.clone();
@@ -42,14 +43,7 @@ pub(crate) async fn describe(live: &Live, body: &Arc<RequestBody>, version: &str
     })
 }
 
-/// Reads a description, and has what refers to its components say that they are those of the upstream at `place`: others may have
-/// some of the same names.
-fn named_apart(text: &[u8], place: usize) -> Value {
-    let mut described: Value = serde_json::from_slice(text).unwrap_or_default();
-    name_apart(&mut described, place);
-    described
-}
-
+/// Has what refers to components say that they are those of the upstream at `place`: others may have some of the same names.
 fn name_apart(value: &mut Value, place: usize) {
     match value {
         Value::Object(members) => members.values_mut().for_each(|member| name_apart(member, place)),

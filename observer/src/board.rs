@@ -40,14 +40,6 @@ struct Written<'a> {
 }
 
 impl Board {
-    /// A board on which nothing is seen yet.
-    pub fn new() -> Self {
-        let unseen = Kind::ALL.iter().map(|kind| (kind.resource().1, "not asked yet".to_owned()));
-        let state = State { known: Known::new(), unseen: unseen.collect() };
-        let written = watch::Sender::new(state.write());
-        Self { state: Mutex::new(state), changed: Notify::new(), written }
-    }
-
     /// Writes what was learned, until it is dropped.
     pub async fn write(&self) {
         loop {
@@ -90,7 +82,6 @@ impl Board {
         self.written.subscribe()
     }
 
-    /// What is written, as JSON.
     pub(crate) fn json(&self) -> Bytes {
         let event = self.written.borrow().clone();
         event.slice(BEFORE.len()..event.len() - BEHIND.len())
@@ -101,9 +92,13 @@ impl Board {
     }
 }
 
+/// One on which nothing is seen yet.
 impl Default for Board {
     fn default() -> Self {
-        Self::new()
+        let unseen = Kind::ALL.iter().map(|kind| (kind.resource().1, "not asked yet".to_owned()));
+        let state = State { known: Known::default(), unseen: unseen.collect() };
+        let written = watch::Sender::new(state.write());
+        Self { state: Mutex::new(state), changed: Notify::new(), written }
     }
 }
 

@@ -21,7 +21,6 @@ pub(crate) struct Feed(Pin<Box<dyn Future<Output = (Source, Option<Bytes>)> + Se
 
 /// Where it comes from.
 pub(crate) struct Source {
-    /// What is written.
     pub(crate) written: watch::Receiver<Bytes>,
     /// A drain ends it.
     pub(crate) phase: watch::Receiver<Phase>,

@@ -78,7 +78,7 @@ impl App for Observer {
             places: Arc::new(Semaphore::new(config.streams)),
             namespace: if identity.namespace.is_empty() { "default".to_owned() } else { identity.namespace.clone() },
             docs: Docs::new(docs::read(OPENAPI), &identity.version, TABLE),
-            board: Arc::new(Board::new()),
+            board: Arc::new(Board::default()),
             config,
         }
     }

@@ -6,19 +6,15 @@ use service::app::route::{Methods, Route};
 /// What answers a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Handler {
-    /// A probe of the kubelet.
     Probe(Probe),
     /// What is known.
     Rows,
     /// The same, each time that it changes.
     Events,
-    /// The API page.
     Docs,
-    /// The description of the API.
     OpenApi,
 }
 
-/// Every route.
 pub(crate) const TABLE: &[Route<Handler>] = &[
     get("/api/cluster", Handler::Rows),
     get("/api/cluster/events", Handler::Events),

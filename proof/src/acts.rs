@@ -232,7 +232,6 @@ pub(crate) fn frozen(release: &Release) -> Result<(), Error> {
     release.settle()
 }
 
-/// A backend and its process.
 fn a_backend(release: &Release) -> Result<(Pod, u32), Error> {
     let pods = release.pods("backend")?;
     let pod = pods.into_iter().next().ok_or_else(|| Error::Failed("no backend is there".to_owned()))?;

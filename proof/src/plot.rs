@@ -45,7 +45,6 @@ pub(crate) struct Plot {
 }
 
 impl Plot {
-    /// Of the ledgers of a row.
     pub(crate) fn new<'l>(ledgers: impl IntoIterator<Item = &'l Ledger>) -> Self {
         let ledgers: Vec<_> = ledgers.into_iter().collect();
         let start = ledgers.iter().map(|ledger| ledger.started_unix_ms).min().unwrap_or(0);

@@ -8,11 +8,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// A port that nobody listens on right now.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// A Redis that syncs its file before it answers. Killed, and its directory removed, when dropped.
 pub struct Redis {
     /// Where it listens, an address of loopback.
@@ -49,7 +44,8 @@ impl Redis {
         let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(&directory).unwrap();
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        Self { address: "127.0.0.1", port: free_port(), directory, arguments, volume: None, child: None }
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self { address: "127.0.0.1", port, directory, arguments, volume: None, child: None }
     }
 
     /// One whose volume has `bytes`, and that is started again when it ends by itself.

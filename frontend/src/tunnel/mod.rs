@@ -65,7 +65,6 @@ pub(crate) struct Tunnels {
     ended: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
-/// A place for one tunnel.
 pub(crate) type Place = OwnedSemaphorePermit;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,25 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::object::{Condition, Metadata, clip, condition};
-use super::table;
+use super::object::{Condition, Specified, clip, condition};
 
 /// How far a figure may be from its target without a change, as a share of it: the controller manager's default
 /// (`--horizontal-pod-autoscaler-tolerance`).
 const TOLERANCE: f64 = 0.1;
 
 /// A horizontal autoscaler: <https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/horizontal-pod-autoscaler-v2/>
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Autoscaler {
-    metadata: Metadata,
-    spec: Spec,
-    status: Status,
-}
+pub(super) type Autoscaler = Specified<Spec, Status>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Spec {
+pub(super) struct Spec {
     scale_target_ref: Target,
     min_replicas: Option<u32>,
     max_replicas: u32,
@@ -35,7 +28,7 @@ struct Target {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Status {
+pub(super) struct Status {
     current_replicas: u32,
     desired_replicas: u32,
     current_metrics: Option<Vec<Metric>>,
@@ -62,8 +55,6 @@ struct Resource {
 struct Figure {
     average_utilization: Option<u32>,
 }
-
-table::objects!(Autoscaler);
 
 /// An autoscaler, as it is shown.
 #[derive(Debug, Serialize)]

@@ -1,22 +1,15 @@
 //! Deployments, and how far their rollout is.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::object::{Condition, Metadata, clip, condition};
-use super::table;
+use super::object::{Condition, Specified, clip, condition};
 
-/// A Deployment.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Deployment {
-    metadata: Metadata,
-    spec: Spec,
-    status: Status,
-}
+pub(super) type Deployment = Specified<Spec, Status>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Spec {
+pub(super) struct Spec {
     /// Without it, 1 is wanted.
     replicas: Option<u32>,
     paused: bool,
@@ -24,7 +17,7 @@ struct Spec {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Status {
+pub(super) struct Status {
     observed_generation: u64,
     replicas: u32,
     updated_replicas: u32,
@@ -34,19 +27,7 @@ struct Status {
 }
 
 /// A revision of a Deployment: its number is what is asked of it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct ReplicaSet {
-    metadata: Metadata,
-}
-
-table::objects!(Deployment, ReplicaSet);
-
-impl ReplicaSet {
-    pub(super) fn revision(&self) -> Option<u64> {
-        self.metadata.revision()
-    }
-}
+pub(super) type ReplicaSet = Specified<IgnoredAny, IgnoredAny>;
 
 /// A Deployment, as it is shown.
 #[derive(Debug, Serialize)]

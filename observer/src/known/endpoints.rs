@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::object::Metadata;
-use super::table;
+use super::table::Object;
 
 /// A part of a Service's endpoints: <https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/>
 #[derive(Debug, Default, Deserialize)]
@@ -34,7 +34,11 @@ struct Conditions {
     ready: Option<bool>,
 }
 
-table::objects!(Slice);
+impl Object for Slice {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}
 
 impl Slice {
     /// Whether new connections are led to the pod called `name`.

@@ -81,11 +81,6 @@ pub struct Rows {
 }
 
 impl Known {
-    /// Nothing.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Learns of `change`. What is no object of its kind is passed over: a server newer than this program may have another form of it.
     pub fn learn(&mut self, kind: Kind, change: Change) {
         match kind {
@@ -100,7 +95,7 @@ impl Known {
 
     /// The rows, in the order of their names.
     pub fn rows(&self) -> Rows {
-        let revision = |name: &str| self.replica_sets.named(name).and_then(ReplicaSet::revision);
+        let revision = |name: &str| self.replica_sets.named(name).and_then(|set| set.metadata.revision());
         let pods = self.pods.iter().map(|pod| {
             let endpoint = self.slices.iter().any(|slice| slice.leads_to(&pod.metadata.name));
             pod.row(endpoint, pod.replica_set().and_then(revision), self.events.unhealthy(&pod.metadata.name))

@@ -17,6 +17,15 @@ pub enum Change {
     Gone(Value),
 }
 
+/// An object: what every one has, what is asked of it, and how it is.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Specified<Spec, Status> {
+    pub(super) metadata: Metadata,
+    pub(super) spec: Spec,
+    pub(super) status: Status,
+}
+
 /// What every object has.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -80,7 +89,6 @@ impl Metadata {
     }
 }
 
-/// The condition `kind` of an object.
 pub(super) fn condition<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {
     conditions.iter().find(|condition| condition.kind == kind)
 }

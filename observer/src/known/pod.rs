@@ -2,27 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::object::{Condition, Metadata, clip, condition};
-use super::table;
+use super::object::{Condition, Specified, clip, condition};
 
-/// A pod.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Pod {
-    pub(super) metadata: Metadata,
-    spec: Spec,
-    status: Status,
-}
+pub(super) type Pod = Specified<Spec, Status>;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Spec {
+pub(super) struct Spec {
     node_name: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Status {
+pub(super) struct Status {
     phase: String,
     reason: Option<String>,
     message: Option<String>,
@@ -75,8 +67,6 @@ struct Terminated {
     finished_at: Option<String>,
 }
 
-table::objects!(Pod);
-
 /// A pod, as it is shown.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
@@ -101,29 +91,54 @@ pub(super) struct Row {
 #[serde(tag = "state", rename_all = "kebab-case")]
 enum State {
     /// It has no node yet; why, if there is a reason.
-    Pending { message: Option<String> },
+    Pending {
+        message: Option<String>,
+    },
     /// The node makes its containers, or pulls their images.
     Creating,
     /// An image can't be had.
-    NoImage { image: String, reason: String, message: Option<String> },
+    NoImage {
+        image: String,
+        reason: String,
+        message: Option<String>,
+    },
     /// Its container can't be made from what is said of it: a `ConfigMap` or a Secret is not there, for example.
-    NoContainer { reason: String, message: Option<String> },
+    NoContainer {
+        reason: String,
+        message: Option<String>,
+    },
     /// What has to end before its container starts has not ended.
-    Initializing { container: String },
+    Initializing {
+        container: String,
+    },
     /// Its container ended, and the node waits longer each time before it starts it again.
-    CrashLoop { message: Option<String> },
+    CrashLoop {
+        message: Option<String>,
+    },
     /// Its container ended, and is about to be started again.
     Ended,
     /// The startup probe has not passed.
-    Starting { since: Option<String>, message: Option<String> },
+    Starting {
+        since: Option<String>,
+        message: Option<String>,
+    },
     /// The readiness probe does not pass; what it last said.
-    NotReady { since: Option<String>, message: Option<String> },
-    /// Ready.
-    Ready { since: Option<String> },
+    NotReady {
+        since: Option<String>,
+        message: Option<String>,
+    },
+    Ready {
+        since: Option<String>,
+    },
     /// It is to go, and has until then.
-    Terminating { until: Option<String> },
+    Terminating {
+        until: Option<String>,
+    },
     /// It is over, and not started again.
-    Over { reason: Option<String>, message: Option<String> },
+    Over {
+        reason: Option<String>,
+        message: Option<String>,
+    },
 }
 
 impl Pod {

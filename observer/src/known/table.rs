@@ -5,18 +5,22 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::object::{Change, Metadata};
+use super::object::{Change, Metadata, Specified};
 
 /// Objects of a kind that are kept: some ten times as many pods as a node of a practice cluster runs.
 const MOST: usize = 500;
 
-/// An object with a name.
 pub(super) trait Object: DeserializeOwned {
     /// What every object has.
     fn metadata(&self) -> &Metadata;
 }
 
-/// The objects.
+impl<Spec: DeserializeOwned + Default, Status: DeserializeOwned + Default> Object for Specified<Spec, Status> {
+    fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Table<T> {
     kept: BTreeMap<String, T>,
@@ -30,7 +34,6 @@ impl<T> Default for Table<T> {
 }
 
 impl<T: Object> Table<T> {
-    /// Learns of a change.
     pub(super) fn learn(&mut self, change: Change) {
         match change {
             Change::All(objects) => {
@@ -78,15 +81,3 @@ impl<T: Object> Table<T> {
         self.left_out
     }
 }
-
-/// Makes `type` an object whose metadata is its field of that name.
-macro_rules! objects {
-    ($($type:ty),+) => {
-        $(impl $crate::known::table::Object for $type {
-            fn metadata(&self) -> &$crate::known::object::Metadata {
-                &self.metadata
-            }
-        })+
-    };
-}
-pub(super) use objects;

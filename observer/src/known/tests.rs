@@ -26,7 +26,7 @@ fn container(state: &Value, more: &Value) -> Value {
 
 /// The first of the rows under `key` that come of objects, as JSON.
 fn row(key: &str, objects: &[(Kind, Value)]) -> Value {
-    let mut known = Known::new();
+    let mut known = Known::default();
     for (kind, object) in objects {
         known.learn(*kind, Change::Set(object.clone()));
     }
@@ -214,7 +214,7 @@ fn an_autoscaler_shows_its_sum_and_why_it_does_not_follow_it() {
 
 #[test]
 fn an_event_that_recurs_is_one_and_the_newest() {
-    let mut known = Known::new();
+    let mut known = Known::default();
     for (name, reason) in [("a", "Pulling"), ("b", "Pulled"), ("a", "Pulling")] {
         known.learn(Kind::Events, Change::Set(event(name, reason, "said")));
     }
@@ -233,7 +233,7 @@ fn a_new_list_forgets_what_went_meanwhile_and_a_namesake_is_not_taken_away() {
         pod
     };
     let kept = |known: &Known| -> Vec<String> { known.pods.iter().map(|pod| pod.metadata.name.clone()).collect() };
-    let mut known = Known::new();
+    let mut known = Known::default();
     known.learn(Kind::Pods, Change::All(vec![named("a", "1"), named("b", "2")]));
     known.learn(Kind::Pods, Change::Set(named("a", "3")));
     known.learn(Kind::Pods, Change::Gone(named("a", "1")));
@@ -246,7 +246,7 @@ fn a_new_list_forgets_what_went_meanwhile_and_a_namesake_is_not_taken_away() {
 
 #[test]
 fn what_is_kept_is_bounded_and_what_is_not_is_counted() {
-    let mut known = Known::new();
+    let mut known = Known::default();
     let pods = (0..600).map(|n| json!({"metadata": {"name": format!("p{n:03}"), "uid": n.to_string()}}));
     known.learn(Kind::Pods, Change::All(pods.collect()));
     for n in 0..300 {
@@ -264,7 +264,7 @@ fn what_is_kept_is_bounded_and_what_is_not_is_counted() {
 
 #[test]
 fn what_is_no_object_is_passed_over() {
-    let mut known = Known::new();
+    let mut known = Known::default();
     for kind in Kind::ALL {
         for strange in [json!(7), json!("x"), json!([]), json!({"metadata": 3})] {
             known.learn(kind, Change::All(vec![strange.clone()]));

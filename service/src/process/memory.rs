@@ -58,9 +58,7 @@ pub(crate) struct Sum {
 /// A setting that the sum depends on, and the greatest value with which the sum would fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lower {
-    /// Name of the variable.
     pub(crate) name: &'static str,
-    /// To this.
     pub(crate) to: u64,
 }
 
