@@ -100,6 +100,11 @@ metadata:
 {{- if contains "{{" $text }}{{ tpl $text .root }}{{ else }}{{ $text }}{{ end -}}
 {{- end -}}
 
+{{/* Takes root and object, a map or a text of .Values.extraObjects: its YAML. */}}
+{{- define "practice.extraObject" -}}
+{{- tpl (kindIs "string" .object | ternary .object (toYaml .object)) .root -}}
+{{- end -}}
+
 {{/* Takes a tag. A label has 63 characters and no @: of v1@sha256:... it is v1. */}}
 {{- define "practice.versionLabel" -}}
 {{- regexReplaceAll "@.*$" . "" | trunc 63 | trimAll "-_." -}}
@@ -140,6 +145,7 @@ all charts of a release, so another of this chart in an umbrella is seen too.
 {{- $copies := gt (int .replicas) 1 -}}
 {{- range list
   (list .inside "" "pods of " $name)
+  (list .inside "" "StatefulSet " $name)
   (list .inside "" "Service " $name $suffix)
   (list .inside "" "Service " $name $suffix "-headless")
   (list $copies ".replicas" "Service " $name $suffix "-read")
@@ -152,6 +158,7 @@ all charts of a release, so another of this chart in an umbrella is seen too.
 {{- range list
   (list true "" "pods of " $name)
   (list .answers "" "pods of " $name "-test")
+  (list true "" "Deployment " $name)
   (list (or .answers .service.exposeMetrics) "" "Service " (.service.name | default (print $name $suffix)))
   (list .service.headless ".service.headless" "Service " $name $suffix "-headless")
   (list .service.nodePortBeside.enabled ".service.nodePortBeside" "Service " $name "-nodeport" $suffix)
@@ -159,6 +166,24 @@ all charts of a release, so another of this chart in an umbrella is seen too.
   (list (and (eq .kind "backend") .data.items) ".data" "ConfigMap " $name "-data")
   (list (and (eq .kind "frontend") .routeTable.routes) ".routeTable" "ConfigMap " $name "-routes") -}}
 {{- $objects = append $objects (concat (list (first .) (print "services." $name (index . 1))) (slice . 2)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $at, $extra := .Values.extraObjects -}}
+{{- $knob := printf "extraObjects[%d]" $at -}}
+{{- range regexSplit "(?m)^---.*$" (include "practice.extraObject" (dict "root" $ "object" .)) -1 -}}
+{{- $document := . -}}
+{{- /* To look at: it is rendered as it was written. */ -}}
+{{- $object := fromYaml $document -}}
+{{- $name := dig "metadata" "name" "" $object -}}
+{{- with $object -}}
+{{- if hasKey . "Error" }}
+{{ $knob }}: it is no YAML of an object: {{ .Error | replace "\n" " " }}. A text is one of apiVersion, kind, metadata.
+{{- else if not (and .apiVersion .kind (or $name (hasSuffix "List" .kind))) }}
+{{ $knob }}: it lacks apiVersion, kind or metadata.name, and is no object. Give it all three.
+{{- else if eq (.metadata.namespace | default $.Release.Namespace) $.Release.Namespace -}}
+{{- $objects = append $objects (list true $knob (print "=" .kind " ") $name) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- range $objects -}}

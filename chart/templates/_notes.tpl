@@ -44,6 +44,12 @@ What NOTES.txt says, computed from the values.
 {{- range include "practice.reach" . | trim | splitList "\n" -}}
 {{- $rows = append $rows (list "reach" .) -}}
 {{- end -}}
+{{- if and (eq .kind "frontend") .observerUrl (not .routeTable.routes) -}}
+{{- $inside := false -}}
+{{- range .root.services }}{{ if eq (include "practice.url" .) (trimSuffix "/" $.observerUrl) }}{{ $inside = true }}{{ end }}{{ end -}}
+{{- $rows = append $rows (list "sees" (printf "what the cluster says of every pod, from %s%s" .observerUrl (ternary "" ", while there is an observer:" $inside))) -}}
+{{- if not $inside }}{{ $rows = append $rows (list "sees" (printf "helm install observer chart/ -f values/observer.yaml -n %s" .root.Release.Namespace)) }}{{ end -}}
+{{- end -}}
 
 {{- .name }} ({{ include "practice.image" . }})
 {{- $last := "" -}}

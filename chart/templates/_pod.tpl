@@ -65,8 +65,10 @@ proxy does not vanish under a draining service.
 {{- range .sidecars -}}
 {{- $containers = append $containers (merge (dict "restartPolicy" "Always") (deepCopy .) (deepCopy $securityContext)) -}}
 {{- end -}}
+{{- /* These cost nothing: a pod asks for what its containers do together or for what one of these does, whichever is more. */ -}}
+{{- $resources := .resources | default dict -}}
 {{- range .initContainers -}}
-{{- $containers = append $containers (merge (deepCopy .) (deepCopy $securityContext)) -}}
+{{- $containers = append $containers (merge (deepCopy .) (deepCopy $securityContext) (ternary dict (dict "resources" $resources) (hasKey . "resources"))) -}}
 {{- end -}}
 {{- with $containers }}{{ toYaml . }}{{ end -}}
 {{- end -}}

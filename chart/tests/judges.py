@@ -37,7 +37,6 @@ IGNORED = {
     # It selects by a label that the StatefulSet gives its pods: the first one takes the writes.
     "The services selector does not match any pods": {ALL},
     # A sidecar of the trial, with a CPU request and no more, so that it is seen what the chart adds.
-    "CPU request is not set": {ALL},
     "Memory request is not set": {ALL},
     "Memory limit is not set": {ALL},
 }

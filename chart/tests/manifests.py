@@ -66,7 +66,9 @@ def wrong(document):
         except kubernetes_validate.ValidationError as error:
             problems.append(f"{name}: {error}")
     spec = chart.pod_spec(document)
-    return problems + ([f"{name}: {problem}" for problem in unrestricted(spec)] if spec else [])
+    if spec:
+        problems += [f"{name}: {problem}" for problem in [*unrestricted(spec), *unbounded(document["kind"], spec)]]
+    return problems
 
 
 def unrestricted(spec):
@@ -91,6 +93,17 @@ def unrestricted(spec):
         for demand, met in demands.items():
             if not met:
                 yield f"container {container['name']}: not {demand}"
+
+
+def unbounded(kind, spec):
+    """What a service may leave out, its init containers, stores, tests and Jobs have: their knobs do not know of each other."""
+    for container in spec["containers"] if kind in ("StatefulSet", "Pod", "Job") else []:
+        for bound in ("requests", "limits"):
+            if "ephemeral-storage" not in container["resources"][bound]:
+                yield f"container {container['name']}: no {bound} of ephemeral-storage"
+    for container in spec.get("initContainers", []):
+        if container.get("restartPolicy") != "Always" and container["resources"] != spec["containers"][0].get("resources", {}):
+            yield f"init container {container['name']}: other resources than the service"
 
 
 def twice(documents):

@@ -99,7 +99,7 @@ class Nulls(unittest.TestCase):
     KEPT = [
         ("services",),
         *((of, "resources", bound, what) for of in ("defaults", "storeDefaults", "client") for bound in ("requests", "limits") for what in ("cpu", "memory")),
-        *(("client", "resources", bound, "ephemeral-storage") for bound in ("requests", "limits")),
+        *((of, "resources", bound, "ephemeral-storage") for of in ("storeDefaults", "client") for bound in ("requests", "limits")),
         ("defaults", "autoscaling", "targetCPUUtilizationPercentage"),
         ("defaults", "podDisruptionBudget", "maxUnavailable"),
     ]

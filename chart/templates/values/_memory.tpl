@@ -29,6 +29,14 @@ the binary's own (`--memory`; service/src/process/memory.rs says what the figure
 services.{{ $name }}.resources.limits.memory: connections.maxConnections {{ int64 .connections.maxConnections }}, requests.maxHeadBytes {{ int64 .requests.maxHeadBytes }}, maxInFlight {{ $inFlight }}{{ if eq .kind "frontend" }}, tunnels.max {{ int64 .tunnels.max }}{{ end }} and requests.maxHeldBodyBytes {{ int64 .requests.maxHeldBodyBytes }} let clients take {{ $needed }} bytes, and the pod is killed beyond {{ include "practice.text" .resources.limits.memory }}. Set the limit to {{ ceil (divf $needed 1048576) }}Mi or more, or {{ if ge $connections 16 }}connections.maxConnections to {{ $connections }} or less{{ else }}lower all of them{{ end }}.
 {{- end -}}
 {{- end -}}
+{{- range $name, $store := .stores -}}
+{{- $knob := ternary "postgres.sharedBuffersMiB" "maxMemoryMiB" (eq .type "postgres") -}}
+{{- $mib := ternary .postgres.sharedBuffersMiB .maxMemoryMiB (eq .type "postgres") | int64 -}}
+{{- $limit := include "practice.bytes" (dig "limits" "memory" "" .resources | default "") -}}
+{{- if and .inside $limit (ge (mul $mib 1048576) (int64 $limit)) }}
+stores.{{ $name }}.{{ $knob }}: {{ $mib }} MiB do not fit into resources.limits.memory {{ include "practice.text" .resources.limits.memory }}, and the pod is killed before they are full. Lower the one or raise the other.
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/* The bytes of a quantity of Kubernetes, such as 256Mi. Nothing where it is none that a memory limit has. */}}
@@ -49,13 +57,19 @@ services.{{ $name }}.resources.limits.memory: connections.maxConnections {{ int6
 {{/* Takes the top-level scope: quantities that no pod can have, or that lack their unit. */}}
 {{- define "practice.brokenResources" -}}
 {{- $all := dict "client" .Values.client.resources -}}
-{{- range $name, $service := .services }}{{ $_ := set $all (print "services." $name) .resources }}{{ end -}}
+{{- range $name, $service := .services -}}
+{{- $_ := set $all (print "services." $name) .resources -}}
+{{- range $knob := list "initContainers" "sidecars" -}}
+{{- range index $service $knob }}{{ $_ := set $all (printf "services.%s.%s.%s" $name $knob .name) (.resources | default dict) }}{{ end -}}
+{{- end -}}
+{{- end -}}
 {{- range $name, $store := .stores }}{{ $_ := set $all (print "stores." $name) .resources }}{{ end -}}
 {{- range $of, $resources := $all -}}
 {{- $knob := print $of ".resources" -}}
 {{- range $resource, $request := .requests -}}
 {{- $limit := index ($resources.limits | default dict) $resource -}}
-{{- if and $request $limit (gt (include "practice.thousandths" $request | int64) (include "practice.thousandths" $limit | int64)) }}
+{{- $most := include "practice.thousandths" $limit -}}
+{{- if and $request $limit $most (gt (include "practice.thousandths" $request | int64) (int64 $most)) }}
 {{ $knob }}: requests.{{ $resource }} {{ include "practice.text" $request }} is above limits.{{ $resource }} {{ include "practice.text" $limit }}, and Kubernetes takes no such pod. Lower the one or raise the other.
 {{- end -}}
 {{- end -}}
@@ -64,8 +78,11 @@ services.{{ $name }}.resources.limits.memory: connections.maxConnections {{ int6
 {{- if and .cpu (ge (include "practice.thousandths" .cpu | int64) 100000) }}
 {{ $knob }}.{{ $bound }}.cpu: {{ include "practice.text" .cpu }} is that many cores, and 250m is a quarter of one. Write the unit.
 {{- end -}}
-{{- if and .memory (lt (include "practice.bytes" .memory | int64) 1048576) }}
-{{ $knob }}.{{ $bound }}.memory: {{ include "practice.text" .memory }} is less than 1 MiB, in which nothing starts. Write the unit, as in 128Mi.
+{{- range $resource, $quantity := pick . "memory" "ephemeral-storage" -}}
+{{- $bytes := include "practice.bytes" $quantity -}}
+{{- if and $quantity $bytes (lt (int64 $bytes) 1048576) }}
+{{ $knob }}.{{ $bound }}.{{ $resource }}: {{ include "practice.text" $quantity }} is less than 1 MiB, in which nothing starts. Write the unit, as in 128Mi.
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -102,7 +102,25 @@ services.{{ $name }}.service: targetPort and metricsPort are both {{ int .metric
 {{- if and .exposeMetrics (eq (int .port) (int .metricsPort)) }}
 services.{{ $name }}.service: port and metricsPort are both {{ int .metricsPort }}, and a Service has each port once. Change one, or set exposeMetrics to false.
 {{- end -}}
+{{- $there := ternary (list "http" (printf "%d TCP" (int .port))) list $service.answers -}}
+{{- if .exposeMetrics }}{{ $there = append $there "metrics" }}{{ $there = append $there (printf "%d TCP" (int .metricsPort)) }}{{ end -}}
 {{- $ports := dict "nodePort" (ternary 0 (int .nodePort) (eq .type "ClusterIP")) "nodePortBeside" (ternary (int .nodePortBeside.nodePort) 0 .nodePortBeside.enabled) -}}
+{{- $type := .type -}}
+{{- range .extraPorts -}}
+{{- $number := printf "%d %s" (int .port) (.protocol | default "TCP") -}}
+{{- range list .name $number -}}
+{{- if has . $there }}
+services.{{ $name }}.service.extraPorts: {{ . }} is there twice, and a Service has each name and each port once. Change one.
+{{- end -}}
+{{- end -}}
+{{- $there = concat $there (list .name $number) -}}
+{{- with .nodePort -}}
+{{- if eq $type "ClusterIP" }}
+services.{{ $name }}.service.extraPorts: the nodePort {{ int . }} is for the types NodePort and LoadBalancer. Take it out, or set type.
+{{- end -}}
+{{- end -}}
+{{- $_ := set $ports (print "extraPorts." .name) (ternary 0 (.nodePort | default 0 | int) (eq $type "ClusterIP")) -}}
+{{- end -}}
 {{- range $knob, $port := $ports -}}
 {{- $port = toString $port -}}
 {{- if hasKey $taken $port }}

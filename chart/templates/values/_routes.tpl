@@ -59,7 +59,7 @@ http://{{ include "practice.headlessName" $to }}:{{ int (index .root.services $t
 {{/* Takes the top-level scope: ways that lead nowhere. */}}
 {{- define "practice.brokenRoutes" -}}
 {{- $services := .services -}}
-{{- $names := keys $services | sortAlpha | join ", " -}}
+{{- $names := keys $services | sortAlpha | join ", " | default "none" -}}
 {{- range $from := list "ingress" "httpRoute" -}}
 {{- with index $.Values $from -}}
 {{- range ternary .paths list .enabled -}}
@@ -83,6 +83,7 @@ load.service: there is no service {{ .service | quote }}, and there are: {{ $nam
 load.service: {{ .service }} is a worker, which takes no requests. Name another service.
 {{- end -}}
 {{- end -}}
+{{- include "practice.brokenHosts" . -}}
 {{- include "practice.brokenCertificate" . -}}
 {{- with .Values.httpRoute -}}
 {{- if and .enabled (not .parentRefs) }}
@@ -118,6 +119,38 @@ services.{{ $name }}.routeTable.routes: {{ $route.path }} leads to the upstream 
 {{- end -}}
 {{- if and .auth (not $table.credentials) }}
 services.{{ $name }}.routeTable.credentials: {{ .path }} asks for credentials, and no Secret has them. Name one.
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes the top-level scope: hosts and paths that the API server refuses, and paths of which the controller would choose one. */}}
+{{- define "practice.brokenHosts" -}}
+{{- $label := "[a-z0-9]([-a-z0-9]*[a-z0-9])?" -}}
+{{- range $from, $knob := dict "ingress" "hosts" "httpRoute" "hostnames" -}}
+{{- with index $.Values $from -}}
+{{- if .enabled -}}
+{{- $hosts := list -}}
+{{- range index . $knob }}{{ $hosts = append $hosts (list $knob .) }}{{ end -}}
+{{- range .tls }}{{ range .hosts }}{{ $hosts = append $hosts (list "tls" .) }}{{ end }}{{ end -}}
+{{- range .paths }}{{ with .host }}{{ $hosts = append $hosts (list "paths" .) }}{{ end }}{{ end -}}
+{{- range $hosts -}}
+{{- $host := last . -}}
+{{- if or (gt (len $host) 253) (regexMatch "^[0-9.]+$" $host) (not (regexMatch (printf "^([*][.])?%s([.]%s)*$" $label $label) $host)) }}
+{{ $from }}.{{ first . }}: {{ $host | quote }} is no host name. Give one such as shop.example or *.example, in small letters, without scheme, port and path.
+{{- end -}}
+{{- end -}}
+{{- $seen := dict -}}
+{{- range .paths -}}
+{{- if and (ne .pathType "ImplementationSpecific") (regexMatch "//|/[.][.]?(/|$)|%(2[fF]|5[cC])" .path) }}
+{{ $from }}.paths: {{ .path | quote }} has an empty segment, a dot segment, %2f or %5c, and the cluster takes no such path. Take that out.
+{{- end -}}
+{{- $key := list (.host | default "") .pathType (hasSuffix "Prefix" .pathType | ternary (trimSuffix "/" .path) .path) | join " " -}}
+{{- if hasKey $seen $key }}
+{{ $from }}.paths: {{ .path }} is there twice, and one of the two would get nothing. Leave one{{ if eq $from "httpRoute" }}: split shares a path{{ end }}.
+{{- end -}}
+{{- $_ := set $seen $key true -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -78,11 +78,19 @@ services.{{ $name }}.autoscaling: minReplicas {{ int .minReplicas }} is above ma
 {{- if and (kindIs "invalid" $targets.cpu) (kindIs "invalid" $targets.memory) (not .metrics) }}
 services.{{ $name }}.autoscaling: enabled without a target, so there is nothing to scale by. Set targetCPUUtilizationPercentage.
 {{- end -}}
+{{- range .metrics -}}
+{{- $block := print (substr 0 1 .type | lower) (substr 1 -1 .type) -}}
+{{- if not (index . $block) }}
+services.{{ $name }}.autoscaling.metrics: one of the type {{ .type }} has no {{ $block }}, which says what is counted. Give it one.
+{{- end -}}
+{{- end -}}
 {{- range $resource, $target := $targets -}}
 {{- range prepend $service.sidecars $service -}}
-{{- /* Kubernetes takes a limit for the request where there is none. */ -}}
+{{- /* Kubernetes takes a limit for the request where there is none, and a request of 0 for one. */ -}}
 {{- $resources := .resources | default dict -}}
-{{- if not (or (kindIs "invalid" $target) (dig "requests" $resource "" $resources) (dig "limits" $resource "" $resources)) }}
+{{- $request := dig "requests" $resource nil $resources -}}
+{{- if kindIs "invalid" $request }}{{ $request = dig "limits" $resource nil $resources }}{{ end -}}
+{{- if not (or (kindIs "invalid" $target) (and $request (ne (include "practice.thousandths" $request) "0"))) }}
 services.{{ $name }}.autoscaling: the target is {{ int $target }} % of the {{ $resource }} request, and the container {{ .name }} requests none, so the autoscaler sees <unknown>. Set resources.requests.{{ $resource }}.
 {{- end -}}
 {{- end -}}

@@ -85,7 +85,7 @@ operation unless .Values.guards is warn, which keeps them as warnings for NOTES.
 the rule with its numbers, the mend.
 */}}
 {{- define "practice.guard" -}}
-{{- $broken := print (include "practice.brokenRoutes" .) (include "practice.brokenTables" .) (include "practice.brokenStores" .) (include "practice.brokenNames" .) (include "practice.brokenImages" .) (include "practice.takenPorts" .) (include "practice.fixedStores" .) -}}
+{{- $broken := print (include "practice.brokenRoutes" .) (include "practice.brokenTables" .) (include "practice.brokenStores" .) (include "practice.brokenNames" .) (include "practice.brokenImages" .) (include "practice.takenPorts" .) (include "practice.fixedStores" .) (include "practice.brokenPods" .) -}}
 {{- $rules := print (include "practice.brokenScaling" .) (include "practice.brokenTimes" .) (include "practice.brokenPorts" .) (include "practice.brokenSettings" .) (include "practice.brokenMemory" .) (include "practice.brokenResources" .) (include "practice.brokenSpelling" .) -}}
 {{- if eq .Values.guards "warn" -}}
 {{- $_ := set . "warnings" (trim $rules) -}}

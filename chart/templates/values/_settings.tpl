@@ -113,6 +113,10 @@ Takes service, volume and at (a folder). Whole volumes, not single files of them
 running pod.
 */}}
 {{- define "practice.mount" -}}
+{{- $own := .volume.name -}}
+{{- range .service.volumes -}}
+{{- if eq .name $own }}{{ include "practice.refuse" (printf "services.%s.volumes: %s is a volume of the chart's own. Rename yours." $.service.name $own) }}{{ end -}}
+{{- end -}}
 {{- $mount := dict "name" .volume.name "mountPath" (print "/etc/practice/" .at) "readOnly" true -}}
 {{- $_ := set .service "volumes" (append .service.volumes .volume) -}}
 {{- $_ := set .service "volumeMounts" (append .service.volumeMounts $mount) -}}

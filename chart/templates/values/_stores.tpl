@@ -138,6 +138,11 @@ stores.{{ $name }}.backup.storageClass: the claim was made with {{ $class }}, wh
 
 {{/* Takes the top-level scope: what of the stores, and of the services that use them, does not fit together. */}}
 {{- define "practice.brokenStores" -}}
+{{- $fields := list -}}
+{{- range list "[0-5]?[0-9]" "([01]?[0-9]|2[0-3])" "(0?[1-9]|[12][0-9]|3[01])" "(0?[1-9]|1[0-2]|[A-Za-z]{3})" "([0-6]|[A-Za-z]{3})" -}}
+{{- $fields = append $fields (replace "N" . "([*]|N(-N)?)(/[1-9][0-9]*)?(,([*]|N(-N)?)(/[1-9][0-9]*)?)*") -}}
+{{- end -}}
+{{- $schedule := printf "^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|%s)$" (join " +" $fields) -}}
 {{- $old := include "practice.oldStore" . -}}
 {{- with .Values.store -}}
 {{- if and .enabled .url }}
@@ -160,6 +165,9 @@ store: it makes the store {{ $old }}, as stores.{{ $old }} does. Leave out store
 {{- end -}}
 {{- if and .backup.enabled (not .persistence.enabled) }}
 {{ $knob }}.backup: what is not to outlive its pod (persistence.enabled is false) is not worth a copy. Set {{ $knob }}.persistence.enabled to true, or backup.enabled to false.
+{{- end -}}
+{{- if and .backup.enabled (not (regexMatch $schedule .backup.schedule)) }}
+{{ $knob }}.backup.schedule: {{ .backup.schedule | quote }} is none. Give minute (0 to 59), hour (0 to 23), day of the month (1 to 31), month (1 to 12) and day of the week (0 to 6), as in "0 3 * * *", or @daily.
 {{- end -}}
 {{- if and (gt (int .replicas) 1) (eq .type "postgres") }}
 {{ $knob }}.replicas: {{ int .replicas }} pods of PostgreSQL would be {{ int .replicas }} databases: the chart sets up copies of Redis alone. Set it to 1, or give the url of one that is looked after elsewhere.

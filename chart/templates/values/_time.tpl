@@ -23,6 +23,13 @@ initial delay counts from the container's start, not from the startup probe's su
 
 {{/* Takes the top-level scope. */}}
 {{- define "practice.brokenTimes" -}}
+{{- with .Values.monitoring.serviceMonitor -}}
+{{- $times := list -}}
+{{- range list .scrapeTimeout .interval }}{{ $times = append $times (mul (regexFind "^[0-9]+" . | int64) (index (dict "ms" 1 "s" 1000 "m" 60000) (regexFind "[a-z]+$" .))) }}{{ end -}}
+{{- if and .enabled (gt (first $times) (last $times)) }}
+monitoring.serviceMonitor.scrapeTimeout: {{ .scrapeTimeout }} is longer than the interval {{ .interval }}, and the operator takes no such target. Set it to {{ .interval }} or less.
+{{- end -}}
+{{- end -}}
 {{- range $name, $service := .services -}}
 {{- $ready := include "practice.readySeconds" . | int -}}
 {{- $available := add $ready (int .minReadySeconds) -}}
