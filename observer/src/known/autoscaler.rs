@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::object::{Condition, Specified, clip, condition};
+use super::object::{Condition, Reference, Specified, clip, condition};
 
 /// How far a figure may be from its target without a change, as a share of it: the controller manager's default
 /// (`--horizontal-pod-autoscaler-tolerance`).
@@ -14,16 +14,10 @@ pub(super) type Autoscaler = Specified<Spec, Status>;
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Spec {
-    scale_target_ref: Target,
+    scale_target_ref: Reference,
     min_replicas: Option<u32>,
     max_replicas: u32,
     metrics: Vec<Metric>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default)]
-struct Target {
-    name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

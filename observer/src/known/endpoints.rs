@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::object::Metadata;
+use super::object::{Metadata, Reference};
 use super::table::Object;
 
 /// A part of a Service's endpoints: <https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/>
@@ -16,15 +16,8 @@ pub(super) struct Slice {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Endpoint {
-    target_ref: Option<Target>,
+    target_ref: Option<Reference>,
     conditions: Conditions,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Target {
-    kind: String,
-    name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

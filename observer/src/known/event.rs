@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::object::{Change, Metadata, clip};
+use super::object::{Change, Metadata, Reference, clip};
 
 /// Events that are kept. The newest push the oldest out.
 const MOST: usize = 100;
@@ -15,7 +15,7 @@ const MOST: usize = 100;
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Event {
     metadata: Metadata,
-    involved_object: Involved,
+    involved_object: Reference,
     #[serde(rename = "type")]
     kind: String,
     reason: String,
@@ -26,13 +26,6 @@ pub(super) struct Event {
     /// What newer writers of events set instead.
     #[serde(rename = "eventTime")]
     began: Option<String>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default)]
-struct Involved {
-    kind: String,
-    name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -48,7 +41,7 @@ pub(super) struct Row {
     /// Tells it from the others; the same while it only recurs.
     id: String,
     at: Option<String>,
-    about: Involved,
+    about: Reference,
     warning: bool,
     reason: String,
     message: String,

@@ -1,6 +1,6 @@
 //! What every object of the API has, and how one changes.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The longest text that is kept of an object, in characters.
@@ -35,7 +35,7 @@ pub(super) struct Metadata {
     pub(super) generation: u64,
     pub(super) labels: Labels,
     pub(super) annotations: Annotations,
-    pub(super) owner_references: Vec<Owner>,
+    pub(super) owner_references: Vec<Reference>,
     pub(super) creation_timestamp: Option<String>,
     /// When it has to be gone at the latest; `None` while nobody asked for that.
     pub(super) deletion_timestamp: Option<String>,
@@ -59,9 +59,10 @@ pub(super) struct Annotations {
     pub(super) revision: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+/// One object as another names it.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(default)]
-pub(super) struct Owner {
+pub(super) struct Reference {
     pub(super) kind: String,
     pub(super) name: String,
 }
