@@ -26,18 +26,18 @@ class Refused(Exception):
     """helm did not render these values; the message is helm's."""
 
 
-def render(values=None, files=(), where=CHART):
+def render(values=None, files=(), where=CHART, helm="helm"):
     """Returns the manifests that `helm template` prints for these values on top of these values files.
 
     Where RENDERED names a folder, what was rendered stays there for the other tests of the same run.
     """
     kept = None
     if "RENDERED" in os.environ:
-        key = json.dumps([values or {}, [str(file) for file in files], str(where)])
+        key = json.dumps([values or {}, [str(file) for file in files], str(where), helm])
         kept = Path(os.environ["RENDERED"]) / hashlib.sha256(key.encode()).hexdigest()
         if kept.exists():
             return documents(kept.read_text())
-    text = helm_template(values, files, where)
+    text = helm_template(values, files, where, helm)
     if kept:
         whole = kept.with_suffix(f".{threading.get_ident()}")
         whole.write_text(text)
@@ -49,11 +49,11 @@ def documents(text):
     return [document for document in yaml.load_all(text, yaml.CSafeLoader) if document]
 
 
-def helm_template(values, files, where):
+def helm_template(values, files, where, helm):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as overlay:
         json.dump(values or {}, overlay)
         overlay.flush()
-        command = ["helm", "template", "practice", str(where)]
+        command = [helm, "template", "practice", str(where)]
         for file in [*files, overlay.name]:
             command += ["-f", str(file)]
         result = subprocess.run(command, capture_output=True, text=True, timeout=600)

@@ -91,6 +91,10 @@ class ValuesFiles(unittest.TestCase):
     def test_values_for_an_umbrella(self):
         self.tried(lambda config, folder: chart.render({"practice": config}, where=chart.umbrella(folder, "practice")))
 
+    def test_an_umbrella_s_own_values_in_helm_3(self):
+        """It takes away what null is given for, and so all files are here."""
+        self.tried(lambda config, folder: chart.render(where=chart.umbrella(folder, "practice", values={"practice": config}), helm="helm3"))
+
 
 class Nulls(unittest.TestCase):
     """A knob that is not there, because somebody set it to null or because a release has the values of a chart that lacked it."""
