@@ -63,7 +63,7 @@ function state(pod, now) {
     starting: () => `starting${lasts}${why(pod.message)}`,
     "not-ready": () => `not ready${lasts}${why(pod.message)}`,
     ready: () => "ready",
-    terminating: () => `terminating, ${left(pod.until, now)}`,
+    terminating: () => `terminating${disrupted(pod)}, ${left(pod.until, now)}`,
     over: () => `over, ${text(pod.reason)}${why(pod.message)}`,
   };
   const parts = [words[pod.state]?.() ?? text(pod.state)];
@@ -71,8 +71,38 @@ function state(pod, now) {
   if ((pod.state === "ready") !== (pod.endpoint === true)) parts.push(pod.endpoint ? "still in the endpoints" : "not in the endpoints");
   if (number(pod.restarts) > 0) parts.push(pod.restarts === 1 ? "1 restart" : `${number(pod.restarts)} restarts`);
   if (pod.last) parts.push(`last ended with ${text(pod.last.reason) || "no reason"}, code ${number(pod.last.exit_code)}`);
+  parts.push(...figures(pod));
   const look = BAD.has(pod.state) ? "bad" : pod.state === "terminating" ? "going" : "";
   return { words: parts.join(", "), look };
+}
+
+/** What a pod says of itself, as far as it does. */
+function figures({ figures: it, cpu_request_millis: request, cpu_limit_millis: limit }) {
+  if (typeof it !== "object" || it === null) return [];
+  const known = (value, words) => (Number.isFinite(value) ? [words(value)] : []);
+  const bounds = [...known(request, (n) => `request ${n}m`), ...known(limit, (n) => `limit ${n}m`)];
+  const mebibytes = (n) => `${Math.ceil(n / 2 ** 20)}`;
+  const most = known(it.memory_limit_bytes, (n) => ` of ${mebibytes(n)}`);
+  return [
+    ...known(it.in_flight, (n) => `${n} in flight`),
+    ...known(it.cpu_millis, (n) => `CPU ${n}m${bounds.length > 0 ? ` (${bounds.join(", ")})` : ""}`),
+    ...known(it.throttled_percent, (n) => `throttled in ${n} % of the periods`),
+    ...known(it.memory_bytes, (n) => `memory ${mebibytes(n)}${most} MiB`),
+  ];
+}
+
+/** What disrupted a pod, in words, by the reason of its condition `DisruptionTarget`. */
+const DISRUPTED = {
+  EvictionByEvictionAPI: "evicted, as a drain of its node does",
+  PreemptionByScheduler: "makes room for a pod of higher priority",
+  DeletionByTaintManager: "does not tolerate a taint of its node",
+  DeletionByPodGC: "its node is gone",
+  TerminationByKubelet: "its node ends it",
+};
+
+function disrupted({ reason, message }) {
+  if (text(reason) === "") return "";
+  return Object.hasOwn(DISRUPTED, reason) ? `, ${DISRUPTED[reason]}` : `, ${text(reason)}${why(message)}`;
 }
 
 function left(until, now) {

@@ -1,6 +1,7 @@
 //! What is known, as everybody who asks is told: written once for all, a few times a second at most.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
-use crate::known::{Change, Kind, Known, Rows};
+use crate::known::{Change, Kind, Known, Rows, Sample};
 
 /// Changes within this time are told together.
 const TOGETHER: Duration = Duration::from_millis(200);
@@ -58,6 +59,18 @@ impl Board {
     pub(crate) fn learn(&self, kind: Kind, change: Change) {
         self.state().known.learn(kind, change);
         self.changed.notify_one();
+    }
+
+    /// Pods that can be measured, and where; none while nobody follows.
+    pub(crate) fn measurable(&self) -> Vec<(String, SocketAddr)> {
+        if self.written.receiver_count() == 0 { Vec::new() } else { self.state().known.measurable() }
+    }
+
+    /// Learns what a look at all of them found.
+    pub(crate) fn measure(&self, found: Vec<(String, Sample)>) {
+        if self.state().known.measure(found) {
+            self.changed.notify_one();
+        }
     }
 
     /// `kind` is seen.

@@ -69,6 +69,7 @@ impl App for Observer {
         vec![
             Term::new("requests that are answered", limits.in_flight as u64, bytes),
             Term::new("kinds that are watched", Kind::ALL.len() as u64, KIND_BYTES),
+            Term::new("pods that are asked for their figures", watch::TOGETHER as u64, watch::BYTES),
             Term::new("pages that follow", config.streams as u64, bytes).by("MAX_STREAMS"),
         ]
     }
@@ -120,6 +121,8 @@ impl Observer {
             let (api, board) = (Arc::clone(&api), Arc::clone(&self.board));
             kinds.spawn(async move { watch::follow(kind, &api, &board).await });
         }
+        let board = Arc::clone(&self.board);
+        kinds.spawn(async move { watch::look(&board).await });
         self.board.write().await;
     }
 

@@ -145,6 +145,40 @@ async fn every_page_is_told_of_each_change_and_the_api_is_asked_once() {
 }
 
 #[tokio::test]
+async fn pods_are_asked_for_their_figures_while_somebody_follows_and_no_other_time() {
+    let (metrics, asked) = Scripted::noting(|number| {
+        let text = format!("http_requests_in_flight {number}\ncontainer_memory_usage_bytes 7036928\n");
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len())
+    })
+    .await;
+    let mut measured = pod("measured", 1);
+    measured["spec"]["containers"] = json!([{"ports": [{"name": "metrics", "containerPort": metrics.address.port()}]}]);
+    measured["status"] = json!({"phase": "Running", "podIP": "127.0.0.1"});
+    let api = ApiServer::start(&[json!([measured])]).await;
+    let observer = observer(api.address, 10);
+    let mut once = Page::open(observer.address, "/api/cluster").await;
+    assert!(once.until("\"served_by\":{").await);
+    assert_eq!(asked.lock().unwrap().len(), 0);
+    let mut page = Page::open(observer.address, "/api/cluster/events").await;
+    assert!(page.until("\"figures\":{\"in_flight\":1,").await, "it is asked again");
+    assert!(page.text.contains("\"memory_bytes\":7036928"), "{}", page.text);
+    assert!(asked.lock().unwrap().iter().all(|head| head.starts_with("get /metrics http/1.1\r\n")));
+    // Who no longer follows leaves no figures behind.
+    drop(page);
+    let forgotten = async {
+        loop {
+            let mut once = Page::open(observer.address, "/api/cluster").await;
+            once.until("\"served_by\":{").await;
+            if once.text.contains("\"figures\":null") {
+                return;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(PATIENCE, forgotten).await.expect("the figures are forgotten");
+}
+
+#[tokio::test]
 async fn a_version_that_is_too_old_is_a_new_list_and_what_went_meanwhile_is_gone() {
     let api = ApiServer::start(&[json!([pod("first", 1)])]).await;
     let observer = observer(api.address, 10);

@@ -420,10 +420,14 @@ fn what_the_cluster_says_is_told_pod_by_pod_whether_they_answer_or_not() {
     };
     let event = |id: &str, reason: &str| json!({"id": id, "at": "2026-01-01T00:00:00Z", "about": {"kind": "Pod", "name": "observed-b"}, "warning": true, "reason": reason, "message": "why", "count": 1});
     let pods = json!([
-        pod("observed-a", json!({"state": "ready", "endpoint": true, "since": "2026-01-01T00:00:00Z"})),
+        pod(
+            "observed-a",
+            json!({"state": "ready", "endpoint": true, "since": "2026-01-01T00:00:00Z", "cpu_request_millis": 100, "cpu_limit_millis": 500,
+                "figures": {"in_flight": 3, "cpu_millis": 499, "throttled_percent": 12, "memory_bytes": 14_000_000, "memory_limit_bytes": 67_108_864}})
+        ),
         pod(
             "observed-b",
-            json!({"state": "no-image", "image": "backend:v9", "reason": "ErrImagePull", "message": "not found"})
+            json!({"state": "no-image", "image": "backend:v9", "reason": "ErrImagePull", "message": "not found", "figures": null})
         ),
         pod(
             "observed-c",
@@ -434,19 +438,33 @@ fn what_the_cluster_says_is_told_pod_by_pod_whether_they_answer_or_not() {
             json!({"state": "not-ready", "since": null, "message": "Readiness probe failed: HTTP probe failed with statuscode: 503"})
         ),
         pod("observed-e", json!({"state": "terminating", "until": "2020-01-01T00:00:00Z", "endpoint": true})),
+        pod(
+            "observed-f",
+            json!({"state": "terminating", "until": "2020-01-01T00:00:00Z", "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"})
+        ),
+        pod(
+            "observed-g",
+            json!({"state": "terminating", "until": null, "reason": "ByThoseToCome", "message": "why",
+            "figures": {"in_flight": 0, "cpu_millis": null, "throttled_percent": null, "memory_bytes": 1, "memory_limit_bytes": null}})
+        ),
     ]);
     let cluster = Cluster::start(&message(pods, json!([event("1", "Pulling")])));
     let gateway = Pod::observed(backend.address, cluster.address, "observed-gateway");
     let page = open(&gateway, "observed");
-    page.wait("a row of each pod", "document.querySelectorAll('[data-service=backend]').length === 5");
+    page.wait("a row of each pod", "document.querySelectorAll('[data-service=backend]').length === 7");
     page.wait("answers", &answers_of(&["observed-a"]));
     let state = |pod: &str| page.run(&format!("return document.querySelector('[data-pod={pod}] .state').textContent;"));
-    page.wait("what is said of each", "document.querySelector('[data-pod=observed-e] .state').textContent !== ''");
-    assert_eq!(state("observed-a"), ", ready");
+    page.wait("what is said of each", "document.querySelector('[data-pod=observed-g] .state').textContent !== ''");
+    assert_eq!(
+        state("observed-a"),
+        ", ready, 3 in flight, CPU 499m (request 100m, limit 500m), throttled in 12 % of the periods, memory 14 of 64 MiB"
+    );
     assert_eq!(state("observed-b"), ", no image backend:v9, ErrImagePull: not found");
     assert_eq!(state("observed-c"), ", crash loop, 3 restarts, last ended with OOMKilled, code 137");
     assert_eq!(state("observed-d"), ", not ready: Readiness probe failed: HTTP probe failed with statuscode: 503");
     assert_eq!(state("observed-e"), ", terminating, to be killed now, still in the endpoints");
+    assert_eq!(state("observed-f"), ", terminating, evicted, as a drain of its node does, to be killed now");
+    assert_eq!(state("observed-g"), ", terminating, ByThoseToCome: why, for a while, 0 in flight, memory 1 MiB");
     let lines = page.run("return [...document.querySelectorAll('#cluster li')].map((line) => line.textContent);");
     assert_eq!(
         lines,

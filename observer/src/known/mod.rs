@@ -7,18 +7,23 @@ mod autoscaler;
 mod deployment;
 mod endpoints;
 mod event;
+mod figures;
 mod object;
 mod pod;
 mod table;
 
+use std::net::SocketAddr;
+
 use serde::Serialize;
 
+pub use figures::Sample;
 pub use object::Change;
 
 use autoscaler::Autoscaler;
 use deployment::{Deployment, ReplicaSet};
 use endpoints::Slice;
 use event::{Event, Events};
+use figures::Looks;
 use pod::Pod;
 use table::Table;
 
@@ -66,7 +71,11 @@ pub struct Known {
     replica_sets: Table<ReplicaSet>,
     autoscalers: Table<Autoscaler>,
     events: Events,
+    looks: Looks,
 }
+
+/// Pods that are looked at: as many as a page has rows for.
+const LOOKED_AT: usize = 64;
 
 /// The rows.
 #[derive(Debug, Serialize)]
@@ -93,12 +102,25 @@ impl Known {
         }
     }
 
+    /// Pods that have figures, by name, and where they serve them.
+    pub fn measurable(&self) -> Vec<(String, SocketAddr)> {
+        let pods = self.pods.iter().filter_map(|pod| Some((pod.metadata.name.clone(), pod.metrics_address()?)));
+        pods.take(LOOKED_AT).collect()
+    }
+
+    /// Learns what a look at all of them found. Says whether that changes anything.
+    pub fn measure(&mut self, found: Vec<(String, Sample)>) -> bool {
+        self.looks.learn(found)
+    }
+
     /// The rows, in the order of their names.
     pub fn rows(&self) -> Rows {
         let revision = |name: &str| self.replica_sets.named(name).and_then(|set| set.metadata.revision());
         let pods = self.pods.iter().map(|pod| {
             let endpoint = self.slices.iter().any(|slice| slice.leads_to(&pod.metadata.name));
-            pod.row(endpoint, pod.replica_set().and_then(revision), self.events.unhealthy(&pod.metadata.name))
+            let name = &pod.metadata.name;
+            let revision = pod.replica_set().and_then(revision);
+            pod.row(endpoint, revision, self.events.unhealthy(name), self.looks.of(name))
         });
         Rows {
             pods: pods.collect(),

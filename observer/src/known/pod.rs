@@ -1,7 +1,10 @@
 //! Pods: in which state each one is, and why.
 
+use std::net::{IpAddr, SocketAddr};
+
 use serde::{Deserialize, Serialize};
 
+use super::figures::Figures;
 use super::object::{Condition, Specified, clip, condition};
 
 pub(super) type Pod = Specified<Spec, Status>;
@@ -10,6 +13,52 @@ pub(super) type Pod = Specified<Spec, Status>;
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Spec {
     node_name: Option<String>,
+    containers: Vec<Program>,
+}
+
+/// A container, as it is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Program {
+    ports: Vec<Port>,
+    resources: Resources,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Port {
+    name: String,
+    container_port: u16,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Resources {
+    requests: Amounts,
+    limits: Amounts,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Amounts {
+    cpu: Option<String>,
+}
+
+impl Amounts {
+    /// Thousandths of a core: <https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/>
+    fn cpu_millis(&self) -> Option<u64> {
+        let cpu = self.cpu.as_deref()?;
+        cpu.strip_suffix('m').map_or_else(|| cpu.parse::<u64>().ok()?.checked_mul(1000), |millis| millis.parse().ok())
+    }
+}
+
+impl Program {
+    /// The name of the port at which figures are asked for.
+    const METRICS: &str = "metrics";
+
+    fn metrics_port(&self) -> Option<u16> {
+        self.ports.iter().find(|port| port.name == Self::METRICS).map(|port| port.container_port)
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -18,6 +67,8 @@ pub(super) struct Status {
     phase: String,
     reason: Option<String>,
     message: Option<String>,
+    #[serde(rename = "podIP")]
+    pod_ip: Option<IpAddr>,
     conditions: Vec<Condition>,
     init_container_statuses: Vec<Container>,
     container_statuses: Vec<Container>,
@@ -84,6 +135,10 @@ pub(super) struct Row {
     /// How its container last ended.
     last: Option<Terminated>,
     created: Option<String>,
+    /// What the container with the figures asks for, and is given at most, in thousandths of a core.
+    cpu_request_millis: Option<u64>,
+    cpu_limit_millis: Option<u64>,
+    figures: Option<Figures>,
 }
 
 /// The state of a pod. `since` and `until` are times of the API.
@@ -130,9 +185,12 @@ enum State {
     Ready {
         since: Option<String>,
     },
-    /// It is to go, and has until then.
+    /// It is to go, and has until then. Where it was disrupted, by what: a drain evicts it, for example.
+    /// <https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions>
     Terminating {
         until: Option<String>,
+        reason: Option<String>,
+        message: Option<String>,
     },
     /// It is over, and not started again.
     Over {
@@ -148,9 +206,23 @@ impl Pod {
         owner.map(|owner| owner.name.as_str())
     }
 
-    /// Its row. What it can't know itself: whether it is an `endpoint`, its `revision`, and what the kubelet last said of a probe that
-    /// failed.
-    pub(super) fn row(&self, endpoint: bool, revision: Option<u64>, unhealthy: Option<&str>) -> Row {
+    /// Where it serves its figures, while it has an address and a container with a port for that.
+    pub(super) fn metrics_address(&self) -> Option<SocketAddr> {
+        let port = self.spec.containers.iter().find_map(Program::metrics_port)?;
+        Some(SocketAddr::new(self.status.pod_ip?, port)).filter(|_| self.status.phase == "Running")
+    }
+
+    /// Its row. What it can't know itself: whether it is an `endpoint`, its `revision`, what the kubelet last said of a probe that
+    /// failed, and its `figures`.
+    pub(super) fn row(
+        &self,
+        endpoint: bool,
+        revision: Option<u64>,
+        unhealthy: Option<&str>,
+        figures: Option<Figures>,
+    ) -> Row {
+        let measured = self.spec.containers.iter().find(|program| program.metrics_port().is_some());
+        let cpu = |of: fn(&Resources) -> &Amounts| measured.and_then(|program| of(&program.resources).cpu_millis());
         let containers = || self.status.container_statuses.iter();
         let ends = containers()
             .filter_map(|container| container.state.terminated.as_ref().or(container.last_state.terminated.as_ref()));
@@ -165,13 +237,21 @@ impl Pod {
             restarts: containers().map(|container| container.restart_count).sum(),
             last: ends.max_by(|a, b| a.finished_at.cmp(&b.finished_at)).cloned(),
             created: self.metadata.creation_timestamp.clone(),
+            cpu_request_millis: cpu(|resources| &resources.requests),
+            cpu_limit_millis: cpu(|resources| &resources.limits),
+            figures,
         }
     }
 
     fn state(&self, unhealthy: Option<&str>) -> State {
         let Status { phase, conditions, init_container_statuses, container_statuses, .. } = &self.status;
         if self.metadata.deletion_timestamp.is_some() {
-            return State::Terminating { until: self.metadata.deletion_timestamp.clone() };
+            let disrupted = condition(conditions, "DisruptionTarget").filter(|target| target.status == "True");
+            return State::Terminating {
+                until: self.metadata.deletion_timestamp.clone(),
+                reason: disrupted.and_then(|why| why.reason.as_deref()).map(clip),
+                message: disrupted.and_then(|why| why.message.as_deref()).map(clip),
+            };
         }
         if phase == "Succeeded" || phase == "Failed" {
             let message = self.status.message.as_deref().map(clip);

@@ -115,6 +115,64 @@ fn a_pod_without_a_node_is_pending_and_says_why_and_one_that_is_to_go_has_until_
 }
 
 #[test]
+fn a_pod_with_a_port_for_figures_is_measured_while_it_runs_and_says_what_it_may_use() {
+    let mut runs = pod(&json!({"phase": "Running", "podIP": "10.42.0.7"}));
+    let resources =
+        |request: &str, limit: &str| json!({"requests": {"cpu": request, "memory": "16Mi"}, "limits": {"cpu": limit}});
+    runs["spec"]["containers"] = json!([
+        {"name": "beside"},
+        {"name": "backend", "ports": [{"name": "http", "containerPort": 8000}, {"name": "metrics", "containerPort": 9090}],
+            "resources": resources("100m", "2")},
+    ]);
+    let mut known = Known::default();
+    known.learn(Kind::Pods, Change::Set(runs.clone()));
+    let name = "backend-7c9-x".to_owned();
+    assert_eq!(known.measurable(), [(name.clone(), "10.42.0.7:9090".parse().unwrap())]);
+    let row = |known: &Known| serde_json::to_value(known.rows()).unwrap()["pods"][0].clone();
+    assert_eq!(row(&known)["figures"], Value::Null);
+    assert_eq!((&row(&known)["cpu_request_millis"], &row(&known)["cpu_limit_millis"]), (&json!(100), &json!(2000)));
+    assert!(known.measure(vec![(name, Sample::read("http_requests_in_flight 3\n", std::time::Duration::ZERO))]));
+    assert_eq!(row(&known)["figures"]["in_flight"], 3);
+
+    for (path, value) in
+        [("/status/phase", json!("Pending")), ("/status/podIP", Value::Null), ("/spec/containers", json!([]))]
+    {
+        let mut other = runs.clone();
+        *other.pointer_mut(path).unwrap() = value;
+        known.learn(Kind::Pods, Change::Set(other));
+        assert_eq!(known.measurable(), [], "{path}");
+    }
+    runs["spec"]["containers"][1]["resources"] = resources("0.1", "many");
+    known.learn(Kind::Pods, Change::Set(runs));
+    assert_eq!((&row(&known)["cpu_request_millis"], &row(&known)["cpu_limit_millis"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn a_drain_is_seen_by_the_pods_that_it_evicts_and_by_those_that_find_no_other_node() {
+    // As the API server and the scheduler write them.
+    let mut evicted = pod(&json!({"phase": "Running", "conditions": [
+        {"type": "DisruptionTarget", "status": "True", "lastProbeTime": null, "lastTransitionTime": "2026-01-01T00:00:00Z",
+            "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting"},
+        {"type": "Ready", "status": "True", "lastProbeTime": null, "lastTransitionTime": "2025-12-31T00:00:00Z"}]}));
+    let row_of = |pod: &Value| row("pods", &[(Kind::Pods, pod.clone())]);
+    assert_eq!(row_of(&evicted)["state"], "creating");
+    evicted["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:30Z");
+    let row = row_of(&evicted);
+    assert_eq!((&row["state"], &row["until"]), (&json!("terminating"), &json!("2026-01-01T00:00:30Z")));
+    assert_eq!((&row["reason"], &row["message"]), (&json!("EvictionByEvictionAPI"), &json!("Eviction API: evicting")));
+    evicted["status"]["conditions"][0]["status"] = json!("False");
+    assert_eq!(row_of(&evicted)["reason"], Value::Null, "of a pod that is deleted like any other");
+
+    let mut homeless = pod(&json!({"phase": "Pending", "conditions": [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable."}]}));
+    homeless["spec"] = json!({});
+    assert_eq!(row_of(&homeless)["state"], "pending");
+    let message = row_of(&homeless)["message"].clone();
+    assert!(message.as_str().unwrap().contains("1 node(s) were unschedulable"), "{message}");
+}
+
+#[test]
 fn a_restart_has_its_number_and_how_the_run_before_it_ended() {
     let last = json!({"restartCount": 2, "started": true, "lastState":
         {"terminated": {"reason": "OOMKilled", "exitCode": 137, "finishedAt": "2026-01-01T00:00:05Z"}}});

@@ -5,6 +5,7 @@
 mod api;
 mod cursor;
 mod lines;
+mod look;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use hyper::{Response, StatusCode};
 use tokio::time::{sleep, timeout};
 
 pub use api::{Api, Credentials, Url};
+pub use look::{BYTES, TOGETHER, look};
 
 use crate::board::Board;
 use crate::known::Kind;
