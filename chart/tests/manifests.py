@@ -3,6 +3,7 @@
 https://kubernetes.io/docs/concepts/security/pod-security-standards/
 """
 
+import re
 import sys
 
 import kubernetes_validate
@@ -35,6 +36,8 @@ def main():
     problems = []
     checked = 0
     for file in [None, *sorted(chart.VALUES.glob("*.yaml"))]:
+        if not knows_the_schema(file or chart.CHART / "values.yaml"):
+            problems.append(f"{file or 'values.yaml'}: no line that tells an editor of values.schema.json")
         for title, values in (("alone", {}), ("with everything on", everything(file))):
             documents = chart.render(values, [file] if file else [])
             checked += len(documents)
@@ -45,6 +48,12 @@ def main():
         print(problem, file=sys.stderr)
     print(f"{checked} manifests checked, {len(problems)} problems")
     return 1 if problems else 0
+
+
+def knows_the_schema(file):
+    """Whether editors find the schema by what the file says of it: https://github.com/redhat-developer/yaml-language-server."""
+    said = re.search(r"^# yaml-language-server: \$schema=(.+)$", file.read_text(), re.MULTILINE)
+    return said and (file.parent / said[1]).resolve() == chart.CHART / "values.schema.json"
 
 
 def everything(file):
