@@ -284,12 +284,14 @@ fn two_clusters_run_side_by_side_and_one_leaves_nothing() {
            sh -c 'ip link set lo up && iptables -P FORWARD DROP && ip6tables -P FORWARD DROP'",
     );
     let _gone = SideGone;
-    // Ctrl-C at one moment and another: it ends with all that it had begun, and the next `up` goes on from there.
+    // Ctrl-C at one moment and another, once it listens (what it does is in a process group of its own): it ends with all that it had
+    // begun, and the next `up` goes on from there.
     for tenths in 0..6 {
         ns.run(&format!(
             "set -m
              {} &
              until [ -e .cluster/run/side/control-plane.pid ]; do sleep 0.1; done
+             until ps -o pid=,pgid= --ppid $! | awk '$1 == $2 {{ found = 1 }} END {{ exit !found }}'; do sleep 0.1; done
              sleep 0.{tenths}
              kill -INT -- -$!
              status=0; wait $! || status=$?
