@@ -24,7 +24,7 @@ PROGRAMS := backend frontend systems observer client
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/practice
 # The oldest compiler that is promised to build the workspace.
 MSRV := $(shell sed -nE 's/^rust-version = "(.*)"/\1/p' Cargo.toml)
-SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo contract service $(PROGRAMS) -type f)
+SOURCES := Cargo.toml Cargo.lock rust-toolchain.toml $(shell find .cargo contract service store $(PROGRAMS) -type f)
 SCRIPTS = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^\#!/usr/bin/env bash|^\#!/bin/sh|^\# shellcheck shell=bash' 2>/dev/null)
 
 .NOTPARALLEL:

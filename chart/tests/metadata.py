@@ -24,7 +24,7 @@ import changelog
 
 # What is packed of the chart, and what the programs are made of: git's paths.
 CHART_PATHS = ["chart", ":!chart/check", ":!chart/readme", ":!chart/tests", "LICENSE"]
-CRATES = ("contract", "service", "backend", "frontend", "systems", "observer", "client")
+CRATES = ("contract", "service", "store", "backend", "frontend", "systems", "observer", "client")
 PROGRAM_PATHS = ["Cargo.lock", "Dockerfile", ".cargo", "frontend/ui", *(f"{crate}/{part}" for crate in CRATES for part in ("Cargo.toml", "src"))]
 
 

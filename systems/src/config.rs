@@ -14,8 +14,8 @@ use service::settings::environment::Environment;
 
 use crate::jobs::queue::Bounds;
 use crate::shop::{Part, seed};
-use crate::store::address::Address;
 use crate::{database, shop, votes, worker};
+use store::address::Address;
 
 service::settings! {
     /// The program's own settings.
@@ -61,7 +61,7 @@ service::settings! {
     #[derive(Debug, Clone)]
     pub struct StoreSettings {
         /// Where the store is; `None` is without it.
-        address: Option<Address> = part(Address::read);
+        address: Option<Address> = part(store);
         /// milliseconds that the store has for each answer
         patience: Duration = milliseconds("STORE_TIMEOUT_MS", "1000", 10, 10_000);
         /// jobs that may wait, and votes; further ones are answered 503
@@ -97,4 +97,12 @@ impl Config {
             }
         }
     }
+}
+
+/// Reads where the store is.
+fn store(environment: &mut Environment) -> Option<Address> {
+    Address::read(
+        environment,
+        "redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]: switches votes, jobs and caches on; unset is off",
+    )
 }

@@ -10,10 +10,9 @@ pub mod config;
 mod database;
 mod docs;
 mod jobs;
-mod password;
 mod routes;
+mod script;
 mod shop;
-mod store;
 mod votes;
 mod worker;
 
@@ -37,6 +36,7 @@ use service::telemetry::metrics::Metrics;
 use config::{Config, Role, StoreSettings};
 use jobs::queue::Queue;
 use routes::{Handler, Stored};
+use script::Script;
 use shop::Shop;
 use store::Store;
 use store::address::Address;
@@ -145,7 +145,7 @@ impl Kept {
     /// Connects to the store, and notes the metrics.
     fn start(address: Address, settings: StoreSettings, role: Role, metrics: &mut Metrics) -> Self {
         let reachable = metrics.add("store_reachable", "1 while the store is connected and answers");
-        let store = Store::start(address, settings.patience, reachable);
+        let store = Store::start(address, settings.patience, reachable, &Script::SOURCES);
         let queue = Queue::new(store.clone(), settings.jobs, settings.queued);
         let votes = Votes::new(store, settings.votes, settings.queued);
         let worker = (role == Role::Worker)

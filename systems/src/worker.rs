@@ -17,8 +17,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until};
 
 use crate::jobs::kind::Kind;
 use crate::jobs::queue::{Queue, Taken};
-use crate::store::unavailable::Unavailable;
 use crate::votes::Votes;
+use store::unavailable::Unavailable;
 
 /// The pause before the second try of a job; it doubles with each further one.
 const FIRST_RETRY: Duration = Duration::from_millis(100);

@@ -8,7 +8,7 @@ use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{Client, Config, Connection, NoTls, Socket, tls::NoTlsStream};
 
 use super::failure::Unavailable;
-use crate::password::{Names, Password};
+use store::password::{Names, Password};
 
 const ACCEPTED: &str = "postgres://USER@HOST/DATABASE, with [:PASSWORD] behind USER and [:PORT] behind HOST";
 const NAMES: Names = Names {

@@ -6,7 +6,7 @@ use service::message::problem::Problem;
 use tokio_postgres::Error;
 use tokio_postgres::error::SqlState;
 
-use crate::store::unavailable::RETRY_SECONDS;
+use store::unavailable::RETRY_SECONDS;
 
 /// A failure of the database. Whether a transaction that failed was committed is not known where the connection was lost.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,9 +11,9 @@ use service::message::json;
 use service::message::problem::Problem;
 use service::message::{query, upload};
 
-use crate::store::unavailable::RETRY_SECONDS;
 use kind::Kind;
 use queue::{PutBack, Queue, Submitted};
+use store::unavailable::RETRY_SECONDS;
 
 /// The longest description of a job, in bytes: room for the longest text with every character escaped.
 const LONGEST: usize = 32 * 1024;

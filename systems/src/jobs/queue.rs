@@ -17,10 +17,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::kind::Kind;
-use crate::store::meaning::{count as count_of, fields, number, strange, text, yes};
-use crate::store::script::Script;
-use crate::store::unavailable::Unavailable;
-use crate::store::{Store, Value};
+use crate::script::Script;
+use store::meaning::{count as count_of, fields, number, strange, text, yes};
+use store::unavailable::Unavailable;
+use store::{Store, Value};
 
 /// What every key of the jobs begins with.
 const SYSTEM: &str = "{jobs}";
@@ -249,8 +249,8 @@ mod tests {
     use testing::redis::Redis;
 
     use super::*;
-    use crate::password::Password;
-    use crate::store::address::Address;
+    use store::address::Address;
+    use store::password::Password;
 
     const BOUNDS: Bounds = Bounds { dead: 10, keep: Duration::from_secs(60), tries: 2 };
     const INSTANT: Duration = Duration::from_millis(1);
@@ -259,7 +259,7 @@ mod tests {
     fn queue(redis: &Redis) -> Queue {
         let (host, password) = ("127.0.0.1".to_owned(), Password::None);
         let target = Address { host, port: redis.port, database: 0, user: None, password };
-        Queue::new(Store::start(target, Duration::from_secs(20), Gauge::default()), BOUNDS, 10)
+        Queue::new(Store::start(target, Duration::from_secs(20), Gauge::default(), &Script::SOURCES), BOUNDS, 10)
     }
 
     async fn submitted(queue: &Queue) -> u64 {

@@ -17,8 +17,8 @@ use service::telemetry::metrics::Metrics;
 use service::telemetry::notice::Notice;
 use tokio::time::timeout;
 
-use crate::store::unavailable::Unavailable;
-use crate::store::{Store, Value};
+use store::unavailable::Unavailable;
+use store::{Store, Value};
 
 /// How long the mark of a change stays. Who has read for half as long leaves nothing: it may have read what was before.
 const MARKED: Duration = Duration::from_secs(5);

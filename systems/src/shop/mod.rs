@@ -25,8 +25,7 @@ use service::telemetry::metrics::Metrics;
 
 use crate::database::migration::Migration;
 use crate::database::{self, Database};
-use crate::store::Store;
-use crate::store::address::Address;
+use crate::script::Script;
 use cache::Cache;
 use catalogue::{Catalogue, Kind};
 use notifications::Notifications;
@@ -34,6 +33,8 @@ use orders::{Orders, Peers};
 use peer::Peer;
 use product::PRODUCTS;
 use reservations::{INVENTORY, MOST, PAYMENTS, Reservations};
+use store::Store;
+use store::address::Address;
 use user::USERS;
 
 /// What the address of a service is.
@@ -109,7 +110,7 @@ impl Shop {
     pub(crate) fn start(part: Part, kept: Kept, metrics: &mut Metrics) -> Option<Self> {
         let store = kept.store.map(|(address, patience)| {
             let reachable = metrics.add("store_reachable", "1 while the store is connected and answers");
-            Store::start(address, patience, reachable)
+            Store::start(address, patience, reachable, &Script::SOURCES)
         });
         let (Some(migrations), Some(checked)) = (part.migrations(), part.checked()) else {
             return store.map(Notifications::new).map(Self::Notifications);

@@ -18,10 +18,10 @@ use service::message::json;
 use service::message::problem::Problem;
 use tokio::time::sleep;
 
-use crate::store::meaning::{count, fields, strange, text, yes};
-use crate::store::script::Script;
-use crate::store::unavailable::Unavailable;
-use crate::store::{Store, Value};
+use crate::script::Script;
+use store::meaning::{count, fields, strange, text, yes};
+use store::unavailable::Unavailable;
+use store::{Store, Value};
 
 /// What every key of the events begins with.
 pub(crate) const EVENTS: &str = "{shop}";

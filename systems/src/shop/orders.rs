@@ -31,8 +31,8 @@ use crate::database::Database;
 use crate::database::failure::Unavailable;
 use crate::database::migration::Migration;
 use crate::jobs::idempotency_key;
-use crate::store::Store;
-use crate::store::script::Script;
+use crate::script::Script;
+use store::Store;
 
 /// What makes the tables and functions.
 pub(crate) const MIGRATIONS: &[Migration] = &[Migration { name: "orders", sql: include_str!("orders.sql") }];

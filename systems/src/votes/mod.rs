@@ -17,10 +17,10 @@ use service::message::problem::Problem;
 use service::message::upload;
 use service::process::identity::Identity;
 
-use crate::store::meaning::{count, number, strange, text};
-use crate::store::script::Script;
-use crate::store::unavailable::{RETRY_SECONDS, Unavailable};
-use crate::store::{Store, Value};
+use crate::script::Script;
+use store::meaning::{count, number, strange, text};
+use store::unavailable::{RETRY_SECONDS, Unavailable};
+use store::{Store, Value};
 
 /// What every key of the votes begins with.
 const SYSTEM: &str = "{votes}";

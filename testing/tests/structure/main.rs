@@ -31,6 +31,7 @@ fn no_module_of_a_crate_leads_back_to_itself() {
     for name in [
         "contract",
         "service",
+        "store",
         "backend",
         "systems",
         "observer",

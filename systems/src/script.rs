@@ -31,30 +31,31 @@ pub(crate) enum Script {
 
 macro_rules! jobs {
     ($name:literal) => {
-        concat!(include_str!("../jobs/keys.lua"), include_str!(concat!("../jobs/", $name, ".lua")))
+        concat!(include_str!("jobs/keys.lua"), include_str!(concat!("jobs/", $name, ".lua")))
     };
 }
 
 impl Script {
-    pub(crate) const ALL: [Self; 12] = [
-        Self::Vote,
-        Self::Tally,
-        Self::Submit,
-        Self::Take,
-        Self::Renew,
-        Self::Complete,
-        Self::Fail,
-        Self::Release,
-        Self::PutBack,
-        Self::Dead,
-        Self::Publish,
-        Self::Settle,
+    /// The text of each, in their order.
+    pub(crate) const SOURCES: [&'static str; 12] = [
+        Self::Vote.source(),
+        Self::Tally.source(),
+        Self::Submit.source(),
+        Self::Take.source(),
+        Self::Renew.source(),
+        Self::Complete.source(),
+        Self::Fail.source(),
+        Self::Release.source(),
+        Self::PutBack.source(),
+        Self::Dead.source(),
+        Self::Publish.source(),
+        Self::Settle.source(),
     ];
 
-    pub(crate) fn source(self) -> &'static str {
+    const fn source(self) -> &'static str {
         match self {
-            Self::Vote => include_str!("../votes/vote.lua"),
-            Self::Tally => include_str!("../votes/tally.lua"),
+            Self::Vote => include_str!("votes/vote.lua"),
+            Self::Tally => include_str!("votes/tally.lua"),
             Self::Submit => jobs!("submit"),
             Self::Take => jobs!("take"),
             Self::Renew => jobs!("renew"),
@@ -63,8 +64,14 @@ impl Script {
             Self::Release => jobs!("release"),
             Self::PutBack => jobs!("put_back"),
             Self::Dead => jobs!("dead"),
-            Self::Publish => include_str!("../shop/publish.lua"),
-            Self::Settle => include_str!("../shop/settle.lua"),
+            Self::Publish => include_str!("shop/publish.lua"),
+            Self::Settle => include_str!("shop/settle.lua"),
         }
+    }
+}
+
+impl From<Script> for usize {
+    fn from(script: Script) -> Self {
+        script as Self
     }
 }

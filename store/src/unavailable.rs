@@ -5,13 +5,13 @@ use std::fmt;
 use service::message::problem::Problem;
 
 /// Seconds after which a client may try again. The store is looked for anew more often than that.
-pub(crate) const RETRY_SECONDS: u64 = 2;
+pub const RETRY_SECONDS: u64 = 2;
 /// The longest text of the store that a message repeats, in characters.
 const LONGEST_SHOWN: usize = 200;
 
 /// A failure of the store. Whether a command that failed was carried out is not known, except where it was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unavailable {
+pub enum Unavailable {
     /// It can't be reached, ended the connection, did not answer in time, or this one is not the store any more (see
     /// [`has_moved`]).
     Unreachable(String),
@@ -19,6 +19,7 @@ pub(crate) enum Unavailable {
     Password(String),
     /// It takes no writes: no memory is left, or its disk fails. Reads may be answered.
     Full(String),
+    /// It refuses the command.
     Refused(String),
 }
 

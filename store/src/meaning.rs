@@ -1,17 +1,24 @@
 //! What a reply means to who asked: of the kind that was expected, or not written by this program.
 
-use super::resp::Value;
-use super::unavailable::Unavailable;
+use crate::resp::Value;
+use crate::unavailable::Unavailable;
 
 /// The elements of a list that has as many.
-pub(crate) fn fields<const N: usize>(reply: Value) -> Result<[Value; N], Unavailable> {
+///
+/// # Errors
+/// Where it is none.
+pub fn fields<const N: usize>(reply: Value) -> Result<[Value; N], Unavailable> {
     match reply {
         Value::Array(fields) => fields.try_into().map_err(|_| strange()),
         _ => Err(strange()),
     }
 }
 
-pub(crate) fn text(value: &Value) -> Result<&str, Unavailable> {
+/// Text.
+///
+/// # Errors
+/// Where it is none.
+pub fn text(value: &Value) -> Result<&str, Unavailable> {
     match value {
         Value::Text(text) => std::str::from_utf8(text).map_err(|_| strange()),
         _ => Err(strange()),
@@ -19,7 +26,10 @@ pub(crate) fn text(value: &Value) -> Result<&str, Unavailable> {
 }
 
 /// A number that is no less than 0; those that Redis keeps in strings are text.
-pub(crate) fn number(value: &Value) -> Result<u64, Unavailable> {
+///
+/// # Errors
+/// Where it is none.
+pub fn number(value: &Value) -> Result<u64, Unavailable> {
     match value {
         Value::Integer(number) => u64::try_from(*number).map_err(|_| strange()),
         value => text(value)?.parse().map_err(|_| strange()),
@@ -27,12 +37,18 @@ pub(crate) fn number(value: &Value) -> Result<u64, Unavailable> {
 }
 
 /// The same, where nothing stands for 0.
-pub(crate) fn count(value: &Value) -> Result<u64, Unavailable> {
+///
+/// # Errors
+/// Where it is none.
+pub fn count(value: &Value) -> Result<u64, Unavailable> {
     if *value == Value::Nil { Ok(0) } else { number(value) }
 }
 
 /// 1 or 0.
-pub(crate) fn yes(reply: &Value) -> Result<bool, Unavailable> {
+///
+/// # Errors
+/// Where it is neither.
+pub fn yes(reply: &Value) -> Result<bool, Unavailable> {
     match reply {
         Value::Integer(1) => Ok(true),
         Value::Integer(0) => Ok(false),
@@ -41,6 +57,7 @@ pub(crate) fn yes(reply: &Value) -> Result<bool, Unavailable> {
 }
 
 /// Somebody else writes under these keys, or another version of the scripts did.
-pub(crate) fn strange() -> Unavailable {
+#[must_use]
+pub fn strange() -> Unavailable {
     Unavailable::Refused("its data is not what was written by this program".to_owned())
 }

@@ -5,8 +5,9 @@ const DEEPEST: usize = 5;
 /// The longest reply in bytes. What is asked for is bounded well below.
 pub(crate) const LONGEST: usize = 1 << 20;
 
+/// A reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Value {
+pub enum Value {
     /// Nothing: a key or a member that does not exist.
     Nil,
     /// A signed number.

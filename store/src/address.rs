@@ -29,13 +29,9 @@ pub struct Address {
 }
 
 impl Address {
-    /// Reads where the store is; `None` where there is none.
-    pub fn read(environment: &mut Environment) -> Option<Self> {
-        let url = Variable::new(
-            "STORE_URL",
-            "",
-            "redis://[USER[:PASSWORD]@]HOST[:PORT][/DATABASE]: switches votes and jobs on; unset is off",
-        );
+    /// Reads where the store is, of which the help says `about`; `None` where there is none.
+    pub fn read(environment: &mut Environment, about: &'static str) -> Option<Self> {
+        let url = Variable::new("STORE_URL", "", about);
         let address = environment.parse_secret(url, ACCEPTED, |text| {
             let text = text.trim_end_matches(['\r', '\n']);
             if text.is_empty() { Some(None) } else { Some(Some(Self::parse(text))) }
@@ -131,7 +127,7 @@ mod tests {
             Some(OsString::from(value))
         };
         let mut environment = Environment::new(&lookup);
-        let target = Address::read(&mut environment);
+        let target = Address::read(&mut environment, "");
         environment
             .finish()
             .map(|()| target)

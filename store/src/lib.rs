@@ -1,4 +1,4 @@
-//! The store that two systems share their state in: Redis.
+//! The client of a store that processes share their state in: Redis.
 //!
 //! # What is promised
 //! A request that was answered 2xx is not lost, given that Redis runs with `appendonly yes` and `appendfsync always` on a
@@ -23,12 +23,12 @@
 //! pods that come and go, and would have to be deleted after them. A stream would spare the polling (one script that
 //! finds nothing costs the store some 20 microseconds, and nothing is written) and bring an order that jobs do not need.
 
-pub(crate) mod address;
-pub(crate) mod meaning;
+pub mod address;
+pub mod meaning;
+pub mod password;
 mod resp;
-pub(crate) mod script;
-pub(crate) mod session;
-pub(crate) mod unavailable;
+mod session;
+pub mod unavailable;
 
 use std::time::Duration;
 
@@ -38,8 +38,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use address::Address;
-pub(crate) use resp::Value;
-use script::Script;
+pub use resp::Value;
 use session::Session;
 use unavailable::Unavailable;
 
@@ -52,7 +51,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The store as its users see it. Cheap to clone; connected by a task of its own, which ends with the last clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Store {
+pub struct Store {
     link: watch::Receiver<Link>,
     patience: Duration,
     refusals: Notice,
@@ -69,10 +68,12 @@ enum Link {
 }
 
 impl Store {
-    /// Starts to connect to `address`, which has `patience` for each answer. `reachable` is 1 while it is there, else 0.
-    pub(crate) fn start(address: Address, patience: Duration, reachable: Gauge) -> Self {
+    /// Starts to connect to `address`, which has `patience` for each answer and is handed the `scripts` that are run there, Lua.
+    /// `reachable` is 1 while it is there, else 0. Needs a runtime.
+    #[must_use]
+    pub fn start(address: Address, patience: Duration, reachable: Gauge, scripts: &'static [&'static str]) -> Self {
         let (sender, link) = watch::channel(Link::Connecting);
-        tokio::spawn(keep(address, patience, sender, reachable));
+        tokio::spawn(keep((address, patience), scripts, sender, reachable));
         Self { link, patience, refusals: Notice::default() }
     }
 
@@ -80,16 +81,22 @@ impl Store {
     ///
     /// # Errors
     /// Where the store is not there or refuses.
-    pub(crate) async fn ask(&self, command: &[&[u8]]) -> Result<Value, Unavailable> {
+    pub async fn ask(&self, command: &[&[u8]]) -> Result<Value, Unavailable> {
         self.session().await?.ask(command).await.inspect_err(|failure| self.log(failure))
     }
 
-    /// Runs `script` with `arguments`; `system` is what its keys begin with.
+    /// Runs a script, by its place among those of [`Store::start`], with `arguments`; `key` is its key, or what its keys begin with.
     ///
     /// # Errors
     /// Where the store is not there or refuses.
-    pub(crate) async fn run(&self, script: Script, system: &str, arguments: &[&[u8]]) -> Result<Value, Unavailable> {
-        self.session().await?.run(script, system.as_bytes(), arguments).await.inspect_err(|failure| self.log(failure))
+    pub async fn run(
+        &self,
+        script: impl Into<usize>,
+        key: impl AsRef<[u8]>,
+        arguments: &[&[u8]],
+    ) -> Result<Value, Unavailable> {
+        let session = self.session().await?;
+        session.run(script.into(), key.as_ref(), arguments).await.inspect_err(|failure| self.log(failure))
     }
 
     async fn session(&self) -> Result<Session, Unavailable> {
@@ -113,12 +120,17 @@ impl Store {
 }
 
 /// Connects, and connects again, for as long as there are users.
-async fn keep(address: Address, patience: Duration, link: watch::Sender<Link>, reachable: Gauge) {
+async fn keep(
+    (address, patience): (Address, Duration),
+    scripts: &'static [&'static str],
+    link: watch::Sender<Link>,
+    reachable: Gauge,
+) {
     let connected = async {
         let mut pause = FIRST_PAUSE;
         let mut before: Option<Unavailable> = None;
         loop {
-            match Session::open(&address, patience).await {
+            match Session::open(&address, patience, scripts).await {
                 Ok(session) => {
                     tracing::info!(host = address.host, port = address.port, "store: connected");
                     (pause, before) = (FIRST_PAUSE, None);

@@ -11,10 +11,9 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
-use super::address::Address;
-use super::resp::{Value, decode, encode};
-use super::script::Script;
-use super::unavailable::{Unavailable, has_moved};
+use crate::address::Address;
+use crate::resp::{Value, decode, encode};
+use crate::unavailable::{Unavailable, has_moved};
 
 /// Commands that wait to be written; further ones wait for room, as long as they wait for anything.
 const QUEUED: usize = 64;
@@ -32,7 +31,9 @@ const READ_BYTES: usize = 4096;
 pub(crate) struct Session {
     requests: mpsc::Sender<Request>,
     patience: Duration,
-    /// The digest of each script, in the order of [`Script::ALL`].
+    /// What this program runs there.
+    scripts: &'static [&'static str],
+    /// The digest of each, in their order.
     digests: Arc<[Vec<u8>]>,
 }
 
@@ -46,7 +47,11 @@ impl Session {
     /// Connects to `address`, says the password, chooses the database and hands over every script. Each step has `patience`
     /// to end, and so has each address of the name; except the lookup of the name: one that is given up would go on without an
     /// asker, on a thread of its own.
-    pub(crate) async fn open(address: &Address, patience: Duration) -> Result<Self, Unavailable> {
+    pub(crate) async fn open(
+        address: &Address,
+        patience: Duration,
+        scripts: &'static [&'static str],
+    ) -> Result<Self, Unavailable> {
         let unreachable = |error: std::io::Error| Unavailable::Unreachable(error.to_string());
         let passwords = address.password.read().map_err(|error| Unavailable::Password(error.to_string()))?;
         let addresses = lookup_host((address.host.as_str(), address.port)).await.map_err(unreachable)?;
@@ -55,13 +60,13 @@ impl Session {
         let _ = stream.set_nodelay(true);
         let (requests, receiver) = mpsc::channel(QUEUED);
         tokio::spawn(serve(stream, receiver, patience));
-        let mut session = Self { requests, patience, digests: Arc::default() };
+        let mut session = Self { requests, patience, scripts, digests: Arc::default() };
         session.authenticate(address.user.as_deref(), &passwords).await?;
         session.ask(&[b"SELECT", address.database.to_string().as_bytes()]).await?;
         session.check().await?;
         let mut digests = Vec::new();
-        for script in Script::ALL {
-            match session.ask(&[b"SCRIPT", b"LOAD", script.source().as_bytes()]).await? {
+        for script in scripts {
+            match session.ask(&[b"SCRIPT", b"LOAD", script.as_bytes()]).await? {
                 Value::Text(digest) => digests.push(digest),
                 other => return Err(Unavailable::Refused(format!("SCRIPT LOAD answers {other:?}"))),
             }
@@ -101,17 +106,17 @@ impl Session {
         }
     }
 
-    /// Runs `script` with `arguments`; `system` is what its keys begin with.
+    /// Runs the `script` at this place with `arguments`; `key` is its key, or what its keys begin with.
     ///
     /// # Errors
     /// As [`Session::ask`].
-    pub(crate) async fn run(&self, script: Script, system: &[u8], arguments: &[&[u8]]) -> Result<Value, Unavailable> {
-        let call = |name: &'static [u8], text| [&[name, text, b"1", system], arguments].concat();
-        let digest = &self.digests[script as usize];
+    pub(crate) async fn run(&self, script: usize, key: &[u8], arguments: &[&[u8]]) -> Result<Value, Unavailable> {
+        let call = |name: &'static [u8], text| [&[name, text, b"1", key], arguments].concat();
+        let digest = &self.digests[script];
         match self.ask(&call(b"EVALSHA", digest)).await {
             // Not run, so that it can be run now; from then on it is known again.
             Err(Unavailable::Refused(error)) if error.starts_with("NOSCRIPT") => {
-                self.ask(&call(b"EVAL", script.source().as_bytes())).await
+                self.ask(&call(b"EVAL", self.scripts[script].as_bytes())).await
             }
             answer => answer,
         }
@@ -215,9 +220,10 @@ mod tests {
     use crate::password::Password;
 
     const PATIENCE: Duration = Duration::from_secs(20);
+    const WRITES: &[&str] = &["return redis.call('SET', KEYS[1], ARGV[1])"];
 
     async fn open(redis: &Redis) -> Session {
-        Session::open(&target(redis), PATIENCE).await.unwrap()
+        Session::open(&target(redis), PATIENCE, WRITES).await.unwrap()
     }
 
     fn target(redis: &Redis) -> Address {
@@ -282,10 +288,10 @@ mod tests {
         let redis = Redis::start(&[]);
         let connection = open(&redis).await;
         redis.ask("REPLICAOF 127.0.0.9 9");
-        let refused = connection.run(Script::Vote, b"{v}", &[b"ada", b"cats", b"9", b"9"]).await.unwrap_err();
+        let refused = connection.run(0, b"a", &[b"1"]).await.unwrap_err();
         assert!(matches!(&refused, Unavailable::Unreachable(why) if why.starts_with("READONLY")), "{refused:?}");
         connection.ended().await;
-        assert_eq!(Session::open(&target(&redis), PATIENCE).await.unwrap_err(), refused_of(&redis));
+        assert_eq!(Session::open(&target(&redis), PATIENCE, WRITES).await.unwrap_err(), refused_of(&redis));
         redis.ask("REPLICAOF NO ONE");
         open(&redis).await.check().await.unwrap();
     }
@@ -324,7 +330,7 @@ mod tests {
     #[tokio::test]
     async fn a_store_that_answers_nothing_is_not_waited_for_without_an_end() {
         let redis = Redis::start(&[]);
-        let connection = Session::open(&target(&redis), Duration::from_secs(2)).await.unwrap();
+        let connection = Session::open(&target(&redis), Duration::from_secs(2), WRITES).await.unwrap();
         redis.signal("-STOP");
         let echoes =
             (0..2 * UNANSWERED).map(|number| tokio::spawn(echo(connection.clone(), number.to_string().into())));

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use service::settings::environment::{Environment, HIDDEN, Variable};
 
 /// The longest password, in bytes.
-pub(crate) const LONGEST: usize = 4096;
+pub const LONGEST: usize = 4096;
 
 /// Where a password comes from. Shown, it is hidden.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,13 +22,13 @@ pub enum Password {
 }
 
 /// The variables that a password may be in.
-pub(crate) struct Names {
+pub struct Names {
     /// That of the URL, which may hold one.
-    pub(crate) url: &'static str,
+    pub url: &'static str,
     /// That of the password itself.
-    pub(crate) given: Variable,
+    pub given: Variable,
     /// That of the file with it, and what it is.
-    pub(crate) file: (&'static str, &'static str),
+    pub file: (&'static str, &'static str),
 }
 
 impl fmt::Debug for Password {
@@ -39,7 +39,7 @@ impl fmt::Debug for Password {
 
 impl Password {
     /// Reads the password beside a URL, in which there may be one as well; more than one is refused. `None` where there is no URL.
-    pub(crate) fn read_beside(environment: &mut Environment, names: &Names, in_url: Option<Self>) -> Option<Self> {
+    pub fn read_beside(environment: &mut Environment, names: &Names, in_url: Option<Self>) -> Option<Self> {
         let accepted = format!("1 to {LONGEST} bytes of text, more than a line end");
         let given = environment.parse_secret(names.given, &accepted, |text| match text {
             "" => Some(None),
