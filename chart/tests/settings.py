@@ -43,6 +43,11 @@ DATABASES = {
     "stores": {"users-db": {"type": "postgres"}, "products-db": {"type": "postgres", "password": {"passAs": "env"}}},
     "services": {name: {"kind": "systems", "role": name, "stores": [f"{name}-db"]} for name in ("users", "products")},
 }
+# Nor those of what gateways share.
+SHARED = {
+    "stores": {"one": {}, "two": {"password": {"passAs": "env"}}},
+    "services": {"frontend": {"stores": ["one"]}, "other": {"kind": "frontend", "stores": ["two"]}},
+}
 # What the ends of a knob's name and the units of the binaries have in common.
 UNITS = {
     "BytesPerSecond": "bytes per second",
@@ -64,7 +69,7 @@ def main():
         found = [problem for problems, _, _ in knobs for problem in problems]
         mapped = [entry for _, entries, _ in knobs for entry in entries]
         found += all_at_an_end(mapped, settings)
-        tried_pods = [pod for _, _, trial in knobs for pod in trial] + pods(PASSWORD_AS_VARIABLE) + pods(DATABASES)
+        tried_pods = [pod for _, _, trial in knobs for pod in trial] + pods(PASSWORD_AS_VARIABLE) + pods(DATABASES) + pods(SHARED)
         found += [problem for kind in KINDS for problem in own_variables(kind, settings[kind], mapped, tried_pods)]
         for check, tries in ((values_file, [(file, settings) for file in values_files()]), (table_bound, bounds), (table_text, table_texts()), (network, networks()), (pair, combinations_with_replacement(ROUTES, 2)), (load_knob, load_knobs(root))):
             found += [problem for problems in pool.map(lambda arguments, check=check: check(*arguments), tries) for problem in problems]
@@ -423,7 +428,7 @@ TEXTS = {
         [{"upgrade": "x"}, {"x-a": "a\tb\n"}, {"x-a": "1", "X-A": "2"}, {"deprecation": "soon"}, {"Sunset": "tomorrow"}, {"sunset": "Mon, 01 Jan 2027 00:00:00 GMT"}, {"sunset": "Fri, 32 Jan 2027 00:00:00 GMT"}, {"deprecation": "@1898761600", "sunset": "Fri, 01 Jan 2027 00:00:00 GMT"}],
     ),
     ("route", "rateLimit", "byHeader"): (["x-a", "_"], ["", "a b", "X-Auth-Client", "x_auth_client"]),
-    ("route", "rateLimit"): ([{"requests": 1, "periodSeconds": 1, "byClient": True}], [{"requests": 1, "periodSeconds": 1, "byClient": True, "byHeader": "x-a"}]),
+    ("route", "rateLimit"): ([{"requests": 1, "periodSeconds": 1, "byClient": True}], [{"requests": 1, "periodSeconds": 1, "global": True}, {"requests": 1, "periodSeconds": 1, "byClient": True, "byHeader": "x-a"}]),
     ("route", "cors", "origins"): ([["https://a.example:8443", "http://[::1]:80"], ["*"]], [[], [""], ["a.example"], ["https://"], ["https://a/b"], ["*", "https://a"]]),
     ("route", "cors"): ([{"origins": ["https://a"], "credentials": True}], [{"origins": ["*"], "credentials": True}]),
     ("route", "cors", "headers"): ([["content-type"]], [["a b"], [""]]),

@@ -9,7 +9,7 @@ use service::settings::limits::Limits;
 use crate::auth::Credentials;
 use crate::client::Networks;
 use crate::gateway::MOST_PARTS_UNDER_WAY;
-use crate::routes::{self, Table, TableSource};
+use crate::routes::{self, Table, TableSource, shared_limit};
 use crate::tunnel::{self, Bounds};
 use crate::upstream::{self, Defaults, Origin, Settings};
 
@@ -52,8 +52,10 @@ fn table(environment: &mut Environment) -> TableSource {
     let about = "directory of the secrets that the route table names, each a file, read again when its content changes";
     let directory = environment.optional_text("CREDENTIALS_DIR", about);
     let credentials = directory.map(|directory| Credentials::in_directory(directory.into())).unwrap_or_default();
+    let store = shared_limit::Settings::read(environment);
     let table = if let Some(file) = &file {
-        routes::read(file, &credentials, defaults).unwrap_or_else(|refused| {
+        let table = routes::read(file, &credentials, defaults).and_then(|table| table.within_reach(store.is_some()));
+        table.unwrap_or_else(|refused| {
             let accepted = format!("a file with a route table, and this one is none: {refused}");
             environment.refuse("ROUTES_FILE", &file.display().to_string(), &accepted);
             Table::default()
@@ -62,7 +64,7 @@ fn table(environment: &mut Environment) -> TableSource {
         let at = |origin| Settings { origin, timeouts, resilience };
         Table::of_one(at(backend), observer.map(at))
     };
-    TableSource { file, credentials, defaults, table }
+    TableSource { file, credentials, defaults, table, store }
 }
 
 impl Config {

@@ -36,6 +36,7 @@ use service::telemetry::metrics::Metrics;
 pub use config::Config;
 use gateway::Gateway;
 use own::OwnPaths;
+use routes::shared_limit::SharedLimit;
 use routes::{Destination, Router};
 use tunnel::Tunnels;
 
@@ -65,10 +66,16 @@ impl App for Frontend {
     }
 
     fn new(config: Config, identity: &Identity, metrics: &mut Metrics) -> Self {
+        let shared = config.routes.store.clone().map(|store| SharedLimit::start(store, metrics));
         let router = Router::start(config.routes, metrics);
         let tunnels = Tunnels::new(config.tunnels, metrics);
         Self {
-            gateway: Gateway::new(Arc::clone(&router), &identity.service, config.trusted_proxies, Arc::clone(&tunnels)),
+            gateway: Gateway::new(
+                (Arc::clone(&router), shared),
+                &identity.service,
+                config.trusted_proxies,
+                Arc::clone(&tunnels),
+            ),
             router,
             own: OwnPaths::new(&identity.version, config.docs, config.ready_needs_upstream),
             tunnels,
@@ -101,7 +108,12 @@ impl App for Frontend {
     async fn answer(&self, server: &Server, mut request: Request<Incoming>, context: &Context) -> Reply {
         let live = self.router.live();
         match Destination::of(&mut request, &live.table) {
-            Ok(Destination::Route(place)) => self.gateway.answer(request, (&live, place), context, &server.room).await,
+            Ok(Destination::Route(place)) => {
+                if let Some(judging) = self.gateway.judging(&request, &live.table.routes[place], context.peer) {
+                    request.extensions_mut().insert(judging.await);
+                }
+                self.gateway.answer(request, (&live, place), context, &server.room).await
+            }
             Ok(Destination::Preflight(route, cors, method)) => {
                 Reply { route: route.label(), result: Ok(cors.answer(&method, request.headers())) }
             }

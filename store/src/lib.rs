@@ -28,6 +28,7 @@ pub mod meaning;
 pub mod password;
 mod resp;
 mod session;
+mod task;
 pub mod unavailable;
 
 use std::time::Duration;
@@ -39,7 +40,9 @@ use tokio::time::{sleep, timeout};
 
 use address::Address;
 pub use resp::Value;
-use session::Session;
+pub use session::Answer;
+use session::{Session, late};
+use task::spawn;
 use unavailable::Unavailable;
 
 /// How often a store that nobody asks is asked whether it is there.
@@ -73,7 +76,7 @@ impl Store {
     #[must_use]
     pub fn start(address: Address, patience: Duration, reachable: Gauge, scripts: &'static [&'static str]) -> Self {
         let (sender, link) = watch::channel(Link::Connecting);
-        tokio::spawn(keep((address, patience), scripts, sender, reachable));
+        spawn(keep((address, patience), scripts, sender, reachable));
         Self { link, patience, refusals: Notice::default() }
     }
 
@@ -99,13 +102,29 @@ impl Store {
         session.run(script.into(), key.as_ref(), arguments).await.inspect_err(|failure| self.log(failure))
     }
 
+    /// The same, of the first script, for who can do without: there is no waiting for a store that is not connected, and one that is
+    /// has `patience` for its answer. What it is late with it may have done.
+    #[must_use]
+    pub fn run_within(&self, patience: Duration, key: Vec<u8>, arguments: [Vec<u8>; 2]) -> Answer {
+        let store = self.clone();
+        Box::pin(async move {
+            let link = store.link.borrow().clone();
+            let Link::Up(session) = link else { return Err(not_connected()) };
+            let arguments = arguments.each_ref().map(Vec::as_slice);
+            match timeout(patience, session.run(0, &key, &arguments)).await {
+                Ok(answer) => answer.inspect_err(|failure| store.log(failure)),
+                Err(_) => Err(late(patience)),
+            }
+        })
+    }
+
     async fn session(&self) -> Result<Session, Unavailable> {
         let mut link = self.link.clone();
         let decided = timeout(self.patience, link.wait_for(|link| !matches!(link, Link::Connecting))).await;
         match decided.as_ref().map(|link| link.as_deref()) {
             Ok(Ok(Link::Up(session))) => Ok(session.clone()),
             Ok(Ok(Link::Down(failure))) => Err(failure.clone()),
-            _ => Err(Unavailable::Unreachable("not connected yet".to_owned())),
+            _ => Err(not_connected()),
         }
     }
 
@@ -117,6 +136,10 @@ impl Store {
             self.refusals.happens(move |times| tracing::warn!(%failure, times, "store: refused"));
         }
     }
+}
+
+fn not_connected() -> Unavailable {
+    Unavailable::Unreachable("not connected yet".to_owned())
 }
 
 /// Connects, and connects again, for as long as there are users.

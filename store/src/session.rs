@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::address::Address;
 use crate::resp::{Value, decode, encode};
+use crate::task::spawn;
 use crate::unavailable::{Unavailable, has_moved};
 
 /// Commands that wait to be written; further ones wait for room, as long as they wait for anything.
@@ -43,6 +45,9 @@ struct Request {
     reply: oneshot::Sender<Value>,
 }
 
+/// The reply to a command, once it is there.
+pub type Answer = Pin<Box<dyn Future<Output = Result<Value, Unavailable>> + Send>>;
+
 impl Session {
     /// Connects to `address`, says the password, chooses the database and hands over every script. Each step has `patience`
     /// to end, and so has each address of the name; except the lookup of the name: one that is given up would go on without an
@@ -59,7 +64,7 @@ impl Session {
         // Commands are written whole; a failure shows in the first of them.
         let _ = stream.set_nodelay(true);
         let (requests, receiver) = mpsc::channel(QUEUED);
-        tokio::spawn(serve(stream, receiver, patience));
+        spawn(serve(stream, receiver, patience));
         let mut session = Self { requests, patience, scripts, digests: Arc::default() };
         session.authenticate(address.user.as_deref(), &passwords).await?;
         session.ask(&[b"SELECT", address.database.to_string().as_bytes()]).await?;
@@ -122,24 +127,27 @@ impl Session {
         }
     }
 
-    /// Sends `command` and waits for its reply.
+    /// Sends `command` and waits for its reply. In a box: what asks often has room for one question at a time.
     ///
     /// # Errors
     /// Where the reply is an error, or none comes in time.
-    pub(crate) async fn ask(&self, command: &[&[u8]]) -> Result<Value, Unavailable> {
-        let (reply, answered) = oneshot::channel();
+    pub(crate) fn ask(&self, command: &[&[u8]]) -> Answer {
+        let (requests, patience) = (self.requests.clone(), self.patience);
         let mut bytes = Vec::new();
         encode(command, &mut bytes);
-        let asked = async {
-            self.requests.send(Request { command: bytes, reply }).await.ok()?;
-            answered.await.ok()
-        };
-        match timeout(self.patience, asked).await {
-            Ok(Some(Value::Error(error))) => Err(Unavailable::of(&error)),
-            Ok(Some(value)) => Ok(value),
-            Ok(None) => Err(Unavailable::Unreachable("the connection has ended".to_owned())),
-            Err(_) => Err(late(self.patience)),
-        }
+        Box::pin(async move {
+            let (reply, answered) = oneshot::channel();
+            let asked = async {
+                requests.send(Request { command: bytes, reply }).await.ok()?;
+                answered.await.ok()
+            };
+            match timeout(patience, asked).await {
+                Ok(Some(Value::Error(error))) => Err(Unavailable::of(&error)),
+                Ok(Some(value)) => Ok(value),
+                Ok(None) => Err(Unavailable::Unreachable("the connection has ended".to_owned())),
+                Err(_) => Err(late(patience)),
+            }
+        })
     }
 
     /// Ends when the connection does.
@@ -161,7 +169,7 @@ async fn connect(addresses: impl Iterator<Item = SocketAddr>, patience: Duration
     Err(failure)
 }
 
-fn late(patience: Duration) -> Unavailable {
+pub(crate) fn late(patience: Duration) -> Unavailable {
     Unavailable::Unreachable(format!("no answer within {} ms", patience.as_millis()))
 }
 

@@ -25,6 +25,7 @@ as such names are written, behind what the group has: upstream.idleSeconds is UP
 {{- else -}}
 {{- $_ := set $groups "upstream" "UPSTREAM_" -}}
 {{- $others = list "faults.healthBehindBurn" "upstream.service" "upstream.url" "upstream.headless" -}}
+{{- $_ := set $knobs "RATE_LIMIT_TIMEOUT_MS" "rateLimitTimeoutMs" -}}
 {{- $_ := set $knobs "MAX_TUNNELS" "tunnels.max" -}}
 {{- $_ := set $knobs "TUNNEL_IDLE_SECONDS" "tunnels.idleSeconds" -}}
 {{- $_ := set $knobs "TUNNEL_SECONDS" "tunnels.maxSeconds" -}}
@@ -54,6 +55,7 @@ as such names are written, behind what the group has: upstream.idleSeconds is UP
 {{- end -}}
 {{- else if eq .kind "frontend" -}}
 {{- $taken = merge $taken (dict "DOCS" "docs" "TRUSTED_PROXIES" "trustedProxies" "ROUTES_FILE" "routeTable.routes" "BACKEND_URL" "upstream" "CREDENTIALS_DIR" "routeTable.credentials" "OBSERVER_URL" "observerUrl") -}}
+{{- range list "STORE_URL" "STORE_PASSWORD" "STORE_PASSWORD_FILE" }}{{ $_ := set $taken . "stores" }}{{ end -}}
 {{- end -}}
 {{- $taken = merge $taken .knobs -}}
 {{- range $variable, $_ := .env -}}

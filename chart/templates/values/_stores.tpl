@@ -47,10 +47,14 @@ Takes the top-level scope, and gives it stores: by name, each a map of all its k
 {{- .Values.store.name | default "redis" -}}
 {{- end -}}
 
-{{/* Takes a service, and gives it stores: the names of those that it uses. Only systems keep anything. */}}
+{{/*
+Takes a service, and gives it stores: the names of those that it uses. Only systems keep anything; a gateway counts in the one that is
+named for itself.
+*/}}
 {{- define "practice.setStores" -}}
 {{- $names := ternary (append .stores (include "practice.oldStore" .root)) .stores .useStore -}}
-{{- $_ := set . "stores" (ternary (uniq $names) list (eq .kind "systems")) -}}
+{{- if eq .kind "frontend" }}{{ $names = (index .root.Values.services .name | default dict).stores | default list }}{{ end -}}
+{{- $_ := set . "stores" (ternary (uniq $names) list (has .kind (list "frontend" "systems"))) -}}
 {{- end -}}
 
 {{/* Takes a store. */}}
@@ -198,11 +202,15 @@ services.{{ $name }}.{{ ternary "useStore" "stores" (and $service.useStore (eq .
 services.{{ $name }}.stores: {{ . }} and {{ $store.name }} are both of the type {{ $store.type }}, and there is one {{ $store.variable }}_URL. Leave one.
 {{- end -}}
 {{- $_ := set $variables $store.variable . -}}
+{{- if and (eq $service.kind "frontend") (ne $store.type "redis") }}
+services.{{ $name }}.stores: a gateway counts in a store of type redis, and {{ . }} is of the type {{ $store.type }}. Take it out.
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $own := index $.Values.services $name -}}
 {{- range $knob := list "stores" "useStore" "role" "voteOptions" -}}
-{{- if and (ne $service.kind "systems") (not (has (index $own $knob) (list nil false "" "api" list))) }}
+{{- $counts := and (eq $service.kind "frontend") (eq $knob "stores") -}}
+{{- if and (ne $service.kind "systems") (not $counts) (not (has (index $own $knob) (list nil false "" "api" list))) }}
 services.{{ $name }}.{{ $knob }}: votes and jobs are the program systems, and this is a {{ $service.kind }}. Set services.{{ $name }}.kind to systems.
 {{- end -}}
 {{- end -}}

@@ -82,6 +82,9 @@ services.{{ $name }}.{{ $knob }}.url: {{ $address }} is no address. Give one suc
 {{- if and $limit.byClient $limit.byHeader }}
 {{ $knob }}: {{ .path }}: rateLimit has byHeader and byClient. Leave one.
 {{- end -}}
+{{- if and $limit.global (not $service.stores) }}
+{{ $knob }}: {{ .path }}: rateLimit.global is counted in a store. Name one of type redis in services.{{ $name }}.stores, or leave global out.
+{{- end -}}
 {{- if and .upstream .split }}
 {{ $knob }}: {{ .path }} has upstream and split. Leave one.
 {{- end -}}

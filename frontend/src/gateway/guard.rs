@@ -10,6 +10,8 @@ use service::message::problem::Problem;
 
 use crate::client::Client;
 use crate::headers;
+use crate::routes::rate_limit::PerClient;
+use crate::routes::shared_limit::{Judged, Judging, SharedLimit};
 use crate::routes::{Live, Route, Router, cors};
 use crate::tunnel::{Handshake, Place, Tunnels};
 
@@ -21,6 +23,24 @@ pub(super) struct Cleared {
     pub(super) allowance: Option<[(HeaderName, HeaderValue); 3]>,
     /// The WebSocket that it opens, and the place of its tunnel.
     pub(super) websocket: Option<(Handshake, Place)>,
+}
+
+/// What all gateways together say of a request of `sender` on a route with a `limit` of them all, for [`check`] to find in its
+/// extensions; none where that is nobody's request, which `check` refuses.
+pub(super) fn judging<B>(
+    request: &Request<B>,
+    shared: &SharedLimit,
+    (route, limit): (&Route, &PerClient),
+    sender: &Client,
+) -> Option<Judging> {
+    let client = client(request, route).ok()?;
+    let key = limit.key(request.headers(), client.as_ref(), sender.address());
+    Some(shared.judging(route, limit.quota, &key))
+}
+
+/// The client that a request is of, where `route` asks for one.
+fn client<B>(request: &Request<B>, route: &Route) -> Result<Option<HeaderValue>, Problem> {
+    route.auth.as_ref().map(|guard| guard.admit(request.headers(), since_1970())).transpose()
 }
 
 /// Checks a request of `sender` that the route at `row` of `live`, the table in force at `router`, takes.
@@ -35,7 +55,7 @@ pub(super) fn check<B: Body>(
     tunnels: &Tunnels,
 ) -> Result<Cleared, Problem> {
     let route = &live.table.routes[row];
-    let client = route.auth.as_ref().map(|guard| guard.admit(request.headers(), since_1970())).transpose()?;
+    let client = client(request, route)?;
     let allowance = limit(request, router, (live, row), client.as_ref(), sender.address())?;
     if request.method() == Method::TRACE {
         // It would show the client what the gateway adds (RFC 9110, section 9.3.8).
@@ -58,8 +78,9 @@ fn limit<B>(
     address: IpAddr,
 ) -> Result<Option<[(HeaderName, HeaderValue); 3]>, Problem> {
     let Some(limit) = &live.table.routes[row].rate_limit else { return Ok(None) };
-    let client = limit.key(request.headers(), client, address);
-    let Some(verdict) = live.judge(row, &client, router.now()) else { return Ok(None) };
+    let by_all = request.extensions().get().and_then(|Judged(verdict)| *verdict);
+    let by_itself = || live.judge(row, &limit.key(request.headers(), client, address), router.now());
+    let Some(verdict) = by_all.or_else(by_itself) else { return Ok(None) };
     let allowance = limit.allowance(verdict);
     if verdict.admitted {
         return Ok(Some(allowance));

@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 use crate::body::RequestBody;
 use crate::client::{Client, Networks};
 use crate::headers;
+use crate::routes::shared_limit::{Judging, SharedLimit};
 use crate::routes::{Live, Route, Router, max_forwards};
 use crate::tunnel::{self, Tunnels};
 use crate::upstream::{Failure, Kind, Source, Upstream};
@@ -36,6 +37,8 @@ pub use rewrite::rewrite;
 
 pub(crate) struct Gateway {
     router: Arc<Router>,
+    /// For limits of all gateways; `None` without a store.
+    shared: Option<Box<SharedLimit>>,
     /// This hop in the Via header of requests that came as HTTP/1.0 and as HTTP/1.1.
     via: [HeaderValue; 2],
     /// Proxies that are believed.
@@ -46,19 +49,38 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Forwards by the tables of `router`; `name` stands for this gateway in the Via header. The proxies of the networks
+    /// Forwards by the tables of `router`, and counts in `shared` what all gateways limit together; `name` stands for this gateway in the Via header. The proxies of the networks
     /// `trusted` are believed what they say of clients. Each WebSocket becomes one of the `tunnels`.
-    pub(crate) fn new(router: Arc<Router>, name: &str, trusted: Networks, tunnels: Arc<Tunnels>) -> Self {
+    pub(crate) fn new(
+        (router, shared): (Arc<Router>, Option<SharedLimit>),
+        name: &str,
+        trusted: Networks,
+        tunnels: Arc<Tunnels>,
+    ) -> Self {
         // A name that the configuration let through is visible ASCII.
         let via = |version, unnamed| {
             HeaderValue::try_from(format!("{version} {name}")).unwrap_or(HeaderValue::from_static(unnamed))
         };
         let places = Semaphore::new(MOST_PARTS_UNDER_WAY);
-        Self { router, via: [via("1.0", "1.0 gateway"), via("1.1", "1.1 gateway")], trusted, tunnels, places }
+        Self {
+            router,
+            shared: shared.map(Box::new),
+            via: [via("1.0", "1.0 gateway"), via("1.1", "1.1 gateway")],
+            trusted,
+            tunnels,
+            places,
+        }
     }
 
     pub(crate) fn client(&self, peer: SocketAddr, headers: &HeaderMap) -> Client {
         Client::of(&self.trusted, peer.ip(), headers)
+    }
+
+    /// What all gateways together say of a request of `peer`; to be put into its extensions before it is answered. None where
+    /// `route` does not ask for that.
+    pub(crate) fn judging(&self, request: &Request<Incoming>, route: &Route, peer: SocketAddr) -> Option<Judging> {
+        let limit = route.rate_limit.as_ref().filter(|limit| limit.global)?;
+        guard::judging(request, self.shared.as_deref()?, (route, limit), &self.client(peer, request.headers()))
     }
 
     /// Answers a request that the route at `place` of the table `live` takes; what is kept of its body takes `room`.

@@ -16,6 +16,7 @@ mod path;
 pub(crate) mod rate_limit;
 mod route;
 mod router;
+pub mod shared_limit;
 mod split;
 mod sunset;
 mod table;

@@ -90,10 +90,7 @@ impl RateLimit {
         if admitted {
             *whole_at = after.as_nanos() as u64;
         }
-        let whole_at = Duration::from_nanos(*whole_at).max(now);
-        let reset = whole_at.saturating_sub(now);
-        let retry_after = (whole_at + quota.period / quota.limit).saturating_sub(now + quota.period);
-        Verdict { admitted, remaining: quota.remaining(reset), reset, retry_after }
+        quota.verdict(admitted, Duration::from_nanos(*whole_at).saturating_sub(now))
     }
 
     /// Forgets the clients whose allowance is whole, and gives back the memory that they took.
@@ -122,6 +119,12 @@ impl RateLimit {
 }
 
 impl Quota {
+    /// What becomes of a request after which the allowance is whole again after `reset`.
+    pub(super) fn verdict(self, admitted: bool, reset: Duration) -> Verdict {
+        let retry_after = (reset + self.period / self.limit).saturating_sub(self.period);
+        Verdict { admitted, remaining: self.remaining(reset), reset, retry_after }
+    }
+
     /// Requests that can come at once when the allowance is whole again after `reset`.
     fn remaining(self, reset: Duration) -> u32 {
         let spare = self.period.saturating_sub(reset);
@@ -134,6 +137,8 @@ impl Quota {
 pub(crate) struct PerClient {
     pub(crate) quota: Quota,
     client: ClientKey,
+    /// Of all gateways that share a store, and not of each.
+    pub(crate) global: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,6 +180,9 @@ impl PerClient {
             ClientKey::Header(name) => document["byHeader"] = name.as_str().into(),
             ClientKey::Client => document["byClient"] = true.into(),
         }
+        if self.global {
+            document["global"] = true.into();
+        }
         document
     }
 }
@@ -187,6 +195,8 @@ pub(super) struct Entry {
     by_header: Option<String>,
     #[serde(default)]
     by_client: bool,
+    #[serde(default)]
+    global: bool,
 }
 
 impl Entry {
@@ -210,7 +220,8 @@ impl Entry {
         if self.by_client && self.by_header.is_some() {
             section.mistake("rateLimit: accepted is either byHeader or byClient");
         }
-        Some(PerClient { quota: Quota { limit: limit?, period: period?, clients: CLIENTS_TOLD_APART }, client })
+        let quota = Quota { limit: limit?, period: period?, clients: CLIENTS_TOLD_APART };
+        Some(PerClient { quota, client, global: self.global })
     }
 }
 

@@ -16,6 +16,7 @@ use crate::auth::{Credentials, Fingerprints};
 use crate::random::Random;
 use crate::routes::rate_limit::{RateLimit, SWEEP_EVERY, Verdict};
 use crate::routes::route::Route;
+use crate::routes::shared_limit;
 use crate::routes::table::{MOST_BYTES, Refused, Table};
 use crate::upstream::{self, Defaults, Settings, Upstream};
 
@@ -54,6 +55,8 @@ pub struct TableSource {
     pub defaults: Defaults,
     /// The table to start with.
     pub table: Table,
+    /// Where the requests are counted of clients that all gateways limit together; no table asks for that without.
+    pub store: Option<shared_limit::Settings>,
 }
 
 impl Live {
@@ -99,7 +102,7 @@ impl Router {
         router.put_in_force(source.table);
         tokio::spawn(sweep_rate_limits(Arc::downgrade(&router)));
         if let Some(file) = source.file {
-            let followed = Followed::new(file, source.credentials, source.defaults, &router);
+            let followed = Followed::new((file, source.credentials), source.defaults, source.store.is_some(), &router);
             tokio::spawn(followed.by(Arc::downgrade(&router)));
         }
         router
@@ -198,6 +201,7 @@ struct Followed {
     /// because of a mistake elsewhere.
     in_force: Seen,
     missing: bool,
+    have_store: bool,
 }
 
 /// A document and what the secrets that it names held when it was tried.
@@ -209,9 +213,10 @@ struct Seen {
 
 impl Followed {
     /// Sees the files for the first time. What the table at the start was made of may have changed since.
-    fn new(file: PathBuf, credentials: Credentials, defaults: Defaults, router: &Router) -> Self {
+    fn new((file, credentials): (PathBuf, Credentials), defaults: Defaults, have_store: bool, router: &Router) -> Self {
         let none = Seen { json: Vec::new(), secrets: Fingerprints::default() };
-        let mut followed = Self { file, credentials, defaults, newest: none.clone(), in_force: none, missing: false };
+        let (newest, missing) = (none.clone(), false);
+        let mut followed = Self { file, credentials, defaults, newest, in_force: none, missing, have_store };
         if let Ok(json) = content(&followed.file) {
             let (seen, table) = followed.read(json);
             if let Ok(table) = table {
@@ -268,6 +273,7 @@ impl Followed {
     fn read(&self, json: Vec<u8>) -> (Seen, Result<Table, Refused>) {
         let mut secrets = self.credentials.reading();
         let table = Table::parse(&json, self.defaults, &mut secrets);
+        let table = table.and_then(|table| table.within_reach(self.have_store));
         (Seen { json, secrets: secrets.fingerprints() }, table)
     }
 }

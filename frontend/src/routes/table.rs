@@ -106,6 +106,21 @@ impl Table {
         if mistakes.is_empty() { Ok(table) } else { Err(Refused(mistakes)) }
     }
 
+    /// The same, where it asks for no more than there is: limits of all gateways for a store, which they `have`.
+    ///
+    /// # Errors
+    /// What to set.
+    pub fn within_reach(self, have_store: bool) -> Result<Self, Refused> {
+        let is_global = |route: &Route| route.rate_limit.as_ref().is_some_and(|limit| limit.global);
+        match self.routes.iter().find(|route| is_global(route)) {
+            Some(route) if !have_store => {
+                let mend = "set STORE_URL to the Redis that all gateways share, or leave global out";
+                Err(Refused(vec![format!("{}: rateLimit.global: there is no store: {mend}", route.path)]))
+            }
+            _ => Ok(self),
+        }
+    }
+
     /// The table as a document: of the form that [`Table::parse`] reads, with nothing left to defaults. Of secrets it has
     /// the names.
     pub fn document(&self) -> Value {

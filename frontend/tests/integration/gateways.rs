@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use frontend::auth::Credentials;
 use frontend::client::Networks;
-use frontend::routes::{self, Table, TableSource};
+use frontend::routes::{self, Table, TableSource, shared_limit};
 use frontend::tunnel::Bounds;
 use frontend::upstream::{Allowance, Defaults, Origin, Resilience, Settings, Timeouts};
 use frontend::{Config, Frontend};
 use serde_json::{Value, json};
 use service::process::lifecycle::Timing;
+use service::settings::environment::Environment;
 use service::settings::limits::Limits;
 use testing::running::{BRIEF, Running, WIDE, start};
 use testing::scripted::Scripted;
@@ -52,7 +53,7 @@ pub(crate) fn gateway_with(upstream: SocketAddr, timeouts: Timeouts, resilience:
 pub(crate) fn config_of(upstream: SocketAddr, timeouts: Timeouts, resilience: Resilience) -> Config {
     let table = Table::of_one(settings_of(upstream, timeouts, resilience), None);
     let defaults = Defaults { timeouts, resilience };
-    let routes = TableSource { file: None, credentials: Credentials::default(), defaults, table };
+    let routes = TableSource { file: None, credentials: Credentials::default(), defaults, table, store: None };
     Config {
         routes,
         docs: false,
@@ -90,6 +91,16 @@ impl Routed {
         Self::configured(table, &[], BRIEF, WIDE, |config| config.docs = true)
     }
 
+    /// That counts with others in the store at `url`.
+    pub(crate) fn sharing(table: &Value, url: &str) -> Self {
+        let lookup = |name: &str| (name == "STORE_URL").then(|| url.into());
+        let read = shared_limit::Settings::read(&mut Environment::new(&lookup)).unwrap();
+        // However busy the machine is, it is the store that judges while it is there.
+        let (patience, connecting) = (Duration::from_secs(20), Duration::from_secs(20));
+        let store = shared_limit::Settings { patience, connecting, ..read };
+        Self::configured(table, &[], BRIEF, WIDE, |config| config.routes.store = Some(store))
+    }
+
     /// With tunnels that cost as much as `tunnels` lets them, and a drain as `timing` has it.
     pub(crate) fn with_tunnels(table: &Value, secrets: &[(&str, &str)], tunnels: Bounds, timing: Timing) -> Self {
         Self::configured(table, secrets, timing, WIDE, |config| config.tunnels = tunnels)
@@ -122,7 +133,7 @@ impl Routed {
         }
         let credentials = Credentials::in_directory(directory.clone());
         let table = routes::read(&file, &credentials, DEFAULTS).unwrap();
-        let routes = TableSource { file: Some(file), credentials, defaults: DEFAULTS, table };
+        let routes = TableSource { file: Some(file), credentials, defaults: DEFAULTS, table, store: None };
         let (trusted_proxies, tunnels) = (Networks::default(), Bounds::default());
         let mut config = Config { routes, docs: false, ready_needs_upstream: false, trusted_proxies, tunnels };
         change(&mut config);

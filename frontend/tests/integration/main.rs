@@ -17,6 +17,7 @@ mod program;
 mod refusals;
 mod retries;
 mod routes;
+mod shared_limit;
 mod streaming;
 mod websocket;
 
