@@ -180,7 +180,7 @@ all charts of a release, so another of this chart in an umbrella is seen too.
 {{ $knob }}: it is no YAML of an object: {{ .Error | replace "\n" " " }}. A text is one of apiVersion, kind, metadata.
 {{- else if not (and .apiVersion .kind (or $name (hasSuffix "List" .kind))) }}
 {{ $knob }}: it lacks apiVersion, kind or metadata.name, and is no object. Give it all three.
-{{- else if eq (.metadata.namespace | default $.Release.Namespace) $.Release.Namespace -}}
+{{- else if and $name (eq (dig "metadata" "namespace" $.Release.Namespace $object) $.Release.Namespace) -}}
 {{- $objects = append $objects (list true $knob (print "=" .kind " ") $name) -}}
 {{- end -}}
 {{- end -}}

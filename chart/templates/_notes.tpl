@@ -45,7 +45,9 @@ What NOTES.txt says, computed from the values.
 {{- $rows = append $rows (list "reach" .) -}}
 {{- end -}}
 {{- if and (eq .kind "frontend") .observerUrl (not .routeTable.routes) -}}
-{{- $inside := false -}}
+{{- $there := dict -}}
+{{- if .root.Values.clusterChecks }}{{ $there = lookup "v1" "Service" .root.Release.Namespace (urlParse .observerUrl).hostname }}{{ end -}}
+{{- $inside := not (empty $there) -}}
 {{- range .root.services }}{{ if eq (include "practice.url" .) (trimSuffix "/" $.observerUrl) }}{{ $inside = true }}{{ end }}{{ end -}}
 {{- $rows = append $rows (list "sees" (printf "what the cluster says of every pod, from %s%s" .observerUrl (ternary "" ", while there is an observer:" $inside))) -}}
 {{- if not $inside }}{{ $rows = append $rows (list "sees" (printf "helm install observer chart/ -f values/observer.yaml -n %s" .root.Release.Namespace)) }}{{ end -}}

@@ -2,7 +2,7 @@
 // A link is somebody else's text: it is bounded here, and what it has that is no setting is passed over with a word.
 
 /** Longest fragment that is read, and longest path, in characters. */
-const MAX_FRAGMENT = 500;
+const MAX_FRAGMENT = 800;
 const MAX_PATH = 200;
 /** How many of the parts that are passed over are named, and how much of each. */
 const MAX_NAMED = 3;

@@ -119,14 +119,15 @@ services.{{ $name }}.service.extraPorts: {{ . }} is there twice, and a Service h
 services.{{ $name }}.service.extraPorts: the nodePort {{ int . }} is for the types NodePort and LoadBalancer. Take it out, or set type.
 {{- end -}}
 {{- end -}}
-{{- $_ := set $ports (print "extraPorts." .name) (ternary 0 (.nodePort | default 0 | int) (eq $type "ClusterIP")) -}}
+{{- $_ := set $ports (print "extraPorts." .name) (printf "%d %s" (ternary 0 (.nodePort | default 0 | int) (eq $type "ClusterIP")) (.protocol | default "TCP")) -}}
 {{- end -}}
-{{- range $knob, $port := $ports -}}
-{{- $port = toString $port -}}
-{{- if hasKey $taken $port }}
-services.{{ $name }}.service.{{ $knob }}: {{ $port }} is that of services.{{ index $taken $port }} too, and a node has each port once. Choose another, or 0 and the cluster chooses.
+{{- range $knob, $wanted := $ports -}}
+{{- $port := first (splitList " " (toString $wanted)) -}}
+{{- $wanted = contains " " (toString $wanted) | ternary $wanted (print $port " TCP") -}}
+{{- if hasKey $taken $wanted }}
+services.{{ $name }}.service.{{ $knob }}: {{ $port }} is that of services.{{ index $taken $wanted }} too, and a node has each port once. Choose another, or 0 and the cluster chooses.
 {{- end -}}
-{{- if ne $port "0" }}{{ $_ := set $taken $port $name }}{{ end -}}
+{{- if ne $port "0" }}{{ $_ := set $taken $wanted $name }}{{ end -}}
 {{- if and (ne $port "0") (or (lt (int $port) 30000) (gt (int $port) 32767)) }}
 services.{{ $name }}.service.{{ $knob }}: {{ $port }} is outside of 30000 to 32767, where node ports are unless the cluster was told otherwise. Choose one of those, or 0 and the cluster chooses.
 {{- end -}}

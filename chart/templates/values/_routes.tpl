@@ -142,8 +142,8 @@ services.{{ $name }}.routeTable.credentials: {{ .path }} asks for credentials, a
 {{- end -}}
 {{- $seen := dict -}}
 {{- range .paths -}}
-{{- if and (ne .pathType "ImplementationSpecific") (regexMatch "//|/[.][.]?(/|$)|%(2[fF]|5[cC])" .path) }}
-{{ $from }}.paths: {{ .path | quote }} has an empty segment, a dot segment, %2f or %5c, and the cluster takes no such path. Take that out.
+{{- if and (ne .pathType "ImplementationSpecific") (regexMatch "//|/[.][.]?(/|$)|%2[fF]" .path) }}
+{{ $from }}.paths: {{ .path | quote }} has an empty segment, a dot segment or %2f, and the cluster takes no such path. Take that out.
 {{- end -}}
 {{- $key := list (.host | default "") .pathType (hasSuffix "Prefix" .pathType | ternary (trimSuffix "/" .path) .path) | join " " -}}
 {{- if hasKey $seen $key }}

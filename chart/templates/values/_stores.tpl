@@ -144,9 +144,9 @@ stores.{{ $name }}.backup.storageClass: the claim was made with {{ $class }}, wh
 {{- define "practice.brokenStores" -}}
 {{- $fields := list -}}
 {{- range list "[0-5]?[0-9]" "([01]?[0-9]|2[0-3])" "(0?[1-9]|[12][0-9]|3[01])" "(0?[1-9]|1[0-2]|[A-Za-z]{3})" "([0-6]|[A-Za-z]{3})" -}}
-{{- $fields = append $fields (replace "N" . "([*]|N(-N)?)(/[1-9][0-9]*)?(,([*]|N(-N)?)(/[1-9][0-9]*)?)*") -}}
+{{- $fields = append $fields (replace "N" . "([*?]|N(-N)?)(/[1-9][0-9]*)?(,([*?]|N(-N)?)(/[1-9][0-9]*)?)*") -}}
 {{- end -}}
-{{- $schedule := printf "^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|%s)$" (join " +" $fields) -}}
+{{- $schedule := printf "^(@(yearly|annually|monthly|weekly|daily|midnight|hourly|every ([0-9]+(h|m|s))+)|%s)$" (join " +" $fields) -}}
 {{- $old := include "practice.oldStore" . -}}
 {{- with .Values.store -}}
 {{- if and .enabled .url }}

@@ -200,7 +200,7 @@ fn the_address_is_a_link_to_the_settings_and_a_strange_one_changes_nothing_but_a
         ("path=/%0A/other.example/", "not a path"),
         ("rate=1e1&__proto__=7", "rate \"1e1\": not 1 to 50; __proto__: no setting."),
         ("colour=%3Cimg%20src=x%20onerror=alert(1)%3E", "Of the link is ignored: colour: no setting."),
-        (&*format!("path=/{}", "x".repeat(600)), "The link is ignored: longer than 500 characters."),
+        (&*format!("path=/{}", "x".repeat(800)), "The link is ignored: longer than 800 characters."),
     ] {
         page.run("document.getElementById('clear').click();");
         page.run(&format!("location.hash = {link:?};"));

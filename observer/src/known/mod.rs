@@ -74,7 +74,7 @@ pub struct Known {
     looks: Looks,
 }
 
-/// Pods that are looked at: as many as a page has rows for.
+/// Pods that are looked at: as many as a page has rows for, which are the last by name.
 const LOOKED_AT: usize = 64;
 
 /// The rows.
@@ -105,7 +105,7 @@ impl Known {
     /// Pods that have figures, by name, and where they serve them.
     pub fn measurable(&self) -> Vec<(String, SocketAddr)> {
         let pods = self.pods.iter().filter_map(|pod| Some((pod.metadata.name.clone(), pod.metrics_address()?)));
-        pods.take(LOOKED_AT).collect()
+        pods.rev().take(LOOKED_AT).collect()
     }
 
     /// Learns what a look at all of them found. Says whether that changes anything.

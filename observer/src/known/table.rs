@@ -72,7 +72,7 @@ impl<T: Object> Table<T> {
     }
 
     /// All of them, in the order of their names.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         self.kept.values()
     }
 

@@ -134,6 +134,17 @@ fn a_pod_with_a_port_for_figures_is_measured_while_it_runs_and_says_what_it_may_
     assert!(known.measure(vec![(name, Sample::read("http_requests_in_flight 3\n", std::time::Duration::ZERO))]));
     assert_eq!(row(&known)["figures"]["in_flight"], 3);
 
+    // Of more than a page shows, those that it shows.
+    for number in 100..170 {
+        let mut another = runs.clone();
+        another["metadata"]["name"] = format!("c-{number}").into();
+        another["metadata"]["uid"] = number.to_string().into();
+        known.learn(Kind::Pods, Change::Set(another.clone()));
+    }
+    let names: Vec<String> = known.measurable().into_iter().map(|(name, _)| name).collect();
+    assert_eq!((names.len(), names.first().unwrap().as_str(), names.last().unwrap().as_str()), (64, "c-169", "c-106"));
+    let mut known = Known::default();
+
     for (path, value) in
         [("/status/phase", json!("Pending")), ("/status/podIP", Value::Null), ("/spec/containers", json!([]))]
     {

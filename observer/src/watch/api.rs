@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1::handshake;
+use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, AUTHORIZATION, HOST, HeaderValue};
 use hyper::rt::{Read, Write};
 use hyper::{Request, Response, Uri};
@@ -164,13 +164,18 @@ impl Secure {
     }
 }
 
+/// Bytes of a reply that are held before they are read, of which its head must not be more.
+const BUFFERED: usize = 64 << 10;
+
 /// Sends `request` on `stream`, whose connection lasts as long as the reply.
 pub(super) async fn send<S>(stream: S, request: Request<Empty<Bytes>>) -> Result<Response<Incoming>, String>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
     TokioIo<S>: Read + Write,
 {
-    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    let mut connecting = http1::Builder::new();
+    let handshake = connecting.max_buf_size(BUFFERED).handshake(TokioIo::new(stream));
+    let (mut sender, connection) = handshake.await.map_err(|error| error.to_string())?;
     tokio::spawn(connection);
     sender.send_request(request).await.map_err(|error| error.to_string())
 }
