@@ -215,6 +215,17 @@ fn no_program_is_built_with_what_tests_share() {
     }
 }
 
+/// A crate that `.dockerignore` leaves out is one without which nothing compiles there.
+#[test]
+fn each_crate_of_the_workspace_gets_into_an_image_s_build() {
+    let kept = fs::read_to_string(root().join(".dockerignore")).unwrap();
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = [")?.strip_suffix(']')).unwrap();
+    for member in members.split(", ").map(|member| member.trim_matches('"')) {
+        assert!(kept.lines().any(|line| line.strip_prefix('!') == Some(member)), "{member} is not in .dockerignore");
+    }
+}
+
 #[test]
 fn what_the_pages_name_is_there() {
     let root = root();
