@@ -21,7 +21,7 @@ fn cert_manager_issues_the_certificate_of_the_ingress_and_renews_it_without_a_lo
     let shell = (*ns).clone().with("FOLDER", folder.to_string_lossy()).with("NODE", ns.node_addresses().remove(0));
     shell.run(
         r#"kubectl apply --server-side -f "$(go -C cluster/cert-manager mod download -json github.com/cert-manager/cert-manager | jq -r .Dir)/deploy/crds" &&
-           kubectl wait --for=condition=Established --timeout=30s crd/{issuers,certificates,certificaterequests}.cert-manager.io"#,
+           kubectl wait --for=jsonpath='{.status.conditions[?(@.type=="Established")].status}'=True --timeout=30s crd/{issuers,certificates,certificaterequests}.cert-manager.io"#,
     );
     let _controller = shell.start("cert-manager");
     shell.run(

@@ -15,7 +15,7 @@ const MONITORING: &str = "--set monitoring.scrapeAnnotations=true,monitoring.ser
 const DEFINITIONS: &str = "folder=$(go -C cluster/prometheus-operator mod download -json github.com/prometheus-operator/prometheus-operator | jq -r .Dir)
     for kind in servicemonitors prometheusrules; do
         kubectl apply --server-side -f $folder/example/prometheus-operator-crd/monitoring.coreos.com_$kind.yaml
-        kubectl wait --for=condition=Established --timeout=30s crd/$kind.monitoring.coreos.com
+        kubectl wait --for=jsonpath='{.status.conditions[?(@.type==\"Established\")].status}'=True --timeout=30s crd/$kind.monitoring.coreos.com
     done";
 
 /// A target for each pod that asks to be scraped, at the port and the path that it says, through the API server.
