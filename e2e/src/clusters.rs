@@ -1,7 +1,7 @@
 //! The clusters of a run. A test has one to itself for as long as it runs, so what two tests do never meets: node ports,
 //! the paths of the Ingress, a node that is drained.
 
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
 use crate::shell::Shell;
 
@@ -11,61 +11,43 @@ const NAMES: &str = "CLUSTERS";
 /// What `cluster/cluster env` sets, and where the shell finds the programs.
 const VARIABLES: [&str; 6] = ["KUBECONFIG", "KUBECACHEDIR", "NODEPORT_URL", "INGRESS_URL", "NO_PROXY", "PATH"];
 
-static CLUSTERS: OnceLock<Mutex<Clusters>> = OnceLock::new();
-static CHANGED: Condvar = Condvar::new();
+static FREE: OnceLock<Mutex<Vec<Shell>>> = OnceLock::new();
+static ONE_MORE: Condvar = Condvar::new();
 
-#[derive(Debug)]
-struct Clusters {
-    count: usize,
-    free: Vec<Shell>,
-    /// Whether a test waits for all of them: then no other takes one before it.
-    all_wanted: bool,
-}
-
-/// Clusters that no other test uses until this is dropped: one, or all.
+/// A cluster that no other test uses until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    shells: Vec<Shell>,
+    shell: Shell,
 }
 
 impl Taken {
     /// Takes a free cluster, and waits for one where there is none.
     pub(crate) fn any() -> Self {
-        let mut clusters = wait_while(|clusters| clusters.all_wanted || clusters.free.is_empty());
-        Self { shells: clusters.free.pop().into_iter().collect() }
+        let free = FREE.get_or_init(|| Mutex::new(all()));
+        let free = free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = ONE_MORE.wait_while(free, |free| free.is_empty()).unwrap_or_else(PoisonError::into_inner);
+        Self { shell: free.pop().expect("one is free") }
     }
 
-    /// Takes all clusters: no test that needs one runs meanwhile.
-    pub(crate) fn all() -> Self {
-        wait_while(|clusters| clusters.all_wanted).all_wanted = true;
-        let mut clusters = wait_while(|clusters| clusters.free.len() < clusters.count);
-        clusters.all_wanted = false;
-        Self { shells: std::mem::take(&mut clusters.free) }
-    }
-
-    /// The one that the test uses.
     pub(crate) fn shell(&self) -> &Shell {
-        &self.shells[0]
+        &self.shell
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        wait_while(|_| false).free.append(&mut self.shells);
-        CHANGED.notify_all();
+        if let Some(free) = FREE.get() {
+            free.lock().unwrap_or_else(PoisonError::into_inner).push(self.shell.clone());
+            ONE_MORE.notify_one();
+        }
     }
 }
 
-fn wait_while(condition: impl Fn(&Clusters) -> bool) -> MutexGuard<'static, Clusters> {
-    let clusters = CLUSTERS.get_or_init(|| Mutex::new(all())).lock().unwrap_or_else(PoisonError::into_inner);
-    CHANGED.wait_while(clusters, |clusters| condition(clusters)).unwrap_or_else(PoisonError::into_inner)
-}
-
-fn all() -> Clusters {
+fn all() -> Vec<Shell> {
     let names = std::env::var(NAMES).or_else(|_| std::env::var("CLUSTER")).unwrap_or_default();
-    let free: Vec<Shell> = names.split_whitespace().map(reached).collect();
-    assert!(!free.is_empty(), "there is no cluster: run the end-to-end tests with `make e2e`");
-    Clusters { count: free.len(), free, all_wanted: false }
+    let clusters: Vec<Shell> = names.split_whitespace().map(reached).collect();
+    assert!(!clusters.is_empty(), "there is no cluster: run the end-to-end tests with `make e2e`");
+    clusters
 }
 
 fn reached(name: &str) -> Shell {

@@ -27,16 +27,7 @@ impl Namespace {
 
     /// Opens a new namespace that takes any pod, as a plain `kubectl run` makes them.
     pub fn unrestricted(name: &str) -> Self {
-        Self::open(name, Taken::any())
-    }
-
-    /// The same while no other test uses a cluster: for what looks at the whole machine.
-    #[must_use]
-    pub fn alone(name: &str) -> Self {
-        Self::open(name, Taken::all())
-    }
-
-    fn open(name: &str, cluster: Taken) -> Self {
+        let cluster = Taken::any();
         let admin = admin_kubeconfig(cluster.shell());
         let folder = root().join("target/e2e");
         fs::create_dir_all(&folder).expect("target is writable");

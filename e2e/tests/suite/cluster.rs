@@ -274,9 +274,9 @@ impl Drop for SideGone {
 }
 
 #[test]
-#[ignore = "apart: it compares what is on the machine before and after"]
+#[ignore = "alone: it compares what is on the machine before and after"]
 fn two_clusters_run_side_by_side_and_one_leaves_nothing() {
-    let ns = Namespace::alone("side-by-side");
+    let ns = Namespace::restricted("side-by-side");
     let before = ns.stdout("cluster/footprint");
     // The second one meets a machine that forwards nothing, as one with Docker or a firewall does.
     ns.run(

@@ -1,7 +1,7 @@
 //! The end-to-end tests: one program, so that all of them share the clusters. `e2e/run` starts it twice.
 //!
-//! What waits more than it works runs side by side, each test that needs a cluster on one of its own. What counts a load's losses, or looks
-//! at the whole machine, runs apart from them, two at a time: it is marked `#[ignore = "apart: the reason"]`.
+//! What waits more than it works runs side by side, each test that needs a cluster on one of its own. A test whose result other tests could change,
+//! or that changes theirs, runs alone: it is marked `#[ignore = "alone: the reason"]`.
 
 mod autoscaling;
 mod certificates;

@@ -53,11 +53,11 @@ labs! {
     fn lab_2_probes_and_rollouts() "2-probes-and-rollouts.md"
     fn lab_3_cpu_limits() "3-cpu-limits.md"
     fn lab_4_https() "4-https.md"
-    #[ignore = "apart: it counts what 300 new connections a second lose"]
+    #[ignore = "alone: it counts what 300 new connections a second lose"]
     fn lab_5_prestop_sleep() "5-prestop-sleep.md"
-    #[ignore = "apart: it counts what 2,000 connections lose"]
+    #[ignore = "alone: it counts what 2,000 connections lose"]
     fn lab_6_drain() "6-drain.md"
-    #[ignore = "apart: it counts what 2,000 connections lose"]
+    #[ignore = "alone: it counts what 2,000 connections lose"]
     fn lab_7_connection_close() "7-connection-close.md"
     fn lab_8_grace() "8-grace.md"
     fn lab_9_surge() "9-surge.md"
