@@ -28,6 +28,21 @@ OpenShift's have 5353. Then it is the port that they have a name for, which Core
     - {port: dns-tcp, protocol: TCP}
 {{- end -}}
 
+{{/*
+The peers that are an observer of the namespace, whatever release they are of. Their component is what they are called; practice/kind says what they
+are where that is something else, and only there: a label more rolls the pods.
+*/}}
+{{- define "practice.observers" -}}
+- podSelector:
+    matchLabels:
+      app.kubernetes.io/component: observer
+    matchExpressions:
+      - {key: practice/kind, operator: DoesNotExist}
+- podSelector:
+    matchLabels:
+      practice/kind: observer
+{{- end -}}
+
 {{/* Takes root, name and port: the rule of a network policy that lets pods reach those. */}}
 {{- define "practice.egress" -}}
 - ports:
