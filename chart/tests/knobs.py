@@ -7,6 +7,7 @@ without which it has no effect), `x-with` (values that must change along with it
 
 import functools
 import json
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -28,7 +29,7 @@ BARE = {"services": {"backend": {"autoscaling": None}, "frontend": {"service": N
 
 def main():
     root = chart.schema()
-    problems = open_objects(root, root) + missing_defaults(root)
+    problems = open_objects(root, root) + missing_defaults(root) + wrong_defaults(root, chart.defaults(), root) + fetched(root)
     trials = list(all_trials(root))
     with ThreadPoolExecutor() as pool:
         problems += [problem for found in pool.map(lambda trial: trial(), trials) for problem in found]
@@ -63,6 +64,28 @@ def missing_defaults(root):
             if node.get("anyOf") != quantity:
                 problems.append(f"{'.'.join(path)}: not in values.yaml")
     return problems
+
+
+def wrong_defaults(node, value, root, path=(), shown=False):
+    """Each knob's `default`, its own or that of the map around it, which editors show, is what values.yaml has (and so chart/defaults.json)."""
+    node = chart.resolve(node, root)
+    name = ".".join(path)
+    shown = shown or "default" in node
+    ours, theirs = json.dumps(node.get("default"), sort_keys=True), json.dumps(value, sort_keys=True)
+    if "default" in node and ours != theirs:
+        return [f"{name}: its default in the schema is {ours}, in values.yaml {theirs}"]
+    if "properties" not in node:
+        return [] if shown else [f"{name}: the schema has no default"]
+    # Quantities may be absent.
+    inner = [(key, child, (value or {}).get(key)) for key, child in node["properties"].items()]
+    return [problem for key, child, below in inner for problem in wrong_defaults(child, below, root, (*path, key), shown)]
+
+
+def fetched(root):
+    """Helm resolves a schema before it renders: a name for it and references that are no addresses let it ask nobody."""
+    references = re.findall(r'"\$ref": "([^"]*)"', json.dumps(root))
+    problems = [f"$ref {reference}: not in this file" for reference in references if not reference.startswith("#/")]
+    return problems if root["$id"].startswith("urn:") else [*problems, f"$id {root['$id']}: an address"]
 
 
 def all_trials(root):
