@@ -25,6 +25,8 @@ service::settings! {
         burn_max: Duration = milliseconds("BURN_MAX_MS", "10000", 1, 600_000);
         /// fault: /health waits for a free burn slot before it answers
         health_behind_burn: bool = switch("FAULT_HEALTH_BEHIND_BURN");
+        /// fault: POST /api/faults/{name} has the pod that gets it fail a probe or answer late, for 60 s
+        faults_on_request: bool = switch("FAULT_ON_REQUEST");
         /// The items, and the name that they are served under.
         resource: Resource = part(Resource::read);
         /// What `/` answers; `None` is nothing there.

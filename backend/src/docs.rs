@@ -43,7 +43,7 @@ mod tests {
     use service::settings::environment::Environment;
     use testing::description::{assert_describes, described, shown};
 
-    const EVERYTHING: [(&str, &str); 2] = [("DISCOVERY", "true"), ("GREETING", "hello")];
+    const EVERYTHING: [(&str, &str); 3] = [("DISCOVERY", "true"), ("GREETING", "hello"), ("FAULT_ON_REQUEST", "true")];
 
     fn config(pairs: &[(&str, &str)]) -> Config {
         let lookup = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());

@@ -7,6 +7,7 @@ pub mod config;
 mod discovery;
 mod docs;
 pub mod echo;
+pub mod faults;
 pub mod items;
 pub mod routes;
 mod slots;
@@ -34,6 +35,7 @@ use service::telemetry::metrics::Metrics;
 
 pub use config::Config;
 use discovery::Discovery;
+use faults::{Fault, Faults};
 use items::Items;
 use routes::Handler;
 use slots::Slots;
@@ -55,6 +57,8 @@ pub struct Backend {
     items: Items,
     docs: Docs,
     discovery: Discovery,
+    /// Those of requests; `None` where requests begin none.
+    faults: Option<Faults>,
     slots: Arc<Slots>,
     refused: Counter,
 }
@@ -82,7 +86,8 @@ impl App for Backend {
     }
 
     fn faults(config: &Config) -> Vec<&'static str> {
-        if config.health_behind_burn { vec!["health-behind-burn"] } else { Vec::new() }
+        let all = [("health-behind-burn", config.health_behind_burn), ("on-request", config.faults_on_request)];
+        all.into_iter().filter_map(|(name, on)| on.then_some(name)).collect()
     }
 
     fn new(config: Config, identity: &Identity, metrics: &mut Metrics) -> Self {
@@ -92,6 +97,7 @@ impl App for Backend {
             docs: docs::new(&identity.version, &config, &table),
             table,
             discovery: Discovery::new(),
+            faults: config.faults_on_request.then(Faults::default),
             slots: Arc::new(Slots::new(config.burn_slots)),
             refused: metrics.add("burns_refused", "Burns answered 429 because every slot was busy"),
             config,
@@ -113,6 +119,9 @@ impl Backend {
     async fn respond(&self, handler: Handler, call: Call<'_>) -> Result<Response<Body>, Problem> {
         let Call { id, head, body, server, .. } = call;
         let query = head.uri.query().unwrap_or_default();
+        if !matches!(handler, Handler::Probe(_) | Handler::Fault) && self.has(Fault::Slow) {
+            tokio::time::sleep(faults::SLOW).await;
+        }
         match handler {
             Handler::Items => self.all_items(query::only("delay_ms", query)?).await,
             Handler::Item => query::none(query).and_then(|()| self.items.one(id)).map(json::text),
@@ -123,14 +132,15 @@ impl Backend {
             }
             Handler::Greeting => query::none(query).map(|()| self.greet()),
             Handler::Discovery => self.discover(query::only("service", query)?, server).await,
+            Handler::Fault => query::none(query).and_then(|()| self.begin_fault(id, server)),
             Handler::Docs => query::none(query).map(|()| self.docs.page()),
             Handler::OpenApi => query::none(query).map(|()| self.docs.description()),
             Handler::Probe(Probe::Health) if self.config.health_behind_burn => {
                 let slot = tokio::time::timeout(LONGEST_WAIT, self.free_slot()).await.is_ok();
-                Ok(Probe::Health.answer_if(slot, server))
+                Ok(Probe::Health.answer_if(slot && !self.has(Fault::Fails(Probe::Health)), server))
             }
             // People and load balancers add what they like to a probe's query; a probe must not fail for that.
-            Handler::Probe(probe) => Ok(probe.answer(server)),
+            Handler::Probe(probe) => Ok(probe.answer_if(!self.has(Fault::Fails(probe)), server)),
         }
     }
 
@@ -149,6 +159,17 @@ impl Backend {
 
     async fn discover(&self, name: Option<&str>, server: &Server) -> Result<Response<Body>, Problem> {
         Ok(json::named("discovery", &self.discovery.look_up(name).await?, &server.served_by_json))
+    }
+
+    /// Whether a request began `fault` here, and it lasts.
+    fn has(&self, fault: Fault) -> bool {
+        self.faults.as_ref().is_some_and(|faults| faults.has(fault, Instant::now()))
+    }
+
+    fn begin_fault(&self, name: &str, server: &Server) -> Result<Response<Body>, Problem> {
+        // Its route is there only where requests may begin one.
+        let begun = self.faults.as_ref().map(|faults| faults.begin(name, Instant::now())).transpose()?;
+        Ok(json::named("fault", &begun, &server.served_by_json))
     }
 
     /// Ends when a burn slot was free.

@@ -22,6 +22,8 @@ pub enum Handler {
     Greeting,
     /// How a Service is found.
     Discovery,
+    /// Begins a fault.
+    Fault,
     /// The API page.
     Docs,
     /// The description of the API.
@@ -47,6 +49,9 @@ pub fn table(config: &Config) -> Vec<Route<Handler>> {
     }
     if config.discovery {
         table.push(route("/api/discovery", Methods::Get, Handler::Discovery));
+    }
+    if config.faults_on_request {
+        table.push(route("/api/faults/{name}", Methods::Post, Handler::Fault));
     }
     table.extend(probes);
     table.extend([route("/docs", Methods::Get, Handler::Docs), route("/openapi.json", Methods::Get, Handler::OpenApi)]);

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use backend::faults::SLOW;
 use backend::items::{Document, Resource};
 use backend::routes::table;
 use backend::{Backend, Config};
@@ -17,6 +18,7 @@ const CONFIG: Config = Config {
     burn_max: Duration::from_secs(10),
     delay_max: Duration::from_secs(10),
     health_behind_burn: false,
+    faults_on_request: false,
     resource: Resource::KNOTS,
     greeting: None,
     discovery: false,
@@ -233,6 +235,61 @@ async fn liveness_waits_for_the_burns_only_where_that_fault_is_on() {
     assert_eq!(get(running.address, "/ready").await.status, 200);
     drop(busy);
     assert_eq!(probe.reply("GET").await.unwrap().status, 200);
+}
+
+/// What is not switched on is not there.
+#[tokio::test]
+async fn requests_begin_no_faults_unless_that_is_switched_on() {
+    let running = backend();
+    let mut client = Wire::connect(running.address).await.unwrap();
+    for name in ["not-ready", "not-live", "slow", "none"] {
+        for method in ["POST", "GET", "OPTIONS"] {
+            assert_eq!(client.ask(method, &format!("/api/faults/{name}"), "").await.unwrap().status, 404, "{name}");
+        }
+    }
+    assert!(!client.get("/openapi.json").await.unwrap().text().contains("/api/faults"));
+    for probe in ["/health", "/ready", "/started"] {
+        assert_eq!(client.get(probe).await.unwrap().status, 200, "{probe}");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_on_request_fails_one_probe_or_slows_answers_until_there_is_none() {
+    let running = start::<Backend>(Config { faults_on_request: true, ..CONFIG }, BRIEF, WIDE);
+    let mut client = Wire::connect(running.address).await.unwrap();
+    for (name, seconds, health, ready, slow) in [
+        ("not-ready", 60, 200, 503, false),
+        ("not-live", 60, 503, 200, false),
+        ("slow", 60, 200, 200, true),
+        ("none", 0, 200, 200, false),
+    ] {
+        let begun = client.ask("POST", &format!("/api/faults/{name}"), "").await.unwrap();
+        let begun = json(&begun);
+        assert_eq!(begun["fault"], serde_json::json!({"name": name, "seconds": seconds}));
+        assert_eq!(begun["served_by"]["faults"], serde_json::json!(["on-request"]));
+        for (probe, status) in [("/health", health), ("/ready", ready), ("/started", 200)] {
+            assert_eq!(client.get(probe).await.unwrap().status, status, "{name}: {probe}");
+        }
+        let asked = Instant::now();
+        assert_eq!(client.get("/api/items/1").await.unwrap().status, 200, "{name}");
+        // A machine may be slow by itself, and no faster than it is told.
+        assert!(!slow || asked.elapsed() >= SLOW, "{name}: {:?}", asked.elapsed());
+    }
+    client.ask("POST", "/api/faults/not-ready", "").await.unwrap();
+    for (method, path, status, says) in [
+        ("POST", "/api/faults/none?x=1", 400, "takes no query parameters"),
+        ("POST", "/api/faults/crash", 404, "not-ready, not-live, slow, none"),
+        ("POST", "/api/faults/%6eone", 404, "not-ready, not-live, slow, none"),
+        ("POST", "/api/faults/", 404, "no such path"),
+        ("POST", "/api/faults/none/", 404, "no such path"),
+        ("GET", "/api/faults/none", 405, "POST"),
+        ("PUT", "/api/faults/none", 405, "POST"),
+    ] {
+        let refused = client.ask(method, path, "").await.unwrap();
+        assert_eq!(refused.status, status, "{method} {path}");
+        assert!(json(&refused)["detail"].as_str().unwrap().contains(says), "{method} {path}: {}", refused.text());
+    }
+    assert_eq!(client.get("/ready").await.unwrap().status, 503, "what was refused ended the fault");
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@ const FILES: &[(&str, &[u8])] = files![
     "docs.html",
     "docs.js",
     "export.js",
+    "faults.js",
     "icon.svg",
     "index.html",
     "ledger.js",

@@ -2,6 +2,7 @@
 
 import * as cluster from "./cluster.js";
 import { file } from "./export.js";
+import { Faults } from "./faults.js";
 import { Ledger } from "./ledger.js";
 import { Log } from "./log.js";
 import { Tones, readInk } from "./palette.js";
@@ -39,6 +40,7 @@ let broken = null;
 // What the observer said last; null without one. Events that it told of, by id.
 let observed = null;
 let told = null;
+const faults = new Faults();
 const burns = { on: false, answered: 0, shed: 0, failed: 0 };
 // Services that made replies, as opposed to those that passed them on.
 const origins = new Set();
@@ -131,6 +133,9 @@ function write() {
   document.title = ledger.failed > 0 ? `\u2715 ${count(ledger.failed)} failed - practice` : "practice";
   writeMix(recent);
   writeNotice(now);
+  // Who answers says whether it takes them. While nobody does, that is as it was.
+  if (recent.replies > 0) at("faults").hidden = ![...recent.lanes.keys()].some((id) => ledger.lanes.get(id)?.takesFaults);
+  at("faults-begun").textContent = `Faults: ${faults.words(Date.now())}`;
   if (observed !== null) ledger.observe(cluster.pods(observed, Date.now()), Date.now());
   pods.sync(ledger.lanes, origins);
   pods.write(ledger, recent, now);
@@ -150,7 +155,7 @@ function readLink() {
   if (ignored !== "") tell(ignored);
 }
 
-/** Something that the visitor did came to nothing, and why. */
+/** What came of something that the visitor did, which is not as usual. */
 function tell(text) {
   log.note(Date.now(), text, "warning");
   announce(text);
@@ -165,6 +170,11 @@ function set(changes) {
   at("scale").textContent = `a column is ${settings.show / COLUMNS} s, a cell is a reply while there is room`;
   at("path").value = settings.path;
   for (const type of ["rate", "path"]) if (type in changes) worker.postMessage({ type, [type]: settings[type] });
+}
+
+/** Asks for the fault that `button` is for. */
+async function begin({ value, textContent }) {
+  for (const text of await faults.ask(value, textContent)) tell(text);
 }
 
 /** Gives the visitor the ledger as a file. */
@@ -325,6 +335,7 @@ function wireControls() {
     write();
     draw();
   });
+  for (const button of at("faults").querySelectorAll("button")) button.addEventListener("click", () => begin(button));
   at("burn").addEventListener("click", () => {
     burns.on = !burns.on;
     at("burn").setAttribute("aria-pressed", String(burns.on));

@@ -250,6 +250,7 @@ export class Ledger {
     }
     lane.seenAt = now;
     if (hop.node) lane.node = hop.node;
+    if (hop.takesFaults) lane.takesFaults = true;
     return lane;
   }
 

@@ -8,14 +8,14 @@ const MAX_BODY = 64 * 1024;
 const MAX_TEXT = 253;
 
 /**
- * Sends one GET and never repeats it. Resolves, and never rejects, to
- * {kind: "answered", hops} | {kind: "shed", text, hops, retryAfterMs} | {kind: "failed", text, hops}.
- * `hops` is who signed the reply, the farthest first; an answer has at least one.
+ * Sends one request and never repeats it. Resolves, and never rejects, to
+ * {kind: "answered", hops, seconds} | {kind: "shed", text, hops, retryAfterMs} | {kind: "failed", text, hops}.
+ * `hops` is who signed the reply, the farthest first; an answer has at least one. `seconds` is how long a fault lasts that it began.
  */
-export async function request(path) {
+export async function request(path, method = "GET") {
   try {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
-    const response = await fetch(path, { cache: "no-store", redirect: "error", signal });
+    const response = await fetch(path, { method, cache: "no-store", redirect: "error", signal });
     return judge(response, await readBody(response));
   } catch (error) {
     return { kind: "failed", hops: [], text: reason(error) };
@@ -33,9 +33,10 @@ function judge(response, body) {
   if (hops.length === 0 || typeof origin?.pod !== "string") {
     return { kind: "failed", hops, text: `${response.status}, but no pod signed the reply` };
   }
-  // The header has no node; the body has it for the pod that made the reply.
+  // The header has neither; the body has them for the pod that made the reply.
   hops[0].node = clip(origin.node);
-  return { kind: "answered", hops };
+  hops[0].takesFaults = Array.isArray(origin.faults) && origin.faults.includes("on-request");
+  return { kind: "answered", hops, seconds: Number(json.fault?.seconds) || 0 };
 }
 
 /** "backend/v1/pod-a, frontend/v1/pod-b" to hops. What is not of that form is left out. */

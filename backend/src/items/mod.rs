@@ -23,7 +23,7 @@ pub const LONGEST: u64 = 256 * 1024;
 pub const MOST: usize = 1000;
 
 /// Names under `/api/` that have another meaning.
-const TAKEN: [&str; 3] = ["cpu-burn", "discovery", "echo"];
+const TAKEN: [&str; 4] = ["cpu-burn", "discovery", "echo", "faults"];
 
 /// What is served, and under which name.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ impl Resource {
     pub fn read(environment: &mut Environment) -> Self {
         let name = environment.parse(
             Variable::new("RESOURCE", "items", "what is served: GET /api/RESOURCE and /api/RESOURCE/{id}"),
-            "1 to 40 lower-case letters, digits and '-', not one of cpu-burn, discovery and echo",
+            "1 to 40 lower-case letters, digits and '-', not one of cpu-burn, discovery, echo and faults",
             |text| is_segment(text).then(|| Cow::Owned(text.to_owned())),
         );
         let inline = environment.optional_text(

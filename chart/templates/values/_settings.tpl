@@ -14,17 +14,18 @@ as such names are written, behind what the group has: upstream.idleSeconds is UP
   "LONGEST_REQUEST_SECONDS" "lifecycle.longestRequestSeconds" -}}
 {{- $groups := dict "connections" "" "requests" "" "logs" "LOG_" "faults" "FAULT_" -}}
 {{- $others := list "faults.readyNeedsUpstream" -}}
+{{- $ofBackends := list "faults.healthBehindBurn" "faults.onRequest" -}}
 {{- if eq .kind "backend" -}}
 {{- $_ := set $groups "burn" "BURN_" -}}
 {{- $_ := set $knobs "RESOURCE" "data.resource" -}}
 {{- else if eq .kind "systems" -}}
-{{- $others = append $others "faults.healthBehindBurn" -}}
+{{- $others = concat $others $ofBackends -}}
 {{- $_ := set $knobs "ROLE" "role" -}}
 {{- else if eq .kind "observer" -}}
-{{- $others = append $others "faults.healthBehindBurn" -}}
+{{- $others = concat $others $ofBackends -}}
 {{- else -}}
 {{- $_ := set $groups "upstream" "UPSTREAM_" -}}
-{{- $others = list "faults.healthBehindBurn" "upstream.service" "upstream.url" "upstream.headless" -}}
+{{- $others = concat $ofBackends (list "upstream.service" "upstream.url" "upstream.headless") -}}
 {{- $_ := set $knobs "RATE_LIMIT_TIMEOUT_MS" "rateLimitTimeoutMs" -}}
 {{- $_ := set $knobs "MAX_TUNNELS" "tunnels.max" -}}
 {{- $_ := set $knobs "TUNNEL_IDLE_SECONDS" "tunnels.idleSeconds" -}}

@@ -134,6 +134,7 @@ fn the_controls_work_by_keyboard() {
     let page = Browser::open("controls", &format!("http://{}/", gateway.address));
     let focused = || page.run("return document.activeElement.id;");
     page.wait("answers", &format!("{ANSWERED} > 2"));
+    assert_eq!(page.run("return document.getElementById('faults').hidden;"), true, "faults that nobody takes");
 
     page.press(&TAB.repeat(2));
     assert_eq!(focused(), "rate");
@@ -160,6 +161,64 @@ fn the_controls_work_by_keyboard() {
     page.click("toggle");
     page.wait("answers after the start", &format!("{ANSWERED} > 1"));
     assert_eq!(page.figure("failed"), 0, "{}", page.text("log"));
+    assert_clean(&page, &gateway);
+}
+
+#[test]
+fn a_fault_is_one_pods_and_is_told_also_where_it_cannot_be_ended() {
+    let pods = [Pod::taking_faults("faults-a"), Pod::taking_faults("faults-b")];
+    let service = Service::start();
+    service.set_endpoints(&[&pods[0]]);
+    let gateway = Pod::frontend(service.address, "faults-gateway");
+    let page = open(&gateway, "faults");
+    let press = |name: &str| page.run(&format!("document.querySelector('#faults [value={name}]').click();"));
+    let logged = |text: &str| {
+        page.wait(text, &format!("document.getElementById('log').textContent.includes({text:?})"));
+    };
+    let silent = |pod: &str| {
+        let last = format!("document.querySelector('[data-pod={pod}] .last').textContent");
+        page.wait(&format!("{pod} to be asked no more"), &format!("/^[3-9] s ago$/.test({last})"));
+    };
+    page.wait("the buttons", "!document.getElementById('faults').hidden");
+    assert!(page.text("faults-begun").contains("none; a button is for one pod"), "{}", page.text("faults-begun"));
+
+    press("not-ready");
+    logged("Fail readiness: faults-a.");
+    page.wait("how long", "/: Fail readiness, faults-a, for [1-5]\\d s at most$/.test(document.getElementById('faults-begun').textContent)");
+    assert_eq!((pods[0].status("/ready"), pods[0].status("/health"), pods[1].status("/ready")), (503, 200, 200));
+    assert_fits(&page);
+
+    // As a cluster does: who is not ready is out of the endpoints, and what would end its fault gets to others.
+    service.set_endpoints(&[&pods[1]]);
+    page.wait("the other pod", &answers_of(&["faults-b"]));
+    silent("faults-a");
+    press("none");
+    logged("Back to normal: faults-b.");
+    logged("Not reached: Fail readiness, faults-a, for ");
+    assert_eq!(pods[0].status("/ready"), 503);
+
+    service.set_endpoints(&[&pods[0]]);
+    silent("faults-b");
+    press("none");
+    logged("Back to normal: faults-a.");
+    assert_eq!(pods[0].status("/ready"), 200);
+
+    press("not-live");
+    logged("Fail liveness: faults-a.");
+    assert_eq!((pods[0].status("/ready"), pods[0].status("/health")), (200, 503));
+    // In place of the other one.
+    press("slow");
+    logged("Slow answers: faults-a.");
+    assert_eq!(pods[0].status("/health"), 200);
+    page.wait("answers 1 s later", "/p99 [1-9]\\.\\d s/.test(document.getElementById('latency').textContent)");
+    assert_eq!(page.figure("failed"), 0, "{}", page.text("log"));
+
+    // The pod is gone, and with it who would take the request.
+    service.set_endpoints(&[]);
+    drop(pods);
+    page.wait("failures", &format!("{FAILED} > 0"));
+    press("not-ready");
+    logged("Fail readiness: 50");
     assert_clean(&page, &gateway);
 }
 

@@ -35,10 +35,32 @@ impl Pod {
 
     /// Starts a backend of `version` on `port`.
     pub(crate) fn backend_on(port: u16, version: &str, name: &str) -> Self {
-        // Connections are replaced each second, so that a new endpoint is found soon.
-        let environment =
-            [("VERSION", version), ("MAX_CONNECTION_AGE_SECONDS", "1"), ("NODE_NAME", "node-of-the-test")];
+        Self::start_backend(port, version, name, "false")
+    }
+
+    /// Starts a backend in which requests may begin faults.
+    pub(crate) fn taking_faults(name: &str) -> Self {
+        Self::start_backend(ANY_PORT, "v1", name, "true")
+    }
+
+    fn start_backend(port: u16, version: &str, name: &str, faults: &str) -> Self {
+        let environment = [
+            ("VERSION", version),
+            // Connections are replaced each second, so that a new endpoint is found soon.
+            ("MAX_CONNECTION_AGE_SECONDS", "1"),
+            ("NODE_NAME", "node-of-the-test"),
+            ("FAULT_ON_REQUEST", faults),
+        ];
         Self::start(backend_binary(), port, name, &environment)
+    }
+
+    /// The status of its reply to a GET of `path`, such as a kubelet sends to it past the Service.
+    pub(crate) fn status(&self, path: &str) -> u16 {
+        let mut pod = TcpStream::connect(self.address).expect("it listens");
+        write!(pod, "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n").expect("it reads");
+        let mut reply = String::new();
+        pod.read_to_string(&mut reply).expect("it answers");
+        reply.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
     }
 
     /// Starts the gateway in front of `backend`.
