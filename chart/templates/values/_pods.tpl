@@ -37,9 +37,32 @@ services.{{ $name }}.volumeMounts: there are two at {{ .mountPath }}. Leave one.
 services.{{ $name }}.volumeMounts: there is no volume {{ .name | quote }}, and there are: {{ $volumes | join ", " | default "none" }}. Add it to services.{{ $name }}.volumes, or correct the name.
 {{- end -}}
 {{- end -}}
-{{- $user := merge (deepCopy .securityContext) .podSecurityContext -}}
-{{- if and $user.runAsNonRoot (hasKey $user "runAsUser") (eq (int $user.runAsUser) 0) }}
-services.{{ $name }}.podSecurityContext: runAsUser 0 is root, and with runAsNonRoot no container starts. Set another, or runAsNonRoot to false.
+{{- /* Not by merge, for which 0 and false are nothing. */ -}}
+{{- $user := dict -}}
+{{- range $context := list .podSecurityContext .securityContext }}{{ range $key, $value := $context }}{{ if not (kindIs "invalid" $value) }}{{ $_ := set $user $key $value }}{{ end }}{{ end }}{{ end -}}
+{{- if and $user.runAsNonRoot (not (kindIs "invalid" $user.runAsUser)) (eq (int $user.runAsUser) 0) }}
+services.{{ $name }}.{{ hasKey .securityContext "runAsUser" | ternary "securityContext" "podSecurityContext" }}: runAsUser 0 is root, and with runAsNonRoot no container starts. Set another, or runAsNonRoot to false.
+{{- end -}}
+{{- if and $user.privileged (eq (toString $user.allowPrivilegeEscalation) "false") }}
+services.{{ $name }}.securityContext: privileged, and allowPrivilegeEscalation false, which Kubernetes refuses beside it. Set that to true.
+{{- end -}}
+{{- range .tolerations -}}
+{{- if and (eq (.operator | default "Equal") "Exists") .value }}
+services.{{ $name }}.tolerations: Exists is of any value, and Kubernetes refuses {{ .value | quote }} beside it. Leave it out, or set operator to Equal.
+{{- else if and (not .key) (ne (.operator | default "Equal") "Exists") }}
+services.{{ $name }}.tolerations: one without a key is of all taints, and Kubernetes takes it with operator Exists alone. Set operator, or key.
+{{- end -}}
+{{- end -}}
+{{- $spread := dict -}}
+{{- range .topologySpreadConstraints -}}
+{{- $constraint := print .topologyKey " " .whenUnsatisfiable -}}
+{{- if hasKey $spread $constraint }}
+services.{{ $name }}.topologySpreadConstraints: two are of {{ .topologyKey }} and {{ .whenUnsatisfiable }}, and Kubernetes takes one. Leave one.
+{{- end -}}
+{{- $_ := set $spread $constraint true -}}
+{{- if and .minDomains (ne .whenUnsatisfiable "DoNotSchedule") }}
+services.{{ $name }}.topologySpreadConstraints: minDomains counts with whenUnsatisfiable DoNotSchedule alone, and Kubernetes refuses it beside another. Leave it out.
+{{- end -}}
 {{- end -}}
 {{- range $label, $_ := .podLabels -}}
 {{- if has $label $own }}
@@ -53,6 +76,9 @@ commonLabels: {{ $label }} is the chart's own, by which pods are found. Call you
 {{- end -}}
 {{- end -}}
 {{- range $account, $services := .accounts -}}
+{{- if eq $account "default" }}
+services.{{ (first $services).name }}.serviceAccount.name: default is in every namespace already, and Helm does not take over what it did not make. Name another, or set create to false.
+{{- end -}}
 {{- $annotations := dict -}}
 {{- range $service := $services -}}
 {{- range $annotation, $value := .serviceAccount.annotations -}}

@@ -89,6 +89,25 @@ load.service: {{ .service }} is a worker, which takes no requests. Name another 
 {{- if and .enabled (not .parentRefs) }}
 httpRoute.parentRefs: a route that names no Gateway is taken by none. Name one, as in [{name: gateway, namespace: gateways}].
 {{- end -}}
+{{- range ternary .paths list .enabled -}}
+{{- $path := .path -}}
+{{- $once := list -}}
+{{- range .filters -}}
+{{- $block := index (dict "CORS" "cors" "URLRewrite" "urlRewrite") .type | default (print (substr 0 1 .type | lower) (substr 1 -1 .type)) -}}
+{{- if not (index . $block) }}
+httpRoute.paths: {{ $path }} has a filter of the type {{ .type }} without {{ $block }}, which says what it does. Give it one.
+{{- end -}}
+{{- if has .type $once }}
+httpRoute.paths: {{ $path }} has two filters of the type {{ .type }}, and the Gateway API takes one. Make them one.
+{{- end -}}
+{{- if not (has .type (list "RequestMirror" "ExtensionRef")) }}{{ $once = append $once .type }}{{ end -}}
+{{- end -}}
+{{- $weights := 0 -}}
+{{- range .split }}{{ $weights = add $weights (int64 .weight) }}{{ end -}}
+{{- if and .split (eq (int64 $weights) 0) }}
+httpRoute.paths: {{ $path }} is split with weights of 0 alone, so nobody answers. Give one a weight.
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- range $name, $service := $services -}}
 {{- range $knob, $upstream := .upstreams -}}

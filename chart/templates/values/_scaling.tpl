@@ -83,6 +83,13 @@ services.{{ $name }}.autoscaling: enabled without a target, so there is nothing 
 {{- if not (index . $block) }}
 services.{{ $name }}.autoscaling.metrics: one of the type {{ .type }} has no {{ $block }}, which says what is counted. Give it one.
 {{- end -}}
+{{- with .containerResource -}}
+{{- $containers := list $name -}}
+{{- range $service.sidecars }}{{ $containers = append $containers .name }}{{ end -}}
+{{- if not (has .container $containers) }}
+services.{{ $name }}.autoscaling.metrics: the pod has no container {{ .container | quote }}, so there is nothing to count. It has {{ $containers | join ", " }}.
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- range $resource, $target := $targets -}}
 {{- range prepend $service.sidecars $service -}}
