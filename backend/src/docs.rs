@@ -2,16 +2,16 @@
 
 use serde_json::{Value, json};
 use service::app::docs::{self, Docs};
-use service::app::route::Route;
+use service::app::own_path::OwnPath;
 
 use crate::config::Config;
 use crate::items::Resource;
-use crate::routes::{Handler, item_paths};
+use crate::paths::{Handler, item_paths};
 
 /// The description; the bounds that are settings are filled in at start.
 const OPENAPI: &str = include_str!("openapi.json");
 
-pub(crate) fn new(version: &str, config: &Config, table: &[Route<Handler>]) -> Docs {
+pub(crate) fn new(version: &str, config: &Config, table: &[OwnPath<Handler>]) -> Docs {
     let mut value = docs::read(OPENAPI);
     for (path, most) in [("/api/items", config.delay_max), ("/api/cpu-burn", config.burn_max)] {
         let parameter = &mut value["paths"][path]["get"]["parameters"][0];
@@ -39,7 +39,7 @@ fn rename_items(description: &mut Value, resource: &Resource) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::table;
+    use crate::paths::table;
     use service::settings::environment::Environment;
     use testing::description::{assert_describes, described, shown};
 
@@ -50,7 +50,7 @@ mod tests {
         Config::read(&mut Environment::new(&lookup))
     }
 
-    fn everything() -> Vec<Route<Handler>> {
+    fn everything() -> Vec<OwnPath<Handler>> {
         table(&config(&EVERYTHING))
     }
 
@@ -78,8 +78,8 @@ mod tests {
         let docs = new("v7", &config(&[]), &plain);
         let page = shown(&docs);
         assert!(page.contains("v7"));
-        for route in &plain {
-            assert!(page.contains(route.path), "{}", route.path);
+        for own in &plain {
+            assert!(page.contains(own.path), "{}", own.path);
         }
         assert!(page.contains("GET /api/items<") && page.contains("POST /api/echo<"), "{page}");
         assert!(!page.contains("/api/discovery"), "{page}");

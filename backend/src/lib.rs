@@ -9,7 +9,7 @@ mod docs;
 pub mod echo;
 pub mod faults;
 pub mod items;
-pub mod routes;
+pub mod paths;
 mod slots;
 
 use std::sync::Arc;
@@ -19,8 +19,8 @@ use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Request, Response, StatusCode};
 use prometheus_client::metrics::counter::Counter;
 use service::app::docs::Docs;
+use service::app::own_path::{self, OwnPath};
 use service::app::probe::Probe;
-use service::app::route::{self, Route};
 use service::app::{App, Call, Context, Reply, Server};
 use service::message::body::Body;
 use service::message::incoming::Incoming;
@@ -37,7 +37,7 @@ pub use config::Config;
 use discovery::Discovery;
 use faults::{Fault, Faults};
 use items::Items;
-use routes::Handler;
+use paths::Handler;
 use slots::Slots;
 
 /// What a request takes at most besides its head and its body, in bytes: what it is answered with.
@@ -53,7 +53,7 @@ const LOOK: Duration = Duration::from_millis(10);
 /// The backend.
 pub struct Backend {
     config: Config,
-    table: Vec<Route<Handler>>,
+    table: Vec<OwnPath<Handler>>,
     items: Items,
     docs: Docs,
     discovery: Discovery,
@@ -91,7 +91,7 @@ impl App for Backend {
     }
 
     fn new(config: Config, identity: &Identity, metrics: &mut Metrics) -> Self {
-        let table = routes::table(&config);
+        let table = paths::table(&config);
         Self {
             items: Items::new(config.resource.document.as_ref(), &identity.json()),
             docs: docs::new(&identity.version, &config, &table),
@@ -106,12 +106,12 @@ impl App for Backend {
 
     async fn answer(&self, server: &Server, request: Request<Incoming>, context: &Context) -> Reply {
         let (head, body) = request.into_parts();
-        let (route, id) = match route::find(&self.table, &head.method, head.uri.path()) {
+        let (own, id) = match own_path::find(&self.table, &head.method, head.uri.path()) {
             Ok(found) => found,
             Err(unrouted) => return unrouted.reply(),
         };
-        let result = self.respond(route.handler, Call { id, head: &head, body, server, context }).await;
-        Reply { route: route.path.into(), result }
+        let result = self.respond(own.handler, Call { id, head: &head, body, server, context }).await;
+        Reply { route: own.path.into(), result }
     }
 }
 

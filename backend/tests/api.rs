@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use backend::faults::SLOW;
 use backend::items::{Document, Resource};
-use backend::routes::table;
+use backend::paths::table;
 use backend::{Backend, Config};
 use serde_json::Value;
-use service::app::route::Methods;
+use service::app::own_path::Methods;
 use service::settings::limits::Limits;
 use testing::running::{BRIEF, Running, WIDE, start};
 use testing::wire::{PATIENCE, Reply, Wire, get, until};
@@ -86,19 +86,19 @@ async fn refusals_are_problems_that_say_what_to_do() {
 }
 
 #[tokio::test]
-async fn every_route_to_read_answers_get_head_and_options() {
+async fn every_path_to_read_answers_get_head_and_options() {
     let running = backend();
     let mut client = Wire::connect(running.address).await.unwrap();
-    for route in table(&CONFIG) {
-        if route.methods != Methods::Get {
+    for own in table(&CONFIG) {
+        if own.methods != Methods::Get {
             continue;
         }
-        let path = route.path.replace("{id}", "7");
+        let path = own.path.replace("{id}", "7");
         let get = client.get(&path).await.unwrap();
         assert_eq!(get.status, 200, "{path}");
         let head = client.ask("HEAD", &path, "").await.unwrap();
         // Two burns of the same length report different counts, so their lengths may differ.
-        if route.path != "/api/cpu-burn" {
+        if own.path != "/api/cpu-burn" {
             assert_eq!(head.stable_headers(), get.stable_headers(), "{path}");
         }
         let options = client.ask("OPTIONS", &path, "").await.unwrap();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hyper::header::CONTENT_TYPE;
 use hyper::{Request, StatusCode};
+use service::app::own_path::{self, Methods, OwnPath};
 use service::app::probe::Probe;
-use service::app::route::{self, Methods, Route};
 use service::app::{Reply, Server};
 use service::message::body::Body;
 use service::message::incoming::Incoming;
@@ -31,12 +31,12 @@ enum Own {
 pub(crate) struct OwnPaths {
     page: Page,
     version: String,
-    table: &'static [Route<Own>],
+    table: &'static [OwnPath<Own>],
     ready_needs_upstream: bool,
 }
 
 /// Those of the page are the table's where it has a route for them.
-const TABLE: &[Route<Own>] = &[
+const TABLE: &[OwnPath<Own>] = &[
     get("/health", Own::Probe(Probe::Health)),
     // A dead backend must not take the gateway out of its Service, so readiness is the gateway's own.
     get("/ready", Own::Probe(Probe::Ready)),
@@ -51,8 +51,8 @@ const TABLE: &[Route<Own>] = &[
 /// How many of them there are without a setting: all but the last two.
 const ALWAYS: usize = TABLE.len() - 2;
 
-const fn get(path: &'static str, handler: Own) -> Route<Own> {
-    Route { path, methods: Methods::Get, handler }
+const fn get(path: &'static str, handler: Own) -> OwnPath<Own> {
+    OwnPath { path, methods: Methods::Get, handler }
 }
 
 impl OwnPaths {
@@ -64,11 +64,11 @@ impl OwnPaths {
 
     /// Answers `request`, which no route of the table `live` takes.
     pub(crate) async fn answer(&self, server: &Server, request: Request<Incoming>, live: &Live) -> Reply {
-        let (route, rest) = match route::find(self.table, request.method(), request.uri().path()) {
+        let (own, rest) = match own_path::find(self.table, request.method(), request.uri().path()) {
             Ok(found) => found,
             Err(unrouted) => return unrouted.reply(),
         };
-        let result = match route.handler {
+        let result = match own.handler {
             Own::Probe(Probe::Ready) if self.ready_needs_upstream => {
                 let upstreams = upstreams_are_ready(live, request.into_body()).await;
                 Ok(Probe::Ready.answer_if(upstreams, server))
@@ -85,7 +85,7 @@ impl OwnPaths {
                 Ok(Body::from(description.to_string()).reply(StatusCode::OK, &json))
             }
         };
-        Reply { route: route.path.into(), result }
+        Reply { route: own.path.into(), result }
     }
 }
 

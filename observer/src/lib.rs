@@ -8,7 +8,7 @@ pub mod board;
 pub mod config;
 mod feed;
 pub mod known;
-mod routes;
+mod paths;
 pub mod watch;
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE};
 use hyper::{Request, Response, StatusCode};
 use service::app::docs::{self, Docs};
-use service::app::route;
+use service::app::own_path;
 use service::app::{App, Context, Reply, Server};
 use service::message::body::Body;
 use service::message::incoming::Incoming;
@@ -34,7 +34,7 @@ use board::Board;
 use config::Config;
 use feed::{Feed, Source};
 use known::Kind;
-use routes::{Handler, TABLE};
+use paths::{Handler, TABLE};
 use watch::Api;
 
 /// The description of this API.
@@ -94,12 +94,12 @@ impl App for Observer {
 
     async fn answer(&self, server: &Server, request: Request<Incoming>, _context: &Context) -> Reply {
         let head = request.into_parts().0;
-        let (route, _) = match route::find(TABLE, &head.method, head.uri.path()) {
+        let (own, _) = match own_path::find(TABLE, &head.method, head.uri.path()) {
             Ok(found) => found,
             Err(unrouted) => return unrouted.reply(),
         };
-        let result = self.respond(route.handler, head.uri.query().unwrap_or_default(), server);
-        Reply { route: route.path.into(), result }
+        let result = self.respond(own.handler, head.uri.query().unwrap_or_default(), server);
+        Reply { route: own.path.into(), result }
     }
 }
 

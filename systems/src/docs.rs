@@ -2,15 +2,15 @@
 
 use serde_json::json;
 use service::app::docs::{self, Docs};
-use service::app::route::Route;
+use service::app::own_path::OwnPath;
 
 use crate::config::Config;
-use crate::routes::Handler;
+use crate::paths::Handler;
 
 /// The description; what is voted on is filled in at start.
 const OPENAPI: &str = include_str!("openapi.json");
 
-pub(crate) fn new(version: &str, config: &Config, table: &[Route<Handler>]) -> Docs {
+pub(crate) fn new(version: &str, config: &Config, table: &[OwnPath<Handler>]) -> Docs {
     let mut value = docs::read(OPENAPI);
     value["components"]["schemas"]["Vote"]["properties"]["option"] = json!({"enum": config.store.votes.options});
     Docs::new(value, version, table)
@@ -19,7 +19,7 @@ pub(crate) fn new(version: &str, config: &Config, table: &[Route<Handler>]) -> D
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::table;
+    use crate::paths::table;
     use service::settings::environment::Environment;
     use testing::description::{assert_describes, described, shown};
 
@@ -41,10 +41,10 @@ mod tests {
 
     #[test]
     fn the_description_and_the_table_name_the_same_paths_and_every_reference_leads_somewhere() {
-        let mut all: Vec<Route<Handler>> = Vec::new();
-        for route in EVERYTHING.iter().flat_map(|pairs| table(&config(pairs))) {
-            if !all.iter().any(|known| known.path == route.path) {
-                all.push(route);
+        let mut all: Vec<OwnPath<Handler>> = Vec::new();
+        for own in EVERYTHING.iter().flat_map(|pairs| table(&config(pairs))) {
+            if !all.iter().any(|known| known.path == own.path) {
+                all.push(own);
             }
         }
         assert_describes(OPENAPI, &all);

@@ -10,7 +10,7 @@ pub mod config;
 mod database;
 mod docs;
 mod jobs;
-mod routes;
+mod paths;
 mod script;
 mod shop;
 mod votes;
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use hyper::{Method, Request, Response, StatusCode};
 use service::app::docs::Docs;
-use service::app::route::{self, Route};
+use service::app::own_path::{self, OwnPath};
 use service::app::{App, Call, Context, Reply, Server};
 use service::message::body::Body;
 use service::message::incoming::Incoming;
@@ -35,7 +35,7 @@ use service::telemetry::metrics::Metrics;
 
 use config::{Config, Role, StoreSettings};
 use jobs::queue::Queue;
-use routes::{Handler, Stored};
+use paths::{Handler, Stored};
 use script::Script;
 use shop::Shop;
 use store::Store;
@@ -48,7 +48,7 @@ const REQUEST_BYTES: u64 = 32 * 1024;
 
 /// The program.
 pub struct Systems {
-    table: Vec<Route<Handler>>,
+    table: Vec<OwnPath<Handler>>,
     docs: Docs,
     kept: Option<Kept>,
     shop: Option<Shop>,
@@ -79,7 +79,7 @@ impl App for Systems {
     }
 
     fn new(config: Config, identity: &Identity, metrics: &mut Metrics) -> Self {
-        let table = routes::table(&config);
+        let table = paths::table(&config);
         Self {
             docs: docs::new(&identity.version, &config, &table),
             table,
@@ -114,12 +114,12 @@ impl App for Systems {
 
     async fn answer(&self, server: &Server, request: Request<Incoming>, context: &Context) -> Reply {
         let (head, body) = request.into_parts();
-        let (route, id) = match route::find(&self.table, &head.method, head.uri.path()) {
+        let (own, id) = match own_path::find(&self.table, &head.method, head.uri.path()) {
             Ok(found) => found,
             Err(unrouted) => return unrouted.reply(),
         };
-        let result = self.respond(route.handler, Call { id, head: &head, body, server, context }).await;
-        Reply { route: route.path.into(), result }
+        let result = self.respond(own.handler, Call { id, head: &head, body, server, context }).await;
+        Reply { route: own.path.into(), result }
     }
 }
 
@@ -135,7 +135,7 @@ impl Systems {
             (Handler::OpenApi, _, _) => Ok(self.docs.description()),
             (Handler::Stored(stored), Some(kept), _) => kept.answer(stored, call).await,
             (Handler::Shop(asked), _, Some(shop)) => shop.answer(asked, call).await,
-            // Without a store or a database the table has no route that leads here.
+            // Without a store or a database the table has no path that leads here.
             _ => Err(Problem::new(StatusCode::NOT_FOUND, "no such path")),
         }
     }

@@ -1,25 +1,25 @@
-//! What an API says of itself, held against its routes.
+//! What an API says of itself, held against its own paths.
 
 use http_body_util::BodyExt;
 use serde_json::Value;
 use service::app::docs::{self, Docs};
-use service::app::route::{Methods, Route};
+use service::app::own_path::{Methods, OwnPath};
 use service::message::body::Body;
 
 /// Checks that the `OpenAPI` document `description` has the paths and the methods of `table` and no other (HEAD goes without
 /// saying, where GET is), and that each reference in it leads somewhere.
 #[track_caller]
-pub fn assert_describes<H>(description: &str, table: &[Route<H>]) {
+pub fn assert_describes<H>(description: &str, table: &[OwnPath<H>]) {
     let value = docs::read(description);
     let mut described: Vec<&str> = members(&value["paths"]).map(|(path, _)| path.as_str()).collect();
-    let mut served: Vec<&str> = table.iter().map(|route| route.path).collect();
+    let mut served: Vec<&str> = table.iter().map(|own| own.path).collect();
     described.sort_unstable();
     served.sort_unstable();
     assert_eq!(described, served);
     for (path, operations) in members(&value["paths"]) {
         let methods: Vec<_> = members(operations).map(|(method, _)| method.as_str()).collect();
-        let route = table.iter().find(|route| route.path == path).unwrap();
-        let taken: &[&str] = match route.methods {
+        let own = table.iter().find(|own| own.path == path).unwrap();
+        let taken: &[&str] = match own.methods {
             Methods::Post => &["post"],
             Methods::GetAndPost => &["get", "post"],
             Methods::GetAndPut => &["get", "put"],

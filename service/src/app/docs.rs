@@ -7,7 +7,7 @@ use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use hyper::{Response, StatusCode};
 use serde_json::{Map, Value};
 
-use super::route::Route;
+use super::own_path::OwnPath;
 use crate::message::body::Body;
 use crate::message::json;
 
@@ -63,12 +63,12 @@ pub struct Docs {
 }
 
 impl Docs {
-    /// Describes those paths of `description`, an `OpenAPI` document, that `table` routes, as they are in `version`. What has GET has
+    /// Describes those paths of `description`, an `OpenAPI` document, that `table` has, as they are in `version`. What has GET has
     /// HEAD, which need not be in it.
-    pub fn new<H>(mut description: Value, version: &str, table: &[Route<H>]) -> Self {
+    pub fn new<H>(mut description: Value, version: &str, table: &[OwnPath<H>]) -> Self {
         description["info"]["version"] = version.into();
         if let Some(paths) = description["paths"].as_object_mut() {
-            paths.retain(|path, _| table.iter().any(|route| route.path == path));
+            paths.retain(|path, _| table.iter().any(|own| own.path == path));
         }
         add_heads(&mut description);
         drop_unused(&mut description);

@@ -1,10 +1,10 @@
-//! What an app and the server that it is served by know of each other; a table of routes and its description, and the kubelet's probes.
+//! What an app and the server that it is served by know of each other; a table of own paths and its description, and the kubelet's probes.
 //!
 //! Knows `message` and what is below it.
 
 pub mod docs;
+pub mod own_path;
 pub mod probe;
-pub mod route;
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -91,9 +91,9 @@ pub struct Context {
     pub peer: SocketAddr,
 }
 
-/// A request, once its route is found.
+/// A request, once its path is found.
 pub struct Call<'a> {
-    /// What the `{name}` of the route matched, still percent-encoded; empty without one.
+    /// What the `{name}` of the path matched, still percent-encoded; empty without one.
     pub id: &'a str,
     /// Its head.
     pub head: &'a Parts,
@@ -114,7 +114,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// What a request gets that no route took.
+    /// What a request gets that no path took.
     pub fn unrouted(problem: Problem) -> Self {
         Self { route: UNROUTED.into(), result: Err(problem) }
     }

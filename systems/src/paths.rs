@@ -1,7 +1,7 @@
-//! The routes: those that the settings switch on.
+//! The paths: those that the settings switch on.
 
+use service::app::own_path::{Methods, OwnPath};
 use service::app::probe::Probe;
-use service::app::route::{Methods, Route};
 
 use crate::config::{Config, Role};
 use crate::shop::{Asked, Part};
@@ -16,7 +16,7 @@ pub(crate) enum Handler {
     OpenApi,
 }
 
-/// What answers a route of what needs a store.
+/// What answers a path of what needs a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stored {
     Votes,
@@ -30,8 +30,8 @@ pub(crate) enum Stored {
     Job,
 }
 
-/// Every route that `config` switches on. `/openapi.json` describes the same, which a test holds.
-pub(crate) fn table(config: &Config) -> Vec<Route<Handler>> {
+/// Every path that `config` switches on. `/openapi.json` describes the same, which a test holds.
+pub(crate) fn table(config: &Config) -> Vec<OwnPath<Handler>> {
     let mut table = vec![
         route("/health", Methods::Get, Handler::Probe(Probe::Health)),
         route("/ready", Methods::Get, Handler::Probe(Probe::Ready)),
@@ -46,7 +46,7 @@ pub(crate) fn table(config: &Config) -> Vec<Route<Handler>> {
             route("/votes", Methods::Get, Handler::Stored(Stored::VotesPage)),
             route("/votes.js", Methods::Get, Handler::Stored(Stored::VotesScript)),
             route("/api/jobs", Methods::GetAndPost, Handler::Stored(Stored::Jobs)),
-            // Before the route of one job, which would match as well: the first one wins.
+            // Before the path of one job, which would match as well: the first one wins.
             route("/api/jobs/dead", Methods::Get, Handler::Stored(Stored::DeadJobs)),
             route("/api/jobs/dead/{id}", Methods::Post, Handler::Stored(Stored::PutBack)),
             route("/api/jobs/{id}", Methods::Get, Handler::Stored(Stored::Job)),
@@ -72,11 +72,11 @@ pub(crate) fn table(config: &Config) -> Vec<Route<Handler>> {
 }
 
 /// `methods` are those of one entry.
-fn entries(all: &'static str, one: &'static str, methods: Methods) -> [Route<Handler>; 2] {
+fn entries(all: &'static str, one: &'static str, methods: Methods) -> [OwnPath<Handler>; 2] {
     [route(all, Methods::GetAndPost, Handler::Shop(Asked::All)), route(one, methods, Handler::Shop(Asked::One))]
 }
 
-fn commands(all: &'static str, reserve: &'static str, release: &'static str) -> [Route<Handler>; 3] {
+fn commands(all: &'static str, reserve: &'static str, release: &'static str) -> [OwnPath<Handler>; 3] {
     [
         route(all, Methods::Get, Handler::Shop(Asked::All)),
         route(reserve, Methods::Post, Handler::Shop(Asked::Reserve)),
@@ -84,6 +84,6 @@ fn commands(all: &'static str, reserve: &'static str, release: &'static str) -> 
     ]
 }
 
-const fn route(path: &'static str, methods: Methods, handler: Handler) -> Route<Handler> {
-    Route { path, methods, handler }
+const fn route(path: &'static str, methods: Methods, handler: Handler) -> OwnPath<Handler> {
+    OwnPath { path, methods, handler }
 }

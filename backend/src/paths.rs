@@ -1,11 +1,11 @@
-//! The routes of the backend: those that the settings switch on.
+//! The paths of the backend: those that the settings switch on.
 
+use service::app::own_path::{Methods, OwnPath};
 use service::app::probe::Probe;
-use service::app::route::{Methods, Route};
 
 use crate::config::Config;
 
-/// What answers a route.
+/// What answers a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handler {
     /// A probe of the kubelet.
@@ -30,8 +30,8 @@ pub enum Handler {
     OpenApi,
 }
 
-/// Every route that `config` switches on. `/openapi.json` describes the same, which a test holds.
-pub fn table(config: &Config) -> Vec<Route<Handler>> {
+/// Every path that `config` switches on. `/openapi.json` describes the same, which a test holds.
+pub fn table(config: &Config) -> Vec<OwnPath<Handler>> {
     let probes = [
         route("/health", Methods::Get, Handler::Probe(Probe::Health)),
         route("/ready", Methods::Get, Handler::Probe(Probe::Ready)),
@@ -58,7 +58,7 @@ pub fn table(config: &Config) -> Vec<Route<Handler>> {
     table
 }
 
-/// The paths of the items. Routes live as long as the process, so a path that the settings name is never freed.
+/// The paths of the items. They live as long as the process, so a path that the settings name is never freed.
 pub(crate) fn item_paths(name: &str) -> (&'static str, &'static str) {
     match name {
         "items" => ("/api/items", "/api/items/{id}"),
@@ -66,6 +66,6 @@ pub(crate) fn item_paths(name: &str) -> (&'static str, &'static str) {
     }
 }
 
-const fn route(path: &'static str, methods: Methods, handler: Handler) -> Route<Handler> {
-    Route { path, methods, handler }
+const fn route(path: &'static str, methods: Methods, handler: Handler) -> OwnPath<Handler> {
+    OwnPath { path, methods, handler }
 }

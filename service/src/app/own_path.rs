@@ -1,4 +1,4 @@
-//! A table of routes: which paths exist, and which methods each takes.
+//! A table of own paths: which paths exist, and which methods each takes.
 
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, StatusCode};
@@ -9,9 +9,9 @@ use crate::message::problem::Problem;
 
 /// A path and what answers it.
 #[derive(Debug)]
-pub struct Route<H> {
+pub struct OwnPath<H> {
     /// The path. `{name}` as a whole segment matches one segment that is not empty; `{*name}` as the last segment matches
-    /// the rest of the path, if not empty. The text is also the route's label in metrics.
+    /// the rest of the path, if not empty. The text is also the label in metrics.
     pub path: &'static str,
     /// Methods taken.
     pub methods: Methods,
@@ -19,7 +19,7 @@ pub struct Route<H> {
     pub handler: H,
 }
 
-/// The methods that a route takes. `OPTIONS` is answered by the table itself unless the route takes any.
+/// The methods that a path takes. `OPTIONS` is answered by the table itself unless the path takes any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Methods {
     /// `GET` and `HEAD`.
@@ -45,7 +45,7 @@ impl Methods {
         }
     }
 
-    /// As in `Allow`. Of a route that takes any method this is never asked: it has no request to refuse.
+    /// As in `Allow`. Of a path that takes any method this is never asked: it has no request to refuse.
     fn allow(self) -> &'static str {
         match self {
             Self::Get | Self::Any => "GET, HEAD, OPTIONS",
@@ -61,27 +61,27 @@ impl Methods {
 pub enum Unrouted {
     /// The path does not exist.
     NotFound,
-    /// The path, a route's template, takes other methods: these.
+    /// The path, a template, takes other methods: these.
     NotAllowed(&'static str, Methods),
-    /// The methods of a path, a route's template, or of the server (`*`) are asked for.
+    /// The methods of a path, a template, or of the server (`*`) are asked for.
     Options(&'static str, Methods),
 }
 
-/// Looks `path` up. The first route that matches wins: it, and the segment or rest that its `{name}` matched, still
+/// Looks `path` up. The first that matches wins: it, and the segment or rest that its `{name}` matched, still
 /// percent-encoded (empty without one).
 ///
 /// # Errors
-/// Where no route answers; the table does.
+/// Where none answers; the table does.
 pub fn find<'t, 'p, H>(
-    table: &'t [Route<H>],
+    table: &'t [OwnPath<H>],
     method: &Method,
     path: &'p str,
-) -> Result<(&'t Route<H>, &'p str), Unrouted> {
-    let mut matches = table.iter().filter_map(|route| captured(route.path, path).map(|capture| (route, capture)));
+) -> Result<(&'t OwnPath<H>, &'p str), Unrouted> {
+    let mut matches = table.iter().filter_map(|own| captured(own.path, path).map(|capture| (own, capture)));
     match matches.next() {
-        Some((route, capture)) if route.methods.contain(method) => Ok((route, capture)),
-        Some((route, _)) if method == Method::OPTIONS => Err(Unrouted::Options(route.path, route.methods)),
-        Some((route, _)) => Err(Unrouted::NotAllowed(route.path, route.methods)),
+        Some((own, capture)) if own.methods.contain(method) => Ok((own, capture)),
+        Some((own, _)) if method == Method::OPTIONS => Err(Unrouted::Options(own.path, own.methods)),
+        Some((own, _)) => Err(Unrouted::NotAllowed(own.path, own.methods)),
         // RFC 9110, section 9.3.7: a question about the server as a whole.
         None if method == Method::OPTIONS && path == "*" => Err(Unrouted::Options("*", Methods::Get)),
         None => Err(Unrouted::NotFound),
@@ -93,15 +93,15 @@ impl Unrouted {
     pub fn reply(self) -> Reply {
         match self {
             Self::NotFound => Reply::unrouted(Problem::new(StatusCode::NOT_FOUND, "no such path")),
-            Self::NotAllowed(route, methods) => {
+            Self::NotAllowed(path, methods) => {
                 let detail = format!("this path takes {}", methods.allow());
                 let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail);
                 let allow = HeaderValue::from_static(methods.allow());
-                Reply { route: route.into(), result: Err(problem.header(ALLOW, allow)) }
+                Reply { route: path.into(), result: Err(problem.header(ALLOW, allow)) }
             }
-            Self::Options(route, methods) => {
+            Self::Options(path, methods) => {
                 let response = Body::empty().reply(StatusCode::NO_CONTENT, &[(ALLOW, methods.allow())]);
-                Reply { route: route.into(), result: Ok(response) }
+                Reply { route: path.into(), result: Ok(response) }
             }
         }
     }
@@ -121,19 +121,19 @@ fn captured<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
 mod tests {
     use super::*;
 
-    const TABLE: &[Route<u8>] = &[
-        Route { path: "/items", methods: Methods::Get, handler: 1 },
-        Route { path: "/items/{id}", methods: Methods::Get, handler: 2 },
-        Route { path: "/proxy/{*rest}", methods: Methods::Any, handler: 3 },
-        Route { path: "/echo", methods: Methods::Post, handler: 4 },
-        Route { path: "/jobs", methods: Methods::GetAndPost, handler: 5 },
-        Route { path: "/users/{id}", methods: Methods::GetAndPut, handler: 6 },
+    const TABLE: &[OwnPath<u8>] = &[
+        OwnPath { path: "/items", methods: Methods::Get, handler: 1 },
+        OwnPath { path: "/items/{id}", methods: Methods::Get, handler: 2 },
+        OwnPath { path: "/proxy/{*rest}", methods: Methods::Any, handler: 3 },
+        OwnPath { path: "/echo", methods: Methods::Post, handler: 4 },
+        OwnPath { path: "/jobs", methods: Methods::GetAndPost, handler: 5 },
+        OwnPath { path: "/users/{id}", methods: Methods::GetAndPut, handler: 6 },
     ];
 
     fn outcome(method: &str, path: &str) -> String {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let unrouted = match find(TABLE, &method, path) {
-            Ok((route, capture)) => return format!("{} {capture}", route.handler),
+            Ok((own, capture)) => return format!("{} {capture}", own.handler),
             Err(unrouted) => unrouted.reply(),
         };
         let reply = unrouted.result.unwrap_or_else(|problem| problem.into_response(path, ""));

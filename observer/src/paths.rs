@@ -1,9 +1,9 @@
-//! The routes of the observer.
+//! The paths of the observer.
 
+use service::app::own_path::{Methods, OwnPath};
 use service::app::probe::Probe;
-use service::app::route::{Methods, Route};
 
-/// What answers a route.
+/// What answers a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Handler {
     Probe(Probe),
@@ -15,7 +15,7 @@ pub(crate) enum Handler {
     OpenApi,
 }
 
-pub(crate) const TABLE: &[Route<Handler>] = &[
+pub(crate) const TABLE: &[OwnPath<Handler>] = &[
     get("/api/cluster", Handler::Rows),
     get("/api/cluster/events", Handler::Events),
     get("/health", Handler::Probe(Probe::Health)),
@@ -25,6 +25,6 @@ pub(crate) const TABLE: &[Route<Handler>] = &[
     get("/openapi.json", Handler::OpenApi),
 ];
 
-const fn get(path: &'static str, handler: Handler) -> Route<Handler> {
-    Route { path, methods: Methods::Get, handler }
+const fn get(path: &'static str, handler: Handler) -> OwnPath<Handler> {
+    OwnPath { path, methods: Methods::Get, handler }
 }
