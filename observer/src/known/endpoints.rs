@@ -10,12 +10,12 @@ use super::table::Object;
 #[serde(default)]
 pub(super) struct Slice {
     metadata: Metadata,
-    endpoints: Vec<Endpoint>,
+    endpoints: Vec<Member>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Endpoint {
+struct Member {
     target_ref: Option<Reference>,
     conditions: Conditions,
 }
@@ -36,8 +36,7 @@ impl Object for Slice {
 impl Slice {
     /// Whether new connections are led to the pod called `name`.
     pub(super) fn leads_to(&self, name: &str) -> bool {
-        let is =
-            |endpoint: &Endpoint| endpoint.target_ref.as_ref().is_some_and(|to| to.kind == "Pod" && to.name == name);
-        self.endpoints.iter().any(|endpoint| is(endpoint) && endpoint.conditions.ready != Some(false))
+        let is = |member: &Member| member.target_ref.as_ref().is_some_and(|to| to.kind == "Pod" && to.name == name);
+        self.endpoints.iter().any(|member| is(member) && member.conditions.ready != Some(false))
     }
 }
