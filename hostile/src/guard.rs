@@ -16,11 +16,11 @@ type Reading = (&'static str, &'static [fn(&[u8]) -> Vec<u8>]);
 const READINGS: [Reading; 7] = [
     ("as it is", &[]),
     ("decoded", &[decode]),
-    ("with dot segments and double slashes resolved", &[resolve]),
-    ("decoded and resolved", &[decode, resolve]),
-    ("without parameters, decoded and resolved", &[without_parameters, decode, resolve]),
-    ("decoded, without parameters and resolved", &[decode, without_parameters, resolve]),
-    ("decoded, up to a query that this brings to light", &[decode, until_query, without_parameters, resolve]),
+    ("with dot segments and double slashes resolved", &[normalize]),
+    ("decoded and resolved", &[decode, normalize]),
+    ("without parameters, decoded and resolved", &[without_parameters, decode, normalize]),
+    ("decoded, without parameters and resolved", &[decode, without_parameters, normalize]),
+    ("decoded, up to a query that this brings to light", &[decode, until_query, without_parameters, normalize]),
 ];
 
 /// How a server could read `target` as the guarded path or one below it, if one could.
@@ -55,17 +55,17 @@ fn until_query(path: &[u8]) -> Vec<u8> {
 }
 
 /// Removes what `.`, `..` and empty segments make superfluous, takes a backslash for a slash, and ends at a NUL.
-fn resolve(path: &[u8]) -> Vec<u8> {
+fn normalize(path: &[u8]) -> Vec<u8> {
     let path = path.split(|b| *b == 0).next().unwrap_or_default();
-    let mut resolved: Vec<&[u8]> = Vec::new();
+    let mut kept: Vec<&[u8]> = Vec::new();
     for segment in path.split(|b| matches!(b, b'/' | b'\\')) {
         match segment {
             b"" | b"." => {}
-            b".." => drop(resolved.pop()),
-            segment => resolved.push(segment),
+            b".." => drop(kept.pop()),
+            segment => kept.push(segment),
         }
     }
-    [b"/", &resolved.join(&b'/')[..]].concat()
+    [b"/", &kept.join(&b'/')[..]].concat()
 }
 
 #[cfg(test)]

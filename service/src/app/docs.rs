@@ -46,7 +46,7 @@ fn merge(into: &mut Value, from: Value) {
 
 fn spell_out(value: &mut Value, root: &Value) {
     if let Some(own) = value.get("description").filter(|_| value.get("$ref").is_some()).cloned() {
-        *value = resolve(value, root).clone();
+        *value = referred(value, root).clone();
         value["description"] = own;
     }
     match value {
@@ -96,7 +96,7 @@ fn add_heads(description: &mut Value) {
         head["operationId"] = format!("{}Head", text(&head["operationId"])).into();
         head["summary"] = "The headers of GET, without a body".into();
         for response in head["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
-            *response = resolve(response, &root).clone();
+            *response = referred(response, &root).clone();
             response.as_object_mut().and_then(|response| response.remove("content"));
         }
         operations["head"] = head;
@@ -104,9 +104,9 @@ fn add_heads(description: &mut Value) {
 }
 
 /// What `value` is, or what it refers to within `root`.
-fn resolve<'a>(value: &'a Value, root: &'a Value) -> &'a Value {
-    let referred = value["$ref"].as_str().and_then(|reference| root.pointer(reference.strip_prefix('#')?));
-    referred.unwrap_or(value)
+fn referred<'a>(value: &'a Value, root: &'a Value) -> &'a Value {
+    let found = value["$ref"].as_str().and_then(|reference| root.pointer(reference.strip_prefix('#')?));
+    found.unwrap_or(value)
 }
 
 /// Drops the components that nothing refers to any more, and then those that only they referred to.
@@ -154,11 +154,11 @@ fn section(html: &mut String, path: &str, method: &str, operation: &Value, root:
         let _ = write!(html, "<tr><th>body<td>{body}");
     }
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
-        let parameter = resolve(parameter, root);
+        let parameter = referred(parameter, root);
         let _ = write!(html, "<tr><th>{}<td>{}", text(&parameter["name"]), text(&parameter["description"]));
     }
     for (status, response) in members(&operation["responses"]) {
-        let _ = write!(html, "<tr><th>{status}<td>{}", text(&resolve(response, root)["description"]));
+        let _ = write!(html, "<tr><th>{status}<td>{}", text(&referred(response, root)["description"]));
     }
     html.push_str("</table>");
 }
