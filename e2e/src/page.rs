@@ -85,21 +85,13 @@ pub fn blocks(markdown: &str, fence: &str) -> Result<Vec<Block>, String> {
     Ok(blocks)
 }
 
-/// What a block for a cluster is fenced as, and what one for Docker.
-const SHELL: &str = "sh";
-const DOCKER: &str = "sh docker";
+/// What a block for a cluster is fenced as.
+pub const SHELL: &str = "sh";
+/// What one for Docker is.
+pub const DOCKER: &str = "sh docker";
 
-/// Runs every block of the page at `path` that is for a cluster, in order.
-pub fn run(shell: &Shell, path: &Path) {
-    run_fenced(shell, path, SHELL);
-}
-
-/// Runs every block of the page at `path` that is for Docker, in order.
-pub fn run_on_docker(shell: &Shell, path: &Path) {
-    run_fenced(shell, path, DOCKER);
-}
-
-fn run_fenced(shell: &Shell, path: &Path, fence: &str) {
+/// Runs every block of the page at `path` that is fenced as `fence`, in order.
+pub fn run(shell: &Shell, path: &Path, fence: &str) {
     let markdown = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let blocks = blocks(&markdown, fence).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(!blocks.is_empty(), "{}: no shell block", path.display());

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser};
 
+use crate::exercise::{Exercise, named};
+
 pub(crate) const HELP: &str = "\
 The practice as exercises: fill in the blanks of its manifests, save, and see what holds on a real cluster.
 
@@ -32,20 +34,20 @@ The cluster is that of KUBECONFIG. NO_COLOR=1 leaves colours out.
 Exit status: 0 it holds; 1 it does not yet; 2 no cluster answers, or it can't do what is asked; 64 wrong usage.
 ";
 
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Command {
     Session,
     List,
-    Check(String),
-    Hint(String),
-    Solution(String),
-    Question(String, Option<String>),
-    Reset(String),
+    Check(&'static Exercise),
+    Hint(&'static Exercise),
+    Solution(&'static Exercise),
+    Question(&'static Exercise, Option<String>),
+    Reset(&'static Exercise),
     /// Delete the namespace.
     Clean,
 }
 
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Asked {
     Help,
     Do { command: Command, folder: PathBuf, namespace: String },
@@ -64,7 +66,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
             Arg::Long("folder") => folder = parser.value().map_err(|error| error.to_string())?.into(),
-            Arg::Long("namespace") => namespace = name(text(parser.value().map_err(|error| error.to_string())?)?)?,
+            Arg::Long("namespace") => {
+                namespace = namespace_name(text(parser.value().map_err(|error| error.to_string())?)?)?;
+            }
             Arg::Value(word) => words.push(text(word)?),
             other => return Err(format!("{}; see exercises --help", other.unexpected())),
         }
@@ -74,11 +78,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
         (None, _) => Command::Session,
         (Some("list"), None) => Command::List,
         (Some("clean"), None) => Command::Clean,
-        (Some("check"), Some(name)) => Command::Check(name),
-        (Some("hint"), Some(name)) => Command::Hint(name),
-        (Some("solution"), Some(name)) => Command::Solution(name),
-        (Some("reset"), Some(name)) => Command::Reset(name),
-        (Some("question"), Some(name)) => Command::Question(name, words.next()),
+        (Some("check"), Some(name)) => Command::Check(named(&name)?),
+        (Some("hint"), Some(name)) => Command::Hint(named(&name)?),
+        (Some("solution"), Some(name)) => Command::Solution(named(&name)?),
+        (Some("reset"), Some(name)) => Command::Reset(named(&name)?),
+        (Some("question"), Some(name)) => Command::Question(named(&name)?, words.next()),
         (Some(command @ ("check" | "hint" | "solution" | "reset" | "question")), None) => {
             return Err(format!("{command} of which exercise? see exercises list"));
         }
@@ -91,7 +95,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
 }
 
 /// A namespace's name as Kubernetes wants it (RFC 1123), and with that safe in a command line.
-fn name(name: String) -> Result<String, String> {
+fn namespace_name(name: String) -> Result<String, String> {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let bytes = name.as_bytes();
     let fits = bytes.len() <= 63 && bytes.iter().all(|byte| inner(*byte) || *byte == b'-');
@@ -112,10 +116,10 @@ mod tests {
 
     #[test]
     fn a_command_has_the_exercise_it_is_for() {
-        let folder = PathBuf::from("/tmp/mine");
-        let command = Command::Question("services".to_owned(), Some("an A record".to_owned()));
         let asked = parsed(&["--folder", "/tmp/mine", "--namespace", "me", "question", "services", "an A record"]);
-        assert_eq!(asked, Ok(Asked::Do { command, folder, namespace: "me".to_owned() }));
+        let Ok(Asked::Do { command: Command::Question(exercise, answer), folder, namespace }) = asked else { panic!() };
+        assert_eq!((exercise.name, answer.as_deref()), ("services", Some("an A record")));
+        assert_eq!((folder, &*namespace), (PathBuf::from("/tmp/mine"), "me"));
         let Ok(Asked::Do { command: Command::Session, .. }) = parsed(&[]) else { panic!("no session") };
     }
 
@@ -124,6 +128,7 @@ mod tests {
         for (words, named) in [
             (&["chekc", "services"][..], "chekc"),
             (&["check"][..], "check of which exercise"),
+            (&["check", "servces"][..], "servces"),
             (&["check", "services", "now"][..], "now"),
             (&["--namespace", "a b", "list"][..], "a b"),
             (&["--quick"][..], "--quick"),

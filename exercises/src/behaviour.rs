@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use e2e::{Error, json};
+use e2e::{Error, Ledger, json};
 use serde_json::Value;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Load};
 use crate::judge::finding::Finding;
 use crate::pods;
 use crate::trial::Trial;
@@ -37,7 +37,7 @@ pub(crate) fn images(trial: &mut Trial<'_>) -> Result<(), Error> {
         trial.expect(KNOWN, &format!("a pod starts from the image {image}"), |cluster| {
             let pod = cluster.json(&format!("get pod {}", pod(image)))?;
             let ended = pod["status"]["phase"] == "Succeeded";
-            Ok(if ended { Ok(()) } else { Err(pods::state(&serde_json::json!({"items": [pod]}))) })
+            Ok(if ended { Ok(()) } else { Err(pods::state_of(&pod)) })
         })?;
     }
     trial.cluster.kubectl(&format!("delete pod --wait=false --grace-period=1 {all}"))?;
@@ -101,8 +101,7 @@ fn client(trial: &mut Trial<'_>) -> Result<bool, Error> {
         trial.cluster.kubectl("run client --image=client:v1 --image-pull-policy=IfNotPresent -- pause")?;
     }
     let ready = trial.wait(KNOWN, "a pod to ask from is ready", |cluster| {
-        let pods = serde_json::json!({"items": [cluster.json("get pod client")?]});
-        let state = pods::state(&pods);
+        let state = pods::state_of(&cluster.json("get pod client")?);
         Ok(if state == "1 of 1 pods ready" { Ok(()) } else { Err(state) })
     })?;
     Ok(ready.is_some())
@@ -164,9 +163,7 @@ fn replaced(trial: &mut Trial<'_>) -> Result<(), Error> {
         Ok(if asked.stderr.contains("NotFound") { Ok(()) } else { Err(state) })
     })?;
     if gone.is_some() && rolled_out(trial, "backend")? {
-        trial.voice.say("           the load ends, and its ledger is read");
-        let ledger = load.stop()?;
-        trial.tell(&lost(&ledger, "a pod is replaced"));
+        ended(trial, load, "a pod is replaced")?;
     }
     Ok(())
 }
@@ -192,18 +189,20 @@ pub(crate) fn restart(trial: &mut Trial<'_>, name: &str, load: &str) -> Result<O
     if !(rolled_out(trial, name)? && settled(trial, name)?) {
         return Ok(None);
     }
-    trial.voice.say("           the load ends, and its ledger is read");
-    let ledger = load.stop()?;
-    trial.tell(&lost(&ledger, "pods are replaced"));
+    let ledger = ended(trial, load, "pods are replaced")?;
     Ok(Some(format!("{} of {} requests were lost", ledger.requests.lost, ledger.requests.sent)))
 }
 
-/// What was lost while something was done.
-fn lost(ledger: &e2e::Ledger, act: &str) -> Finding {
+/// Ends a load, and tells what was lost while something was done.
+fn ended(trial: &mut Trial<'_>, load: Load<'_>, act: &str) -> Result<Ledger, Error> {
+    trial.voice.say("           the load ends, and its ledger is read");
+    let ledger = load.stop()?;
     let (sent, lost) = (ledger.requests.sent, ledger.requests.lost);
     let what = format!("{act}, and none of {sent} requests is lost");
     let kinds = || ledger.lost.iter().map(|lost| format!("{} {}, {}", lost.requests, lost.kind, meaning(&lost.kind)));
-    Finding::unless_failed(what, (lost > 0).then(|| format!("{lost} lost: {}", kinds().collect::<Vec<_>>().join("; "))))
+    let wrong = (lost > 0).then(|| format!("{lost} lost: {}", kinds().collect::<Vec<_>>().join("; ")));
+    trial.tell(&Finding::unless_failed(what, wrong));
+    Ok(ledger)
 }
 
 /// What a kind of loss is a sign of, while pods come and go.
@@ -265,8 +264,7 @@ pub(crate) fn autoscaler(trial: &mut Trial<'_>) -> Result<Option<String>, Error>
     }
     let figures = trial.expect(SCALED, "the autoscaler has figures of the pods' cpu", |cluster| {
         let hpa = cluster.json("get hpa backend-hpa")?;
-        let conditions = json::list(&hpa, "/status/conditions");
-        let active = conditions.iter().find(|condition| condition["type"] == "ScalingActive");
+        let active = json::condition(&hpa, "ScalingActive");
         Ok(match (formula(&hpa), active) {
             (Some(_), _) => Ok(()),
             (None, Some(active)) => Err(active["message"].as_str().unwrap_or_default().to_owned()),
@@ -332,9 +330,7 @@ pub(crate) fn rollout(trial: &mut Trial<'_>, file: &str, image: &str) -> Result<
     if !settled(trial, "backend")? {
         return Ok(None);
     }
-    trial.voice.say("           the load ends, and its ledger is read");
-    let ledger = load.stop()?;
-    trial.tell(&lost(&ledger, "v1 becomes v2 and v1 again"));
+    let ledger = ended(trial, load, "v1 becomes v2 and v1 again")?;
     let both = ledger.saw("backend", "v1") && ledger.saw("backend", "v2");
     trial.tell(&Finding::unless("both versions answered", (!both).then(|| ledger.versions())));
     trial.tell(&Finding::unless("2 pods were ready at the least", (least < 2).then(|| least.to_string())));
@@ -391,7 +387,7 @@ fn not_ready(trial: &mut Trial<'_>) -> Result<String, Error> {
             Some(ready) if events.contains("Readiness probe failed") => Ok(format!(
                 "a pod with such a readiness probe runs, was restarted {restarts} times, and its endpoint is ready: {ready}"
             )),
-            _ => Err(pods::state(&serde_json::json!({"items": [pod]}))),
+            _ => Err(pods::state_of(&pod)),
         })
     })?;
     drop(made);
@@ -454,8 +450,7 @@ fn without_request(trial: &mut Trial<'_>) -> Result<Option<String>, Error> {
     trial.cluster.kubectl("autoscale deployment question --min=1 --max=2 --cpu-percent=50")?;
     let seen = trial.wait(SCALED, "an autoscaler of pods without a request says what it lacks", |cluster| {
         let hpa = cluster.json("get hpa question")?;
-        let conditions = json::list(&hpa, "/status/conditions");
-        let active = conditions.iter().find(|condition| condition["type"] == "ScalingActive");
+        let active = json::condition(&hpa, "ScalingActive");
         let says = active.and_then(|active| active["message"].as_str()).unwrap_or("nothing yet");
         Ok(if says.contains("missing request for cpu") { Ok(says.to_owned()) } else { Err(says.to_owned()) })
     })?;

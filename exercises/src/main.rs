@@ -23,7 +23,6 @@ use e2e::{Error, Shell};
 
 use crate::args::{Asked, Command};
 use crate::cluster::Cluster;
-use crate::exercise::named;
 use crate::folder::Folder;
 use crate::voice::Voice;
 
@@ -39,12 +38,12 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Ok(Asked::Do { command, folder, namespace }) => (command, folder, namespace),
-        Err(error) => return usage(&error),
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(EXIT_USAGE);
+        }
     };
-    if let Some(error) = name_of(&command).and_then(|name| named(name).err()) {
-        return usage(&error);
-    }
-    match run(&command, &path, &namespace) {
+    match run(command, &path, &namespace) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -54,27 +53,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn usage(error: &str) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(EXIT_USAGE)
-}
-
-fn name_of(command: &Command) -> Option<&str> {
-    match command {
-        Command::Session | Command::List | Command::Clean => None,
-        Command::Check(name)
-        | Command::Hint(name)
-        | Command::Solution(name)
-        | Command::Question(name, _)
-        | Command::Reset(name) => Some(name),
-    }
-}
-
 /// Does a command; whether all is well.
-fn run(command: &Command, path: &Path, namespace: &str) -> Result<bool, Error> {
+fn run(command: Command, path: &Path, namespace: &str) -> Result<bool, Error> {
     let voice = Voice::of_the_environment();
     let shell = Shell::default();
-    if *command == Command::Clean {
+    if matches!(command, Command::Clean) {
         shell.try_run(&format!("kubectl delete namespace {namespace} --ignore-not-found"))?;
         return Ok(true);
     }
@@ -82,17 +65,17 @@ fn run(command: &Command, path: &Path, namespace: &str) -> Result<bool, Error> {
     match command {
         Command::Session => session::run(&mut folder, &shell, namespace, voice)?,
         Command::List => commands::list(&folder, voice),
-        Command::Check(name) => {
-            return commands::check(named(name)?, &mut folder, &Cluster::open(&shell, namespace)?, voice);
+        Command::Check(exercise) => {
+            return commands::check(exercise, &mut folder, &Cluster::open(&shell, namespace)?, voice);
         }
-        Command::Hint(name) => commands::hint(named(name)?, &mut folder, voice)?,
-        Command::Solution(name) => return Ok(commands::solution(named(name)?, &folder, voice)),
-        Command::Question(name, None) => return Ok(commands::question(named(name)?, &folder, voice)),
-        Command::Question(name, Some(answer)) => {
+        Command::Hint(exercise) => commands::hint(exercise, &mut folder, voice)?,
+        Command::Solution(exercise) => return Ok(commands::solution(exercise, &folder, voice)),
+        Command::Question(exercise, None) => return Ok(commands::question(exercise, &folder, voice)),
+        Command::Question(exercise, Some(answer)) => {
             let cluster = Cluster::open(&shell, namespace)?;
-            return commands::answer(named(name)?, &mut folder, &cluster, answer, voice);
+            return commands::answer(exercise, &mut folder, &cluster, &answer, voice);
         }
-        Command::Reset(name) => commands::reset(named(name)?, &mut folder, voice)?,
+        Command::Reset(exercise) => commands::reset(exercise, &mut folder, voice)?,
         Command::Clean => {}
     }
     Ok(true)

@@ -1,6 +1,7 @@
 //! What the pods of a Deployment are at, in words, from what kubectl says of them.
 
-use serde_json::Value;
+use e2e::json::condition;
+use serde_json::{Value, json};
 
 /// `1 of 2 ready: backend-1 is not ready`.
 pub(crate) fn state(pods: &Value) -> String {
@@ -11,6 +12,11 @@ pub(crate) fn state(pods: &Value) -> String {
     if troubles.is_empty() { all } else { format!("{all}: {}", troubles.join("; ")) }
 }
 
+/// The same of one pod.
+pub(crate) fn state_of(pod: &Value) -> String {
+    state(&json!({"items": [pod]}))
+}
+
 /// A pod that is going is no help any more, ready or not.
 fn is_ready(pod: &Value) -> bool {
     !is_going(pod) && condition(pod, "Ready").is_some_and(|ready| ready["status"] == "True")
@@ -19,10 +25,6 @@ fn is_ready(pod: &Value) -> bool {
 /// Whether a pod was deleted, and takes its time to end.
 pub(crate) fn is_going(pod: &Value) -> bool {
     !pod["metadata"]["deletionTimestamp"].is_null()
-}
-
-fn condition<'a>(pod: &'a Value, kind: &str) -> Option<&'a Value> {
-    e2e::json::list(pod, "/status/conditions").iter().find(|condition| condition["type"] == kind)
 }
 
 /// Why a pod is not ready; none for one that is.
@@ -74,8 +76,6 @@ fn second_of_day(time: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -213,9 +213,7 @@ fn settled(deployments: &Value, pods: &Value) -> Result<(), String> {
     let pods = json::list(pods, "/items");
     let is_ready = |pod: &Value| {
         pod.pointer("/metadata/deletionTimestamp").is_none()
-            && json::list(pod, "/status/conditions")
-                .iter()
-                .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+            && json::condition(pod, "Ready").is_some_and(|ready| ready["status"] == "True")
     };
     let ready = pods.iter().filter(|pod| is_ready(pod)).count();
     if ready == pods.len() && ready as u64 == wanted {

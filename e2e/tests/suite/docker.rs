@@ -70,7 +70,7 @@ fn footprint(name: &str) -> String {
 /// The blocks of a page that are for Docker.
 fn on_docker(page: &str) {
     let name = page.trim_end_matches(".md").replace('/', "-").to_lowercase();
-    page::run_on_docker(&Engine::start(&name).shell, &root().join(page));
+    page::run(&Engine::start(&name).shell, &root().join(page), page::DOCKER);
 }
 
 #[test]

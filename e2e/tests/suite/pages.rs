@@ -17,7 +17,7 @@ fn lab_in(ns: &Namespace, name: &str) {
         ns.install("");
     }
     let began = Instant::now();
-    page::run(ns, &path);
+    page::run(ns, &path, page::SHELL);
     let (took, told) = (began.elapsed(), Duration::from_secs(60 * minutes(name)));
     assert!(took < told * 5, "{name} says {} minutes, and took {} s", told.as_secs() / 60, took.as_secs());
 }
@@ -108,7 +108,7 @@ fn readme() {
     // The releases that `make up` installs into the namespace that a new user is in.
     let command = "helm uninstall practice observer --wait --timeout 120s";
     let user = AtTheEnd { shell: ns.cluster().clone(), command };
-    page::run(&user.shell, &root().join("README.md"));
+    page::run(&user.shell, &root().join("README.md"), page::SHELL);
 }
 
 #[test]
