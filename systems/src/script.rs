@@ -2,31 +2,18 @@
 //!
 //! They are handed over when a connection opens, and called by their digest.
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Script {
-    Vote,
-    /// Counts queued votes.
-    Tally,
-    /// Adds a job.
-    Submit,
-    /// Takes a job for a lease.
-    Take,
-    /// Makes a lease longer.
-    Renew,
-    /// Writes a job's result.
-    Complete,
-    /// Notes that a try has failed.
-    Fail,
-    /// Gives a job back untried.
-    Release,
-    /// Puts a dead letter back into the queue.
-    PutBack,
-    /// Lists the dead letters.
-    Dead,
-    /// Adds an event of the shop.
-    Publish,
-    /// Ends one.
-    Settle,
+macro_rules! scripts {
+    ($($(#[$about:meta])* $name:ident = $source:expr;)+) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Script {
+            $($(#[$about])* $name,)+
+        }
+
+        impl Script {
+            /// The text of each, in their order.
+            pub(crate) const SOURCES: [&'static str; [$(Self::$name),+].len()] = [$($source),+];
+        }
+    };
 }
 
 macro_rules! jobs {
@@ -35,39 +22,31 @@ macro_rules! jobs {
     };
 }
 
-impl Script {
-    /// The text of each, in their order.
-    pub(crate) const SOURCES: [&'static str; 12] = [
-        Self::Vote.source(),
-        Self::Tally.source(),
-        Self::Submit.source(),
-        Self::Take.source(),
-        Self::Renew.source(),
-        Self::Complete.source(),
-        Self::Fail.source(),
-        Self::Release.source(),
-        Self::PutBack.source(),
-        Self::Dead.source(),
-        Self::Publish.source(),
-        Self::Settle.source(),
-    ];
-
-    const fn source(self) -> &'static str {
-        match self {
-            Self::Vote => include_str!("votes/vote.lua"),
-            Self::Tally => include_str!("votes/tally.lua"),
-            Self::Submit => jobs!("submit"),
-            Self::Take => jobs!("take"),
-            Self::Renew => jobs!("renew"),
-            Self::Complete => jobs!("complete"),
-            Self::Fail => jobs!("fail"),
-            Self::Release => jobs!("release"),
-            Self::PutBack => jobs!("put_back"),
-            Self::Dead => jobs!("dead"),
-            Self::Publish => include_str!("shop/publish.lua"),
-            Self::Settle => include_str!("shop/settle.lua"),
-        }
-    }
+scripts! {
+    /// Queues a vote.
+    Vote = include_str!("votes/vote.lua");
+    /// Counts queued votes.
+    Tally = include_str!("votes/tally.lua");
+    /// Adds a job.
+    Submit = jobs!("submit");
+    /// Takes a job for a lease.
+    Take = jobs!("take");
+    /// Makes a lease longer.
+    Renew = jobs!("renew");
+    /// Writes a job's result.
+    Complete = jobs!("complete");
+    /// Notes that a try has failed.
+    Fail = jobs!("fail");
+    /// Gives a job back untried.
+    Release = jobs!("release");
+    /// Puts a dead letter back into the queue.
+    PutBack = jobs!("put_back");
+    /// Lists the dead letters.
+    Dead = jobs!("dead");
+    /// Adds an event of the shop.
+    Publish = include_str!("shop/publish.lua");
+    /// Ends one.
+    Settle = include_str!("shop/settle.lua");
 }
 
 impl From<Script> for usize {

@@ -79,9 +79,9 @@ impl Notifications {
 
     /// `GET /api/notifications`: how many were sent, wait, and were put aside.
     pub(crate) async fn counts(&self, server: &Server) -> Result<Response<Body>, Problem> {
-        let sent = count(&self.ask(&[b"GET", key("sent").as_bytes()]).await?)?;
-        let waiting = count(&self.ask(&[b"XLEN", key("events").as_bytes()]).await?)?;
-        let poisoned = count(&self.ask(&[b"XLEN", key("poisoned").as_bytes()]).await?)?;
+        let sent = count(&self.store.ask(&[b"GET", key("sent").as_bytes()]).await?)?;
+        let waiting = count(&self.store.ask(&[b"XLEN", key("events").as_bytes()]).await?)?;
+        let poisoned = count(&self.store.ask(&[b"XLEN", key("poisoned").as_bytes()]).await?)?;
         let counts = json!({"sent": sent, "waiting": waiting, "poisoned": poisoned});
         Ok(json::named("notifications", &counts, &server.served_by_json))
     }
@@ -100,7 +100,7 @@ impl Notifications {
     async fn send_some(&self) -> Result<usize, Unavailable> {
         let events = key("events");
         let (events, group) = (events.as_bytes(), GROUP.as_bytes());
-        let left = self.ask(&[b"XAUTOCLAIM", events, group, group, LEASE_MS, b"0-0", b"COUNT", AT_ONCE]).await?;
+        let left = self.store.ask(&[b"XAUTOCLAIM", events, group, group, LEASE_MS, b"0-0", b"COUNT", AT_ONCE]).await?;
         let Value::Array(mut parts) = left else { return Err(strange()) };
         if parts.len() < 2 {
             return Err(strange());
@@ -109,7 +109,7 @@ impl Notifications {
         if entries.is_empty() {
             let command: [&[u8]; 9] =
                 [b"XREADGROUP", b"GROUP", group, group, b"COUNT", AT_ONCE, b"STREAMS", events, b">"];
-            entries = match self.ask(&command).await? {
+            entries = match self.store.ask(&command).await? {
                 Value::Nil => Vec::new(),
                 Value::Array(mut streams) if streams.len() == 1 => {
                     let [_, new] = fields(streams.swap_remove(0))?;
@@ -140,10 +140,6 @@ impl Notifications {
         };
         yes(&self.store.run(Script::Settle, EVENTS, &[&entry.id, GROUP.as_bytes(), why.as_bytes()]).await?)?;
         Ok(())
-    }
-
-    async fn ask(&self, command: &[&[u8]]) -> Result<Value, Unavailable> {
-        self.store.ask(command).await
     }
 }
 

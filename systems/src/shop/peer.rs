@@ -61,7 +61,7 @@ impl Peer {
     /// # Errors
     /// As [`Peer::ask`].
     pub(crate) async fn get(&self, path: &str, correlation: &Correlation) -> Result<(StatusCode, Value), Silent> {
-        self.ask(&Method::GET, path, &Bytes::new(), correlation).await
+        self.ask(self.request(&Method::GET, path, Bytes::new(), correlation), correlation).await
     }
 
     /// Sends a command to `path`.
@@ -74,7 +74,7 @@ impl Peer {
         command: &Value,
         correlation: &Correlation,
     ) -> Result<(StatusCode, Value), Silent> {
-        self.ask(&Method::POST, path, &command.to_string().into(), correlation).await
+        self.ask(self.request(&Method::POST, path, command.to_string().into(), correlation), correlation).await
     }
 
     /// Asks, with what ties the log lines of all services together.
@@ -83,9 +83,7 @@ impl Peer {
     /// Where no reply below 500 came in time, whether what was asked for was done or not.
     async fn ask(
         &self,
-        method: &Method,
-        path: &str,
-        body: &Bytes,
+        request: Request<Full<Bytes>>,
         correlation: &Correlation,
     ) -> Result<(StatusCode, Value), Silent> {
         let admission = self.breaker().admit(self.epoch.elapsed());
@@ -94,27 +92,19 @@ impl Peer {
         };
         // Until it is told, so that who is given up in the middle of a trial leaves no breaker half open for good.
         let mut told = Told { peer: self, pass, outcome: Outcome::Unknown };
-        let tries = self.tries(method, path, body, correlation);
-        let asked = timeout(OVERALL, tries).await;
+        let asked = timeout(OVERALL, self.tries(&request)).await;
         let asked = asked.unwrap_or_else(|_| Err(Silent(format!("no answer within {} s", OVERALL.as_secs()))));
         told.outcome = if asked.is_ok() { Outcome::Success } else { Outcome::Failure };
         if let Err(why) = &asked {
-            tracing::warn!(peer = self.name, path, %why, request_id = correlation.request_id(), "peer: no answer");
+            tracing::warn!(peer = self.name, path = request.uri().path(), %why, request_id = correlation.request_id(), "peer: no answer");
         }
         asked
     }
 
-    async fn tries(
-        &self,
-        method: &Method,
-        path: &str,
-        body: &Bytes,
-        correlation: &Correlation,
-    ) -> Result<(StatusCode, Value), Silent> {
+    async fn tries(&self, request: &Request<Full<Bytes>>) -> Result<(StatusCode, Value), Silent> {
         let mut retry = 0;
         loop {
-            let request = self.request(method, path, body, correlation);
-            let tried = timeout(ATTEMPT, self.attempt(request)).await;
+            let tried = timeout(ATTEMPT, self.attempt(request.clone())).await;
             let failure = match tried.unwrap_or_else(|_| Err(format!("silent for {} s", ATTEMPT.as_secs()))) {
                 Ok((status, value)) if status.as_u16() < 500 => return Ok((status, value)),
                 Ok((status, _)) => format!("it answers {status}"),
@@ -128,8 +118,8 @@ impl Peer {
         }
     }
 
-    fn request(&self, method: &Method, path: &str, body: &Bytes, correlation: &Correlation) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body.clone()));
+    fn request(&self, method: &Method, path: &str, body: Bytes, correlation: &Correlation) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = method.clone();
         *request.uri_mut() = path.parse().expect("a path of this program's own");
         let headers = request.headers_mut();

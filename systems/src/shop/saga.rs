@@ -59,31 +59,23 @@ pub(crate) struct Saga {
 }
 
 impl Step {
-    /// Every step.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::ReservePayment,
-        Self::ReserveInventory,
-        Self::ReleaseInventory,
-        Self::ReleasePayment,
-        Self::Confirmed,
-        Self::Failed,
+    /// Every step, in their order, and its name in the database and in the log.
+    const NAMES: [(Self, &'static str); 6] = [
+        (Self::ReservePayment, "reserve-payment"),
+        (Self::ReserveInventory, "reserve-inventory"),
+        (Self::ReleaseInventory, "release-inventory"),
+        (Self::ReleasePayment, "release-payment"),
+        (Self::Confirmed, "confirmed"),
+        (Self::Failed, "failed"),
     ];
 
-    /// Its name, in the database and in the log.
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::ReservePayment => "reserve-payment",
-            Self::ReserveInventory => "reserve-inventory",
-            Self::ReleaseInventory => "release-inventory",
-            Self::ReleasePayment => "release-payment",
-            Self::Confirmed => "confirmed",
-            Self::Failed => "failed",
-        }
+        Self::NAMES[self as usize].1
     }
 
     /// The step with this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|step| step.name() == name)
+        Self::NAMES.iter().find_map(|(step, own)| (*own == name).then_some(*step))
     }
 
     /// Nothing follows it.
@@ -163,8 +155,8 @@ mod tests {
 
     #[test]
     fn names_lead_back_to_their_steps() {
-        for step in Step::ALL {
-            assert_eq!(Step::named(step.name()), Some(step));
+        for (step, name) in Step::NAMES {
+            assert_eq!((Step::named(name), step.name()), (Some(step), name));
         }
         assert_eq!(Step::named("done"), None);
     }
