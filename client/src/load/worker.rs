@@ -104,7 +104,7 @@ impl Context {
 
     /// Enters a request that no connection was idle for.
     pub(super) fn lose_unsent(&self, ticket: &Ticket, why: &str) {
-        self.lose(ticket, Cause::new(Kind::Unsent, why), Seen::default());
+        self.lose(ticket, Cause::new(Kind::Unsent, why), Seen::nothing());
     }
 
     fn lose(&self, ticket: &Ticket, cause: Cause, seen: Seen) {
@@ -121,30 +121,17 @@ impl Context {
 }
 
 /// How far a request got, for the entry of its loss.
-#[derive(Default)]
 struct Seen {
     /// What its timeout means at this stage.
-    stage: Stage,
+    timeout: Kind,
     peer: Option<SocketAddr>,
     status: Option<StatusCode>,
     served_by: Option<String>,
 }
 
-#[derive(Clone, Copy, Default)]
-enum Stage {
-    #[default]
-    Resolving,
-    Connecting,
-    Exchanging,
-}
-
-impl Stage {
-    fn timeout(self) -> Kind {
-        match self {
-            Self::Resolving => Kind::Resolve,
-            Self::Connecting => Kind::ConnectTimeout,
-            Self::Exchanging => Kind::Timeout,
-        }
+impl Seen {
+    fn nothing() -> Self {
+        Self { timeout: Kind::Resolve, peer: None, status: None, served_by: None }
     }
 }
 
@@ -208,7 +195,7 @@ impl Worker {
         if waited >= timeout {
             return context.lose_unsent(ticket, "no connection became idle in time");
         }
-        let mut seen = Seen::default();
+        let mut seen = Seen::nothing();
         let deadline = context.start.get() + ticket.due + lag + timeout;
         let outcome = within(deadline.into(), timeout, self.exchange(ticket, &mut seen)).await;
         if !outcome.lag.is_zero() {
@@ -222,7 +209,7 @@ impl Worker {
             Some(Err(cause)) => context.lose(ticket, cause, seen),
             None => {
                 let after = format!("after {} s", timeout.as_secs_f64());
-                context.lose(ticket, Cause::new(seen.stage.timeout(), after), seen);
+                context.lose(ticket, Cause::new(seen.timeout, after), seen);
             }
         }
     }
@@ -255,7 +242,7 @@ impl Worker {
                 None => self.open(seen).await?,
             };
             seen.peer = Some(connection.peer);
-            seen.stage = Stage::Exchanging;
+            seen.timeout = Kind::Timeout;
             match connection.send(request).await {
                 Ok(reply) => return Ok((connection, reply)),
                 Err(SendError::Unwritten(back)) if was_kept => {
@@ -268,10 +255,10 @@ impl Worker {
     }
 
     async fn open(&self, seen: &mut Seen) -> Result<ClientConnection, Cause> {
-        seen.stage = Stage::Resolving;
+        seen.timeout = Kind::Resolve;
         let addresses = self.addresses.next().await?;
         seen.peer = addresses.first().copied().filter(|_| addresses.len() == 1);
-        seen.stage = Stage::Connecting;
+        seen.timeout = Kind::ConnectTimeout;
         let connection = ClientConnection::open(&addresses, self.context.plan.round_trip).await?;
         self.context.account.borrow_mut().connections.opened += 1;
         Ok(connection)
