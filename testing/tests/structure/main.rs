@@ -168,6 +168,13 @@ impl Offered {
     }
 }
 
+/// The Rust files below `folder`, at any depth.
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let below = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files = below.flat_map(|path| if path.is_dir() { rust_files(&path) } else { vec![path] });
+    files.filter(|path| path.extension().is_some_and(|end| end == "rs")).collect()
+}
+
 /// Adds each name of the Rust files below `folder` to `names`.
 fn names_below(folder: &Path, names: &mut BTreeSet<String>) {
     fn add(tokens: TokenStream, names: &mut BTreeSet<String>) {
@@ -179,14 +186,43 @@ fn names_below(folder: &Path, names: &mut BTreeSet<String>) {
             }
         }
     }
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            names_below(&path, names);
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            add(fs::read_to_string(&path).unwrap().parse().unwrap(), names);
+    for path in rust_files(folder) {
+        add(fs::read_to_string(&path).unwrap().parse().unwrap(), names);
+    }
+}
+
+/// Of the public types' names, and of those that would be taken for one another even where only their crate knows them.
+#[test]
+fn one_word_is_one_thing() {
+    const WORDS: [&str; 7] = ["Connection", "Endpoint", "Failure", "Refusal", "Route", "Target", "Terms"];
+    // Never without what it is of.
+    const ALLOWED: [(&str, &str); 5] = [
+        ("Address", "the store's, a crate of its own, or the database's"),
+        ("Bounds", "the tunnels' or the queue's"),
+        ("Config", "each program's own"),
+        ("Credentials", "those that the gateway asks for, or the observer's for the Kubernetes API"),
+        ("Settings", "each part's own"),
+    ];
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in ["contract", "service", "store", "backend", "systems", "observer", "frontend", "client"] {
+        for path in rust_files(&root().join(name).join("src")) {
+            let text = fs::read_to_string(&path).unwrap();
+            for line in text.split("#[cfg(test)]\nmod ").next().unwrap().lines() {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let (scope, rest) = match &words[..] {
+                    [scope, rest @ ..] if scope.starts_with("pub") => (*scope, rest),
+                    rest => ("", rest),
+                };
+                let ["struct" | "enum" | "trait", word, ..] = rest else { continue };
+                let word = word.split(|c: char| !c.is_alphanumeric()).next().unwrap();
+                if scope == "pub" || WORDS.contains(&word) {
+                    places.entry(word.to_owned()).or_default().push(path.display().to_string());
+                }
+            }
         }
     }
+    places.retain(|_, places| places.len() > 1);
+    assert!(places.keys().map(String::as_str).eq(ALLOWED.map(|(word, _)| word)), "{places:#?}");
 }
 
 /// The compiler finds what nobody uses only where it is not public.
