@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use hyper::header::HeaderMap;
 use serde_json::{Map, Value, json};
+use service::app::docs::members;
 
 use crate::body::RequestBody;
 use crate::routes::{Live, Route};
@@ -78,8 +79,4 @@ fn add(paths: &mut Map<String, Value>, route: &Route, described: &Value) {
             }
         }
     }
-}
-
-fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    value.as_object().into_iter().flatten()
 }

@@ -60,30 +60,20 @@ fn is_claim(name: &str) -> bool {
     name.starts_with("x-forwarded-") || name == FORWARDED || name == REAL_IP || name == CLIENT
 }
 
-/// Whether `name` becomes that of a header which is the gateway's to set, where the upstream takes `_` for `-`: the CGI (RFC
-/// 3875, section 4.1.18), and all that follow it, can't tell the two apart.
-fn is_disguised(name: &str) -> bool {
-    if !name.contains('_') {
-        return false;
-    }
-    let name = name.replace('_', "-");
-    is_claim(&name) || HOP_BY_HOP.iter().chain(&[HOST, CONTENT_LENGTH, VIA]).any(|other| *other == name.as_str())
-}
-
-/// Whether the request's header called `name` is one that the upstream believes of the gateway only, in whatever spelling.
+/// Whether the request's header called `name` is one that the upstream believes of the gateway only, or becomes that of one which
+/// is the gateway's to set, where the upstream takes `_` for `-`: the CGI (RFC 3875, section 4.1.18), and all that follow it, can't
+/// tell the two apart.
 pub(crate) fn is_own(name: &HeaderName) -> bool {
-    is_claim(name.as_str()) || is_disguised(name.as_str())
+    if !name.as_str().contains('_') {
+        return is_claim(name.as_str());
+    }
+    let name = name.as_str().replace('_', "-");
+    is_claim(&name) || HOP_BY_HOP.iter().chain(&[HOST, CONTENT_LENGTH, VIA]).any(|other| *other == name.as_str())
 }
 
 /// Whether an upstream could take a header for [`CLIENT`]: to some, `_` is as good as `-`.
 pub(crate) fn claims_client(name: &HeaderName) -> bool {
     name == CLIENT || name.as_str().replace('_', "-") == CLIENT.as_str()
-}
-
-/// The value of a header that there is once.
-pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
-    let mut values = headers.get_all(name).iter();
-    values.next().filter(|_| values.next().is_none())
 }
 
 /// Names, of methods or headers, as one value.

@@ -2,7 +2,7 @@
 
 use http_body_util::BodyExt;
 use serde_json::Value;
-use service::app::docs::{self, Docs};
+use service::app::docs::{self, Docs, members};
 use service::app::own_path::{Methods, OwnPath};
 use service::message::body::Body;
 
@@ -37,10 +37,6 @@ fn assert_leads_somewhere(value: &Value, root: &Value) {
     for inner in members(value).map(|(_, inner)| inner).chain(value.as_array().into_iter().flatten()) {
         assert_leads_somewhere(inner, root);
     }
-}
-
-fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    value.as_object().into_iter().flatten()
 }
 
 /// What `docs` describe, to programs.

@@ -81,7 +81,7 @@ impl Guard {
             Self::Jwt { rules, key, .. } => {
                 let token = value.and_then(|value| bearer(value.as_bytes()));
                 let token = token.ok_or_else(|| self.missing("a token, as Authorization: Bearer TOKEN"))?;
-                token::verify(token, key, rules, now).map_err(|flaw| self.wrong(flaw.text()))
+                token::verify(token, key, rules, now).map_err(|flaw| self.wrong(flaw.0))
             }
         }
     }

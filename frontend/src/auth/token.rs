@@ -59,24 +59,22 @@ pub(crate) struct Rules {
     pub(super) leeway: Duration,
 }
 
+/// Why a token is not believed, for the client: it tells nothing that the token's owner does not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flaw {
-    TooLong,
-    /// No token in the compact form, or not of JSON.
-    Malformed,
-    Algorithm,
-    /// It asks for an extension (`crit`), and there are none here.
-    Extension,
-    /// Not signed with a key that is accepted, or changed since.
-    Signature,
-    /// It does not say until when it is in force.
-    Unlimited,
-    Expired,
-    NotYet,
-    Issuer,
-    Audience,
-    /// It does not say who the client is, or not in a way that a header can.
-    Subject,
+pub(super) struct Flaw(pub(super) &'static str);
+
+impl Flaw {
+    const TOO_LONG: Self = Self("the token is longer than 8192 bytes");
+    const MALFORMED: Self = Self("the token is no JSON Web Token in the compact form");
+    const ALGORITHM: Self = Self("the token is signed in another way than this path asks for");
+    const EXTENSION: Self = Self("the token asks for an extension (crit), and none is known");
+    const SIGNATURE: Self = Self("the token's signature is not that of a key which is accepted");
+    const UNLIMITED: Self = Self("the token has no exp: it must say when it expires");
+    const EXPIRED: Self = Self("the token has expired (exp)");
+    const NOT_YET: Self = Self("the token is not in force yet (nbf)");
+    const ISSUER: Self = Self("the token is of another issuer (iss)");
+    const AUDIENCE: Self = Self("the token is meant for another audience (aud)");
+    const SUBJECT: Self = Self("the token names no client: sub must be 1 to 256 visible ASCII characters");
 }
 
 #[derive(Deserialize)]
@@ -108,50 +106,50 @@ enum Audience {
 /// The first reason against it.
 pub(super) fn verify(token: &[u8], key: &Key, rules: &Rules, now: Duration) -> Result<HeaderValue, Flaw> {
     if token.len() > MOST_BYTES {
-        return Err(Flaw::TooLong);
+        return Err(Flaw::TOO_LONG);
     }
-    let token = str::from_utf8(token).map_err(|_| Flaw::Malformed)?;
-    let (signed, signature) = token.rsplit_once('.').ok_or(Flaw::Malformed)?;
-    let (header, claims) = signed.split_once('.').ok_or(Flaw::Malformed)?;
+    let token = str::from_utf8(token).map_err(|_| Flaw::MALFORMED)?;
+    let (signed, signature) = token.rsplit_once('.').ok_or(Flaw::MALFORMED)?;
+    let (header, claims) = signed.split_once('.').ok_or(Flaw::MALFORMED)?;
     let [header, claims, signature] = [decode(header)?, decode(claims)?, decode(signature)?];
 
     let header: Header = object(&header)?;
     if header.alg != key.algorithm().name() {
-        return Err(Flaw::Algorithm);
+        return Err(Flaw::ALGORITHM);
     }
     if header.crit.is_some() {
-        return Err(Flaw::Extension);
+        return Err(Flaw::EXTENSION);
     }
     if !key.signed(signed.as_bytes(), &signature) {
-        return Err(Flaw::Signature);
+        return Err(Flaw::SIGNATURE);
     }
     object::<Claims>(&claims)?.judge(rules, now)
 }
 
 /// Base64url without padding, in its one form: a token cannot be written in two ways.
 fn decode(part: &str) -> Result<Vec<u8>, Flaw> {
-    Base64UrlUnpadded::decode_vec(part).map_err(|_| Flaw::Malformed)
+    Base64UrlUnpadded::decode_vec(part).map_err(|_| Flaw::MALFORMED)
 }
 
 /// A JSON object: serde would read the values of an array as the members too.
 fn object<'j, T: Deserialize<'j>>(json: &'j [u8]) -> Result<T, Flaw> {
     if json.trim_ascii_start().starts_with(b"{") {
-        return serde_json::from_slice(json).map_err(|_| Flaw::Malformed);
+        return serde_json::from_slice(json).map_err(|_| Flaw::MALFORMED);
     }
-    Err(Flaw::Malformed)
+    Err(Flaw::MALFORMED)
 }
 
 impl Claims {
     fn judge(self, rules: &Rules, now: Duration) -> Result<HeaderValue, Flaw> {
         let (now, leeway) = (now.as_secs_f64(), rules.leeway.as_secs_f64());
-        if now >= self.exp.ok_or(Flaw::Unlimited)? + leeway {
-            return Err(Flaw::Expired);
+        if now >= self.exp.ok_or(Flaw::UNLIMITED)? + leeway {
+            return Err(Flaw::EXPIRED);
         }
         if self.nbf.is_some_and(|start| now + leeway < start) {
-            return Err(Flaw::NotYet);
+            return Err(Flaw::NOT_YET);
         }
         if rules.issuer.is_some() && self.iss != rules.issuer {
-            return Err(Flaw::Issuer);
+            return Err(Flaw::ISSUER);
         }
         let meant = match (&rules.audience, &self.aud) {
             (None, aud) => aud.is_none(),
@@ -160,11 +158,11 @@ impl Claims {
             (Some(_), None) => false,
         };
         if !meant {
-            return Err(Flaw::Audience);
+            return Err(Flaw::AUDIENCE);
         }
         let visible =
             |sub: &String| (1..=MOST_SUBJECT).contains(&sub.len()) && sub.bytes().all(|b| b.is_ascii_graphic());
-        self.sub.filter(visible).and_then(|sub| HeaderValue::try_from(sub).ok()).ok_or(Flaw::Subject)
+        self.sub.filter(visible).and_then(|sub| HeaderValue::try_from(sub).ok()).ok_or(Flaw::SUBJECT)
     }
 }
 
@@ -254,25 +252,6 @@ fn public_keys(content: &[u8]) -> Result<Vec<VerifyingKey<Sha256>>, String> {
     }
 }
 
-impl Flaw {
-    /// What is wrong, for the client: it tells nothing that the token's owner does not know.
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Self::TooLong => "the token is longer than 8192 bytes",
-            Self::Malformed => "the token is no JSON Web Token in the compact form",
-            Self::Algorithm => "the token is signed in another way than this path asks for",
-            Self::Extension => "the token asks for an extension (crit), and none is known",
-            Self::Signature => "the token's signature is not that of a key which is accepted",
-            Self::Unlimited => "the token has no exp: it must say when it expires",
-            Self::Expired => "the token has expired (exp)",
-            Self::NotYet => "the token is not in force yet (nbf)",
-            Self::Issuer => "the token is of another issuer (iss)",
-            Self::Audience => "the token is meant for another audience (aud)",
-            Self::Subject => "the token names no client: sub must be 1 to 256 visible ASCII characters",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -311,8 +290,8 @@ mod tests {
         let secret = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
         let key = Key::parse(Algorithm::Hs256, &Base64UrlUnpadded::decode_vec(secret).unwrap()).unwrap();
         let at = |seconds| verify(token.as_bytes(), &key, &RULES, Duration::from_secs(seconds));
-        assert_eq!(at(1_300_819_380 + 29), Err(Flaw::Subject));
-        assert_eq!(at(1_300_819_380 + 30), Err(Flaw::Expired));
+        assert_eq!(at(1_300_819_380 + 29), Err(Flaw::SUBJECT));
+        assert_eq!(at(1_300_819_380 + 30), Err(Flaw::EXPIRED));
     }
 
     #[test]
@@ -321,27 +300,27 @@ mod tests {
         for (claims, rules, expected) in [
             (json!({"sub": "ann", "exp": 1_000_001}), &RULES, Ok("ann")),
             (json!({"sub": "ann", "exp": 999_970.5}), &RULES, Ok("ann")),
-            (json!({"sub": "ann", "exp": 999_970}), &RULES, Err(Flaw::Expired)),
-            (json!({"sub": "ann", "exp": -1}), &RULES, Err(Flaw::Expired)),
-            (json!({"sub": "ann"}), &RULES, Err(Flaw::Unlimited)),
-            (json!({"sub": "ann", "exp": "1000001"}), &RULES, Err(Flaw::Malformed)),
+            (json!({"sub": "ann", "exp": 999_970}), &RULES, Err(Flaw::EXPIRED)),
+            (json!({"sub": "ann", "exp": -1}), &RULES, Err(Flaw::EXPIRED)),
+            (json!({"sub": "ann"}), &RULES, Err(Flaw::UNLIMITED)),
+            (json!({"sub": "ann", "exp": "1000001"}), &RULES, Err(Flaw::MALFORMED)),
             (json!({"sub": "ann", "exp": 2e6, "nbf": 1_000_030}), &RULES, Ok("ann")),
-            (json!({"sub": "ann", "exp": 2e6, "nbf": 1_000_031}), &RULES, Err(Flaw::NotYet)),
+            (json!({"sub": "ann", "exp": 2e6, "nbf": 1_000_031}), &RULES, Err(Flaw::NOT_YET)),
             (json!({"sub": "ann", "exp": 2e6, "iss": "anyone"}), &RULES, Ok("ann")),
-            (json!({"sub": "ann", "exp": 2e6, "aud": "shop"}), &RULES, Err(Flaw::Audience)),
+            (json!({"sub": "ann", "exp": 2e6, "aud": "shop"}), &RULES, Err(Flaw::AUDIENCE)),
             (json!({"sub": "ann", "exp": 2e6, "iss": "me", "aud": "shop"}), &strict, Ok("ann")),
             (json!({"sub": "ann", "exp": 2e6, "iss": "me", "aud": ["bank", "shop"]}), &strict, Ok("ann")),
-            (json!({"sub": "ann", "exp": 2e6, "iss": "me", "aud": ["bank"]}), &strict, Err(Flaw::Audience)),
-            (json!({"sub": "ann", "exp": 2e6, "iss": "me", "aud": []}), &strict, Err(Flaw::Audience)),
-            (json!({"sub": "ann", "exp": 2e6, "iss": "me"}), &strict, Err(Flaw::Audience)),
-            (json!({"sub": "ann", "exp": 2e6, "iss": "Me", "aud": "shop"}), &strict, Err(Flaw::Issuer)),
-            (json!({"sub": "ann", "exp": 2e6, "aud": "shop"}), &strict, Err(Flaw::Issuer)),
-            (json!({"exp": 2e6}), &RULES, Err(Flaw::Subject)),
-            (json!({"sub": "", "exp": 2e6}), &RULES, Err(Flaw::Subject)),
-            (json!({"sub": "a b", "exp": 2e6}), &RULES, Err(Flaw::Subject)),
-            (json!({"sub": "a\r\nx: y", "exp": 2e6}), &RULES, Err(Flaw::Subject)),
-            (json!({"sub": "x".repeat(257), "exp": 2e6}), &RULES, Err(Flaw::Subject)),
-            (json!(["ann", null, null, 2e6, null]), &RULES, Err(Flaw::Malformed)),
+            (json!({"sub": "ann", "exp": 2e6, "iss": "me", "aud": ["bank"]}), &strict, Err(Flaw::AUDIENCE)),
+            (json!({"sub": "ann", "exp": 2e6, "iss": "me", "aud": []}), &strict, Err(Flaw::AUDIENCE)),
+            (json!({"sub": "ann", "exp": 2e6, "iss": "me"}), &strict, Err(Flaw::AUDIENCE)),
+            (json!({"sub": "ann", "exp": 2e6, "iss": "Me", "aud": "shop"}), &strict, Err(Flaw::ISSUER)),
+            (json!({"sub": "ann", "exp": 2e6, "aud": "shop"}), &strict, Err(Flaw::ISSUER)),
+            (json!({"exp": 2e6}), &RULES, Err(Flaw::SUBJECT)),
+            (json!({"sub": "", "exp": 2e6}), &RULES, Err(Flaw::SUBJECT)),
+            (json!({"sub": "a b", "exp": 2e6}), &RULES, Err(Flaw::SUBJECT)),
+            (json!({"sub": "a\r\nx: y", "exp": 2e6}), &RULES, Err(Flaw::SUBJECT)),
+            (json!({"sub": "x".repeat(257), "exp": 2e6}), &RULES, Err(Flaw::SUBJECT)),
+            (json!(["ann", null, null, 2e6, null]), &RULES, Err(Flaw::MALFORMED)),
         ] {
             assert_eq!(judged(&claims, rules), expected.map(str::to_owned), "{claims}");
         }
@@ -362,28 +341,28 @@ mod tests {
             good.rsplit_once('.').unwrap().1
         );
         for (token, expected) in [
-            (none.as_str(), Flaw::Algorithm),
-            (&signed(r#"{"alg":"none"}"#, claims), Flaw::Algorithm),
-            (&signed(r#"{"alg":"hs256"}"#, claims), Flaw::Algorithm),
-            (&signed(r#"{"alg":"RS256"}"#, claims), Flaw::Algorithm),
-            (&signed(r#"{"alg":"HS256","alg":"HS256"}"#, claims), Flaw::Malformed),
-            (&signed(r#"{"alg":"HS256","crit":["exp"]}"#, claims), Flaw::Extension),
-            (&signed("{}", claims), Flaw::Malformed),
-            (&signed(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","exp":2e6,"sub":"bob"}"#), Flaw::Malformed),
-            (&signed(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","exp":2e6} x"#), Flaw::Malformed),
-            (&signed(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","exp":1e999}"#), Flaw::Malformed),
-            (&other, Flaw::Signature),
-            (unsigned, Flaw::Signature),
-            (&format!("{good}x"), Flaw::Signature),
-            (&format!("{good}xx"), Flaw::Malformed),
-            (&format!("{good}="), Flaw::Malformed),
-            (&format!("{good}AAAA"), Flaw::Signature),
-            (&format!("{good}.x"), Flaw::Malformed),
-            (&format!("{good} "), Flaw::Malformed),
-            ("", Flaw::Malformed),
-            ("..", Flaw::Malformed),
-            (&"a".repeat(MOST_BYTES), Flaw::Malformed),
-            (&"a".repeat(MOST_BYTES + 1), Flaw::TooLong),
+            (none.as_str(), Flaw::ALGORITHM),
+            (&signed(r#"{"alg":"none"}"#, claims), Flaw::ALGORITHM),
+            (&signed(r#"{"alg":"hs256"}"#, claims), Flaw::ALGORITHM),
+            (&signed(r#"{"alg":"RS256"}"#, claims), Flaw::ALGORITHM),
+            (&signed(r#"{"alg":"HS256","alg":"HS256"}"#, claims), Flaw::MALFORMED),
+            (&signed(r#"{"alg":"HS256","crit":["exp"]}"#, claims), Flaw::EXTENSION),
+            (&signed("{}", claims), Flaw::MALFORMED),
+            (&signed(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","exp":2e6,"sub":"bob"}"#), Flaw::MALFORMED),
+            (&signed(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","exp":2e6} x"#), Flaw::MALFORMED),
+            (&signed(r#"{"alg":"HS256"}"#, r#"{"sub":"ann","exp":1e999}"#), Flaw::MALFORMED),
+            (&other, Flaw::SIGNATURE),
+            (unsigned, Flaw::SIGNATURE),
+            (&format!("{good}x"), Flaw::SIGNATURE),
+            (&format!("{good}xx"), Flaw::MALFORMED),
+            (&format!("{good}="), Flaw::MALFORMED),
+            (&format!("{good}AAAA"), Flaw::SIGNATURE),
+            (&format!("{good}.x"), Flaw::MALFORMED),
+            (&format!("{good} "), Flaw::MALFORMED),
+            ("", Flaw::MALFORMED),
+            ("..", Flaw::MALFORMED),
+            (&"a".repeat(MOST_BYTES), Flaw::MALFORMED),
+            (&"a".repeat(MOST_BYTES + 1), Flaw::TOO_LONG),
         ] {
             assert_eq!(verdict(token), Err(expected), "{token}");
         }

@@ -12,9 +12,9 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hyper::header::{FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue};
+use service::message::correlation::only;
 
 use crate::client::network::Networks;
-use crate::headers::only;
 
 /// The addresses of a request's way, nearest last.
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

@@ -147,16 +147,12 @@ impl Asked<'_> {
         let late = |_| refused(StatusCode::GATEWAY_TIMEOUT, "did not send its whole reply in time");
         timeout_at(end, whole).await.map_err(late)??;
         drop(place);
-        if !is_json_or_nothing(content.as_ref()) {
+        let text = std::str::from_utf8(content.as_ref()).ok().map(str::trim_ascii);
+        if !text.is_some_and(|text| text.is_empty() || serde_json::from_str::<IgnoredAny>(text).is_ok()) {
             return Err(refused(StatusCode::BAD_GATEWAY, "sent a reply that is no JSON"));
         }
         Ok(content.freeze())
     }
-}
-
-fn is_json_or_nothing(content: &[u8]) -> bool {
-    let text = std::str::from_utf8(content);
-    text.is_ok_and(|text| text.trim_ascii().is_empty() || serde_json::from_str::<IgnoredAny>(text).is_ok())
 }
 
 /// The reply of the parts that have come. A reply without content is null, as a part that is missing; only the latter is among the

@@ -12,6 +12,7 @@ use hyper::{Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use service::message::body::Body;
+use service::message::correlation::only;
 use service::message::problem::Problem;
 
 use crate::headers;
@@ -153,7 +154,7 @@ pub(crate) fn is_welcome(headers: &HeaderMap, host: Option<&HeaderValue>, cors: 
     if !headers.contains_key(ORIGIN) {
         return true;
     }
-    let Some(origin) = headers::only(headers, &ORIGIN) else { return false };
+    let Some(origin) = only(headers, &ORIGIN) else { return false };
     cors.is_some_and(|cors| cors.lets(origin)) || host.is_some_and(|host| is_of(origin.as_bytes(), host.as_bytes()))
 }
 

@@ -12,10 +12,9 @@ use hyper::header::{
     SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
+use service::message::correlation::only;
 use service::message::problem::Problem;
 use sha1::{Digest as _, Sha1};
-
-use crate::headers::only;
 
 const WEBSOCKET: HeaderValue = HeaderValue::from_static("websocket");
 const UPGRADES: HeaderValue = HeaderValue::from_static("Upgrade");

@@ -86,12 +86,6 @@ struct Row {
     text: &'static str,
 }
 
-impl Row {
-    const fn new(label: &'static str, source: Source, again: Again, status: StatusCode, text: &'static str) -> Self {
-        Self { label, source, again, status, text }
-    }
-}
-
 impl Kind {
     /// One of a table that is there once: made anew at each call, it was 15 rows of code wherever somebody asks.
     fn row(self) -> &'static Row {
@@ -101,7 +95,9 @@ impl Kind {
         const LATE: StatusCode = StatusCode::GATEWAY_TIMEOUT;
         const BUSY: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
         macro_rules! row {
-            ($($part:expr),*) => { const { &Row::new($($part),*) } };
+            ($label:expr, $source:expr, $again:expr, $status:expr, $text:expr) => {
+                const { &Row { label: $label, source: $source, again: $again, status: $status, text: $text } }
+            };
         }
         match self {
             Self::Resolve => row!("resolve", NameService, Safe, BAD, "has no address"),

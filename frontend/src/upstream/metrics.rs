@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use service::telemetry::metrics::Label;
 use tokio::sync::Semaphore;
 
 use crate::upstream::failure::Failure;
@@ -13,31 +13,13 @@ use crate::upstream::pool::MOST_IDLE;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
-    connections: Family<Upstream, Counter>,
-    in_flight: Family<Upstream, Gauge>,
-    failures: Family<Failed, Counter>,
-    retries: Family<Decision, Counter>,
+    connections: Family<[(&'static str, Label); 1], Counter>,
+    in_flight: Family<[(&'static str, Label); 1], Gauge>,
+    failures: Family<[(&'static str, Label); 2], Counter>,
+    /// What was decided about those that would have been safe.
+    retries: Family<[(&'static str, Label); 2], Counter>,
     /// Places for idle connections.
     places: Arc<Semaphore>,
-}
-
-/// Label of what is counted of an upstream as a whole.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Upstream {
-    upstream: String,
-}
-
-/// Labels of retries: what was decided about one that would have been safe.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Decision {
-    upstream: String,
-    decision: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Failed {
-    upstream: String,
-    reason: &'static str,
 }
 
 impl Metrics {
@@ -57,20 +39,21 @@ impl Metrics {
 
     /// Those of `upstream`.
     pub(super) fn of(&self, upstream: &str) -> Tally {
-        let opened = self.connections.get_or_create(&Upstream { upstream: upstream.to_owned() }).clone();
-        Tally { upstream: upstream.to_owned(), opened, metrics: self.clone() }
+        let upstream = Label::from(upstream.to_owned());
+        let opened = self.connections.get_or_create(&[("upstream", upstream.clone())]).clone();
+        Tally { upstream, opened, metrics: self.clone() }
     }
 
     /// How many requests `upstream` has: the same gauge whenever it is asked for.
     pub(super) fn in_flight(&self, upstream: &str) -> Gauge {
-        self.in_flight.get_or_create(&Upstream { upstream: upstream.to_owned() }).clone()
+        self.in_flight.get_or_create(&[("upstream", upstream.to_owned().into())]).clone()
     }
 }
 
 /// Counts what becomes of one upstream.
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
-    upstream: String,
+    upstream: Label,
     opened: Counter,
     metrics: Metrics,
 }
@@ -82,14 +65,15 @@ impl Tally {
 
     /// A request has no reply, or no whole one.
     pub(super) fn failed(&self, failure: &Failure) {
-        let failed = Failed { upstream: self.upstream.clone(), reason: failure.label() };
+        let failed = [("upstream", self.upstream.clone()), ("reason", failure.label().into())];
         self.metrics.failures.get_or_create(&failed).inc();
     }
 
     /// A retry that would have been safe was `granted` or not.
     pub(super) fn retry(&self, granted: bool) {
         let decision = if granted { "made" } else { "over_budget" };
-        self.metrics.retries.get_or_create(&Decision { upstream: self.upstream.clone(), decision }).inc();
+        let decided = [("upstream", self.upstream.clone()), ("decision", decision.into())];
+        self.metrics.retries.get_or_create(&decided).inc();
     }
 
     /// Places for idle connections, those of all endpoints of all upstreams.

@@ -119,11 +119,6 @@ pub struct Persistence {
 }
 
 impl Persistence {
-    /// That of an upstream with these settings.
-    pub fn of(timeouts: &Timeouts, resilience: &Resilience) -> Self {
-        Self { attempt: timeouts.attempt, overall: timeouts.overall, retries: resilience.retries }
-    }
-
     /// One try has to fit into all of them.
     pub(crate) fn check(self, section: &mut Section) {
         let (attempt, overall) = (self.attempt.as_secs_f64(), self.overall.as_secs_f64());
@@ -226,7 +221,8 @@ impl Entry {
 impl Settings {
     /// How long and how often a request is tried where its route says nothing else.
     pub(crate) fn persistence(&self) -> Persistence {
-        Persistence::of(&self.timeouts, &self.resilience)
+        let Timeouts { attempt, overall, .. } = self.timeouts;
+        Persistence { attempt, overall, retries: self.resilience.retries }
     }
 
     /// As a table has it, with nothing left to defaults.

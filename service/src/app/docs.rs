@@ -167,6 +167,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+/// The members of an object; none of what is no object.
+pub fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
     value.as_object().into_iter().flatten()
 }

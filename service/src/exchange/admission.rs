@@ -30,7 +30,10 @@ fn check_host<B>(request: &Request<B>) -> Result<(), Problem> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host,
-        (None, None) if request.version() == Version::HTTP_10 => return check_no_authority(request),
+        (None, None) if request.version() == Version::HTTP_10 => match request.uri().authority() {
+            Some(_) => return Err(Problem::bad("a request target with a host needs a Host header")),
+            None => return Ok(()),
+        },
         (None, _) => return Err(Problem::bad("a Host header is required")),
         (Some(_), Some(_)) => return Err(Problem::bad("more than one Host header")),
     };
@@ -62,13 +65,6 @@ fn is_same_authority(one: &str, other: &str) -> bool {
         Some((name, port.filter(|digits| !digits.is_empty()).map_or(Some(80), port_of)?))
     };
     parts(one).is_some_and(|one| Some(one) == parts(other))
-}
-
-fn check_no_authority<B>(request: &Request<B>) -> Result<(), Problem> {
-    match request.uri().authority() {
-        Some(_) => Err(Problem::bad("a request target with a host needs a Host header")),
-        None => Ok(()),
-    }
 }
 
 /// RFC 9110, section 10.1.1: an expectation other than 100-continue may be answered 417.

@@ -52,7 +52,7 @@ impl Cgroup {
         }
         let quota = self.read(Some("cpu"), "cpu.cfs_quota_us")?;
         let period = self.read(Some("cpu"), "cpu.cfs_period_us")?;
-        quota_v1(&quota, &period)
+        ratio(&quota, &period)
     }
 
     fn throttling(&self) -> Option<Throttling> {
@@ -130,18 +130,14 @@ fn group_of<'a>(groups: &'a str, controller: Option<&str>) -> &'a str {
 
 /// `cpu.max`: "quota period" in microseconds, or "max period".
 fn quota_v2(text: &str) -> Option<usize> {
-    let (quota, period) = text.trim().split_once(' ')?;
+    let (quota, period) = text.split_once(' ')?;
     ratio(quota, period)
 }
 
-/// `cpu.cfs_quota_us` and `cpu.cfs_period_us`; -1 is no quota.
-fn quota_v1(quota: &str, period: &str) -> Option<usize> {
-    ratio(quota.trim(), period.trim())
-}
-
+/// As `cpu.cfs_quota_us` and `cpu.cfs_period_us` have them; -1 is no quota.
 fn ratio(quota: &str, period: &str) -> Option<usize> {
-    let quota: usize = quota.parse().ok()?;
-    let period: usize = period.parse().ok()?;
+    let quota: usize = quota.trim().parse().ok()?;
+    let period: usize = period.trim().parse().ok()?;
     (period > 0).then(|| quota.div_ceil(period))
 }
 
@@ -176,8 +172,8 @@ mod tests {
         assert_eq!(quota_v2("max 100000\n"), None);
         assert_eq!(quota_v2("garbage"), None);
         assert_eq!(quota_v2("1 0"), None);
-        assert_eq!(quota_v1("150000\n", "100000\n"), Some(2));
-        assert_eq!(quota_v1("-1\n", "100000\n"), None);
+        assert_eq!(ratio("150000\n", "100000\n"), Some(2));
+        assert_eq!(ratio("-1\n", "100000\n"), None);
     }
 
     #[test]

@@ -42,7 +42,10 @@ impl Config {
             |text| text.parse().ok(),
         );
         let port = port(environment, "PORT", "8000", "port of the service, 0 is any free one");
-        let metrics_port = port_other_than(environment, port);
+        let metrics_port = self::port(environment, "METRICS_PORT", "9000", "port of /metrics, 0 is any free one");
+        if metrics_port == port && port != 0 {
+            environment.refuse("METRICS_PORT", &port.to_string(), "a port other than PORT");
+        }
         let identity = Identity::read(environment, service);
         let timing = Timing::read(environment);
         Self {
@@ -61,14 +64,6 @@ impl Config {
 fn port(environment: &mut Environment, name: &'static str, default: &'static str, about: &'static str) -> u16 {
     let variable = Variable::new(name, default, about);
     environment.number(variable, 0, u64::from(u16::MAX)) as u16
-}
-
-fn port_other_than(environment: &mut Environment, taken: u16) -> u16 {
-    let metrics = port(environment, "METRICS_PORT", "9000", "port of /metrics, 0 is any free one");
-    if metrics == taken && metrics != 0 {
-        environment.refuse("METRICS_PORT", &metrics.to_string(), "a port other than PORT");
-    }
-    metrics
 }
 
 #[cfg(test)]

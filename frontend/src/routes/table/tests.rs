@@ -400,7 +400,8 @@ fn a_route_may_have_more_or_less_patience_than_its_upstream() {
         route.as_object_mut().unwrap().extend(overrides.as_object().unwrap().clone());
         parsed(&with_routes(&json!([route])))
     };
-    let usual = Persistence::of(&Defaults::default().timeouts, &Defaults::default().resilience);
+    let Defaults { timeouts, resilience } = Defaults::default();
+    let usual = Persistence { attempt: timeouts.attempt, overall: timeouts.overall, retries: resilience.retries };
     let over = |overrides| routed(overrides).unwrap().routes[0].persistence.over(usual);
     assert_eq!(over(json!({})), usual);
     assert_eq!(over(json!({"retries": 0})), Persistence { retries: 0, ..usual });
