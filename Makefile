@@ -162,7 +162,7 @@ unit: ## Unit and integration tests of the crates, with real Redis, Chromium and
 	@$(call step,unit,'tests of the crates passed') cargo test --locked --workspace --exclude e2e \
 	  --config "target.'cfg(all())'.runner=['$(CURDIR)/e2e/report-time']"
 	@$(MAKE) --no-print-directory api
-	@$(call step,forward,'tests of the port forward passed') env -C cluster go test ./forward
+	@$(call step,forward,'tests of port forward and keeper passed') env -C cluster go test ./forward ./keep
 	@. cluster/versions; $(call step,volumes,'tests of volumes and load balancer passed') \
 	  env -C cluster CGO_ENABLED=0 GOFLAGS="$$go_flags" go test -vet=off ./volumes ./loadbalancer
 
