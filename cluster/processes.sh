@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154
-# The processes of a cluster: started in sessions of their own, recorded, stopped by what was recorded; and, inside, the servers
-# that each of them keeps. Sourced. A record is $run/NAME.pid: the process id and the time it started, which together name one
-# process for ever.
+# The processes of a cluster: started in sessions of their own, recorded, stopped by what was recorded. Sourced. A record is
+# $run/NAME.pid: the process id and the time it started, which together name one process for ever. In bash, because `up` asks what
+# runs before it has compiled anything, and `down` works after it could not. What keeps servers running inside of them is `keep`.
 
 # record_and_run FILE COMMAND...: COMMAND, recorded by itself: there is no moment in which it runs unrecorded. Until it is, it holds
 # the locks (8 and 9), so that a `down` after a Ctrl-C comes after it.
@@ -92,14 +92,4 @@ remove_cgroup() {
   for directory in /sys/fs/cgroup/*/"$1" /sys/fs/cgroup/"$1"; do
     [ ! -e "$directory" ] || until_true 10 find "$directory" -depth -type d -exec rmdir {} +
   done
-}
-
-# keep NAME COMMAND...: runs a server with the log NAME, and again a second after it ended, as an init system would.
-keep() {
-  local name=$1
-  shift
-  while :; do
-    "$@" >>"$log/$name.log" 2>&1 || echo "$name ended with exit code $?" | tee -a "$log/$name.log"
-    sleep 1
-  done &
 }

@@ -130,7 +130,7 @@ fn what_is_ended_leaves_no_process_and_a_server_that_ends_is_started_again() {
 
            # The server leaves something behind each time, as containerd leaves its shims.
            server='echo started; setsid sleep 1000 & exit 3'
-           spawn tree bash -c '. "$0"; log=$1; keep server sh -c "$2"; wait' "$here/processes.sh" "$run" "$server"
+           spawn tree "$PWD/.cluster/bin/keep" "$run" -- server sh -c "$server"
            until_true 20 grep -z 'started.*ended with exit code 3.*started' "$run/server.log"
            processes
            stop tree
