@@ -135,6 +135,9 @@ fn when_it_does_not_work_the_readme_says_why() {
     ns.run("helm install second chart/ --set services.frontend.service.nodePort=0");
     says("`--set services.frontend.service.nodePort=0`");
     ns.run("helm uninstall second");
+    let taken = ns.attempt("kubectl create service nodeport second --tcp=8000 --node-port=30080");
+    assert!(taken.stderr.contains("provided port is already allocated"), "{taken}");
+    says("`provided port is already allocated`");
 
     // What kubectl set belongs to kubectl.
     ns.run("kubectl set image deploy/practice-backend backend=backend:v2");
@@ -155,6 +158,13 @@ fn when_it_does_not_work_the_readme_says_why() {
     let shell = ns.attempt("kubectl exec deploy/practice-frontend -- sh");
     assert!(shell.stderr.contains("exec: \"sh\": executable file not found"), "{shell}");
     says("`exec: \"sh\": executable file not found`");
+
+    // Nobody installed an observer here.
+    let page = format!("http://{}:30080", ns.node_addresses()[0]);
+    assert!(ns.stdout(&format!("curl -fsS {page}/")).contains("there is no observer of the cluster"));
+    assert_eq!(ns.stdout(&format!("curl -fsS -w '%{{http_code}}' {page}/cluster/events")), "204");
+    says("`there is no observer of the cluster`");
+    says("`helm install observer chart/ -f values/observer.yaml`");
 }
 
 #[test]
