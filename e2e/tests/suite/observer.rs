@@ -10,21 +10,32 @@ fn shows(page: &Browser, texts: &[&str]) {
     }
 }
 
+/// Probes that act soon, and buttons that have them act.
+const RELEASE: &str = "-f values/quick-probes.yaml -f values/faults-on-request.yaml --set services.backend.probes.liveness.periodSeconds=1";
+
 #[test]
 fn the_page_has_words_for_what_befalls_pods_that_do_not_answer() {
     let ns = Namespace::restricted("observed");
     ns.run("helm install observer chart/ -f values/observer.yaml");
-    ns.install("-f values/quick-probes.yaml");
+    ns.install(RELEASE);
     let page = Browser::open("observed", &format!("http://{}:30080/", ns.node_addresses()[0]));
     shows(&page, &["practice-backend: 2 wanted, 2 there", "autoscaler practice-backend: ", ", rollout complete"]);
 
+    // A button has one pod fail its liveness probe, which restarts it, and that ends the fault.
+    page.wait("the buttons", "!document.getElementById('faults').hidden");
+    page.run("document.querySelector('#faults [value=not-live]').click();");
+    shows(
+        &page,
+        &["Fail liveness: practice-backend-", "Liveness probe failed: HTTP probe failed with statuscode: 503"],
+    );
+
     // Three that never answer, and one pod more of a service that does.
-    ns.run(
-        "helm upgrade practice chart/ -f values/quick-probes.yaml --set services.frontend.replicas=3 \
+    ns.run(&format!(
+        "helm upgrade practice chart/ {RELEASE} --set services.frontend.replicas=3 \
          --set services.picture.replicas=1,services.picture.image.tag=v9 \
          --set services.crash.replicas=1,services.crash.faults.crashAfterSeconds=0 \
          --set services.deaf.replicas=1,services.deaf.faults.neverReady=true",
-    );
+    ));
     shows(
         &page,
         &[
@@ -34,6 +45,7 @@ fn the_page_has_words_for_what_befalls_pods_that_do_not_answer() {
             "Readiness probe failed: HTTP probe failed with statuscode: 503",
             "crash loop, ",
             "last ended with Error, code 1",
+            ", ready, 1 restart, last ended with Completed, code 0",
         ],
     );
     page.wait(
