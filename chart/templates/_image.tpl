@@ -44,10 +44,14 @@ image.tag: a digest is that of one image, and there are {{ uniq $repositories | 
 {{- end -}}
 
 {{- define "practice.pullSecrets" -}}
-{{- with concat .Values.image.pullSecrets (dig "imagePullSecrets" list (.Values.global | default dict)) }}
+{{- $names := list -}}
+{{- range concat .Values.image.pullSecrets (dig "imagePullSecrets" list (.Values.global | default dict)) -}}
+{{- $names = append $names (kindIs "map" . | ternary (dig "name" "" (kindIs "map" . | ternary . dict)) .) -}}
+{{- end -}}
+{{- with uniq $names }}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ kindIs "map" . | ternary (dig "name" "" (kindIs "map" . | ternary . dict)) . | toYaml }}
+  - name: {{ toYaml . }}
 {{- end }}
 {{- end }}
 {{- end -}}

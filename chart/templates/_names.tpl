@@ -150,7 +150,9 @@ all charts of a release, so another of this chart in an umbrella is seen too.
   (list .inside "" "Service " $name $suffix "-headless")
   (list $copies ".replicas" "Service " $name $suffix "-read")
   (list (not .password.existingSecret) ".password" "Secret " $name)
-  (list .backup.enabled ".backup" "pods of " $name "-backup") -}}
+  (list .backup.enabled ".backup" "pods of " $name "-backup")
+  (list .backup.enabled ".backup" "PersistentVolumeClaim " $name "-backup")
+  (list .backup.enabled ".backup" "CronJob " $name "-backup") -}}
 {{- $objects = append $objects (concat (list (and $store.inside (first .)) (print "stores." $name (index . 1))) (slice . 2)) -}}
 {{- end -}}
 {{- end -}}
@@ -163,6 +165,11 @@ all charts of a release, so another of this chart in an umbrella is seen too.
   (list .service.headless ".service.headless" "Service " $name $suffix "-headless")
   (list .service.nodePortBeside.enabled ".service.nodePortBeside" "Service " $name "-nodeport" $suffix)
   (list .configMap.enabled ".configMap" "ConfigMap " (.configMap.name | default $name))
+  (list .autoscaling.enabled ".autoscaling" "HorizontalPodAutoscaler " $name $.Values.names.hpaSuffix)
+  (list .podDisruptionBudget.enabled ".podDisruptionBudget" "PodDisruptionBudget " $name)
+  (list $.Values.networkPolicy.enabled "" "NetworkPolicy " $name)
+  (list (eq .kind "observer") "" "Role " $name)
+  (list (eq .kind "observer") "" "RoleBinding " $name)
   (list (and (eq .kind "backend") .data.items) ".data" "ConfigMap " $name "-data")
   (list (and (eq .kind "frontend") .routeTable.routes) ".routeTable" "ConfigMap " $name "-routes") -}}
 {{- $objects = append $objects (concat (list (first .) (print "services." $name (index . 1))) (slice . 2)) -}}
@@ -178,7 +185,7 @@ all charts of a release, so another of this chart in an umbrella is seen too.
 {{- with $object -}}
 {{- if hasKey . "Error" }}
 {{ $knob }}: it is no YAML of an object: {{ .Error | replace "\n" " " }}. A text is one of apiVersion, kind, metadata.
-{{- else if not (and .apiVersion .kind (or $name (hasSuffix "List" .kind))) }}
+{{- else if not (and .apiVersion (kindIs "string" .kind) .kind (or $name (hasSuffix "List" .kind))) }}
 {{ $knob }}: it lacks apiVersion, kind or metadata.name, and is no object. Give it all three.
 {{- else if and $name (eq (dig "metadata" "namespace" $.Release.Namespace $object) $.Release.Namespace) -}}
 {{- $objects = append $objects (list true $knob (print "=" .kind " ") $name) -}}

@@ -4,7 +4,7 @@ What the containers and volumes that a pod is given have to say of each other.
 
 {{/* Takes the top-level scope: names and paths that a pod has once, mounts of what is not there, and what would have no effect. */}}
 {{- define "practice.brokenPods" -}}
-{{- $own := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" -}}
+{{- $own := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "practice/kind" -}}
 {{- if .Values.names.appLabel }}{{ $own = append $own "app" }}{{ end -}}
 {{- range $name, $service := .services -}}
 {{- $containers := concat .initContainers .sidecars -}}
@@ -28,6 +28,9 @@ services.{{ $name }}.volumes: a pod has one volume called {{ .name }}. Rename on
 services.{{ $name }}.volumeMounts: there are two at {{ .mountPath }}. Leave one.
 {{- end -}}
 {{- $paths = append $paths .mountPath -}}
+{{- if regexMatch "^/*etc/practice(/|$)" .mountPath }}
+services.{{ $name }}.volumeMounts: {{ .mountPath }} is where the chart mounts what it gives the program. Mount it elsewhere.
+{{- end -}}
 {{- end -}}
 {{- $mounts := .volumeMounts -}}
 {{- range $containers }}{{ $mounts = concat $mounts (.volumeMounts | default list) }}{{ end -}}
