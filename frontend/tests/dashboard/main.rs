@@ -478,7 +478,17 @@ fn what_the_cluster_says_is_told_pod_by_pod_whether_they_answer_or_not() {
         })
     };
     let event = |id: &str, reason: &str| json!({"id": id, "at": "2026-01-01T00:00:00Z", "about": {"kind": "Pod", "name": "observed-b"}, "warning": true, "reason": reason, "message": "why", "count": 1});
-    let pods = json!([
+    // <https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions>
+    let disruptions = [
+        ("observed-h", "PreemptionByScheduler", "makes room for a pod of higher priority"),
+        ("observed-i", "DeletionByTaintManager", "does not tolerate a taint of its node"),
+        ("observed-j", "DeletionByPodGC", "its node is gone"),
+        ("observed-k", "TerminationByKubelet", "its node ends it"),
+    ];
+    let disrupted = disruptions.map(|(name, reason, _)| {
+        pod(name, json!({"state": "terminating", "until": null, "reason": reason, "message": "why"}))
+    });
+    let mut pods = json!([
         pod(
             "observed-a",
             json!({"state": "ready", "endpoint": true, "since": "2026-01-01T00:00:00Z", "cpu_request_millis": 100, "cpu_limit_millis": 500,
@@ -507,13 +517,14 @@ fn what_the_cluster_says_is_told_pod_by_pod_whether_they_answer_or_not() {
             "figures": {"in_flight": 0, "cpu_millis": null, "throttled_percent": null, "memory_bytes": 1, "memory_limit_bytes": null}})
         ),
     ]);
+    pods.as_array_mut().unwrap().extend(disrupted);
     let cluster = Cluster::start(&message(pods, json!([event("1", "Pulling")])));
     let gateway = Pod::observed(backend.address, cluster.address, "observed-gateway");
     let page = open(&gateway, "observed");
-    page.wait("a row of each pod", "document.querySelectorAll('[data-service=backend]').length === 7");
+    page.wait("a row of each pod", "document.querySelectorAll('[data-service=backend]').length === 11");
     page.wait("answers", &answers_of(&["observed-a"]));
     let state = |pod: &str| page.run(&format!("return document.querySelector('[data-pod={pod}] .state').textContent;"));
-    page.wait("what is said of each", "document.querySelector('[data-pod=observed-g] .state').textContent !== ''");
+    page.wait("what is said of each", "document.querySelector('[data-pod=observed-k] .state').textContent !== ''");
     assert_eq!(
         state("observed-a"),
         ", ready, 3 in flight, CPU 499m (request 100m, limit 500m), throttled in 12 % of the periods, memory 14 of 64 MiB"
@@ -524,6 +535,9 @@ fn what_the_cluster_says_is_told_pod_by_pod_whether_they_answer_or_not() {
     assert_eq!(state("observed-e"), ", terminating, to be killed now, still in the endpoints");
     assert_eq!(state("observed-f"), ", terminating, evicted, as a drain of its node does, to be killed now");
     assert_eq!(state("observed-g"), ", terminating, ByThoseToCome: why, for a while, 0 in flight, memory 1 MiB");
+    for (pod, _, words) in disruptions {
+        assert_eq!(state(pod), format!(", terminating, {words}, for a while"));
+    }
     let lines = page.run("return [...document.querySelectorAll('#cluster li')].map((line) => line.textContent);");
     assert_eq!(
         lines,
