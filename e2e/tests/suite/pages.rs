@@ -82,9 +82,9 @@ labs! {
 }
 
 /// A command that is typed when this is dropped: what a page leaves behind where it fails in between, it undoes.
-struct AtTheEnd {
-    shell: Shell,
-    command: &'static str,
+pub(crate) struct AtTheEnd {
+    pub(crate) shell: Shell,
+    pub(crate) command: &'static str,
 }
 
 impl Drop for AtTheEnd {
