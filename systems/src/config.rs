@@ -85,7 +85,7 @@ impl Config {
         if part == Part::Notifications && self.store.address.is_none() {
             environment.refuse("ROLE", "notifications", "api, or set STORE_URL to where the events are");
         }
-        let Some(checked) = part.checked() else { return };
+        let Some(checked) = part.checked(&self.shop) else { return };
         let name = format!("{part:?}").to_lowercase();
         if self.database.is_none() {
             environment.refuse("ROLE", &name, "api, or set DATABASE_URL to where its data is kept");

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use hyper::{Method, Request, Response, StatusCode};
 use service::app::docs::Docs;
 use service::app::own_path::{self, OwnPath};
+use service::app::probe::Probe;
 use service::app::{App, Call, Context, Reply, Server};
 use service::message::body::Body;
 use service::message::incoming::Incoming;
@@ -127,7 +128,8 @@ impl Systems {
     async fn respond(&self, handler: Handler, call: Call<'_>) -> Result<Response<Body>, Problem> {
         // People and load balancers add what they like to a probe's query; a probe must not fail for that.
         if let Handler::Probe(probe) = handler {
-            return Ok(probe.answer(call.server));
+            let ready = probe != Probe::Ready || self.shop.as_ref().is_none_or(Shop::is_ready);
+            return Ok(probe.answer_if(ready, call.server));
         }
         query::none(call.head.uri.query().unwrap_or_default())?;
         match (handler, &self.kept, &self.shop) {

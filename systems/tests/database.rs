@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 use testing::postgres::Postgres;
@@ -171,6 +171,125 @@ async fn a_schema_that_is_further_than_this_version_is_left_alone_and_one_that_f
         assert_eq!(post(pod.address, "/api/users", &json!({"name": "Ada", "email": "a@b"})).await.status, 201);
     }
     assert_eq!(postgres.ask("users", "SELECT count(*), max(number) FROM users, migrations"), "4|2");
+}
+
+/// Users in this release of their table.
+fn release(postgres: &Postgres, number: &str) -> Process {
+    start(postgres, "users", &[("USERS_SCHEMA", number)])
+}
+
+/// The names of all users, as a pod answers them.
+async fn names(pod: &Process) -> Vec<String> {
+    let reply = get(pod.address, "/api/users").await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    json(&reply)["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Adds a user of this name, or gives it to the one that has this id.
+async fn write(address: SocketAddr, method: &str, path: &str, name: &str) {
+    let reply = send(address, method, path, &json!({"name": name, "email": "a@b"})).await;
+    assert!(matches!(reply.status, 200 | 201) && json(&reply)["item"]["name"] == name, "{reply:?}");
+}
+
+/// Starts two pods of a release at once, while one of the release before is asked all the time, and nothing fails of that.
+async fn rolled_out(postgres: &Postgres, number: &str, before: &Process) -> [Process; 2] {
+    let (address, first) =
+        (before.address, format!("/api/users/{}", json(&get(before.address, "/api/users").await)["items"][0]["id"]));
+    let (done, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (ends, counted) = (Arc::clone(&done), Arc::clone(&count));
+    let load = tokio::spawn(async move {
+        while !ends.load(Ordering::Relaxed) {
+            write(address, "PUT", &first, "Ada").await;
+            assert_eq!(get(address, &first).await.status, 200);
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let some_more = async || {
+        let before = count.load(Ordering::Relaxed);
+        until("some writes", async || load.is_finished() || count.load(Ordering::Relaxed) > before + 5).await;
+    };
+    some_more().await;
+    let pods = [release(postgres, number), release(postgres, number)];
+    for pod in &pods {
+        is_answered(pod.address, "/api/users", 200).await;
+    }
+    some_more().await;
+    done.store(true, Ordering::Relaxed);
+    load.await.unwrap();
+    pods
+}
+
+/// The columns of the users' table, in order.
+const COLUMNS: &str = "SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute \
+                       WHERE attrelid = 'users'::regclass AND attnum > 0 AND NOT attisdropped";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_column_is_renamed_by_expand_and_contract_while_pods_of_two_releases_serve() {
+    let postgres = Postgres::start(&["users"]);
+    let old = release(&postgres, "1");
+    is_answered(old.address, "/api/users", 200).await;
+    write(old.address, "POST", "/api/users", "Ada").await;
+    assert_eq!(postgres.ask("users", COLUMNS), "id name email");
+
+    // Expand: pods of both releases read what either writes, whichever column it knows.
+    let [both, other] = rolled_out(&postgres, "2", &old).await;
+    assert_eq!(postgres.ask("users", COLUMNS), "id name email full_name");
+    write(old.address, "POST", "/api/users", "Grace").await;
+    write(both.address, "POST", "/api/users", "Edsger").await;
+    write(old.address, "PUT", "/api/users/1000002", "Edsger W.").await;
+    write(other.address, "PUT", "/api/users/1000001", "Grace H.").await;
+    for pod in [&old, &both, &other] {
+        assert_eq!(names(pod).await, ["Ada", "Grace H.", "Edsger W."]);
+    }
+    assert_eq!(postgres.ask("users", "SELECT count(*) FROM users WHERE name = full_name"), "3");
+
+    // Back is harmless as long as both columns are there.
+    drop(old);
+    let old = release(&postgres, "1");
+    is_answered(old.address, "/ready", 200).await;
+    assert_eq!(names(&old).await, ["Ada", "Grace H.", "Edsger W."]);
+
+    // Contract, when nobody asks for the old column any more.
+    drop(old);
+    let [new, _] = rolled_out(&postgres, "3", &both).await;
+    assert_eq!(postgres.ask("users", COLUMNS), "id email full_name");
+    write(both.address, "PUT", "/api/users/1000001", "Grace").await;
+    write(new.address, "PUT", "/api/users/1000002", "Edsger").await;
+    for pod in [&both, &other, &new] {
+        assert_eq!(names(pod).await, ["Ada", "Grace", "Edsger"]);
+    }
+    // Back by one is harmless; back by two serves nothing, is never ready and says so, and the others serve on.
+    let back = release(&postgres, "2");
+    assert_eq!(names(&back).await, ["Ada", "Grace", "Edsger"]);
+    let mut old = release(&postgres, "1");
+    assert_eq!(get(old.address, "/ready").await.status, 503, "nor before it has asked");
+    let failure = old.program.line("database: no answer").to_string();
+    assert!(failure.contains("takes a release that knows 2, and this one knows 1"), "{failure}");
+    assert_busy(&get(old.address, "/api/users").await, "this release is too old for its database");
+    assert_eq!(get(old.address, "/ready").await.status, 503);
+    assert_eq!(get(old.address, "/health").await.status, 200);
+    assert_eq!(names(&new).await, ["Ada", "Grace", "Edsger"]);
+    let done = "SELECT string_agg(number || ' ' || name, ', ' ORDER BY number) FROM migrations";
+    assert_eq!(postgres.ask("users", done), "1 users, 2 users: full_name beside name, 3 users: full_name alone");
+}
+
+#[tokio::test]
+async fn a_column_that_is_renamed_in_one_step_is_missed_by_the_pods_that_still_serve() {
+    let postgres = Postgres::start(&["users"]);
+    let old = release(&postgres, "1");
+    is_answered(old.address, "/api/users", 200).await;
+    write(old.address, "POST", "/api/users", "Ada").await;
+    let new = release(&postgres, "3");
+    is_answered(new.address, "/api/users", 200).await;
+    assert_eq!(names(&new).await, ["Ada"]);
+    let grace = json!({"name": "Grace", "email": "a@b"});
+    for (method, path) in
+        [("GET", "/api/users"), ("GET", "/api/users/1000000"), ("POST", "/api/users"), ("PUT", "/api/users/1000000")]
+    {
+        assert_busy(&send(old.address, method, path, &grace).await, "the database refuses the command");
+    }
+    assert_eq!(get(old.address, "/ready").await.status, 200, "it was when it started");
+    assert_eq!(names(&new).await, ["Ada"]);
 }
 
 #[tokio::test]
@@ -357,6 +476,10 @@ fn wrong_settings_exit_64_and_name_what_to_set() {
         (
             &[("DATABASE_URL", "mysql://shop:hunter2@a/b")],
             "DATABASE_URL=\"(hidden)\" is not accepted: set it to postgres://",
+        ),
+        (
+            &[("ROLE", "users"), database, ("USERS_SCHEMA", "4")],
+            "USERS_SCHEMA=\"4\" is not accepted: set it to 1, 2 or 3",
         ),
         (&[("ROLE", "products"), database, ("RESOURCE_FILE", "/nowhere")], "RESOURCE_FILE=\"/nowhere\""),
         (&[("ROLE", "products"), database, ("RESOURCE_FILE", file.to_str().unwrap())], "\"number 2\""),

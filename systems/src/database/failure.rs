@@ -17,6 +17,8 @@ pub(crate) enum Unavailable {
     Password(String),
     /// Its volume is full.
     Full(String),
+    /// Its schema is one that this release can't serve on.
+    Ahead(String),
     Refused(String),
 }
 
@@ -60,6 +62,7 @@ impl fmt::Display for Unavailable {
                  database's own, and the user in DATABASE_URL to one that may log in ({why})"
             ),
             Self::Full(why) => write!(f, "the database takes no writes: make room on its volume ({why})"),
+            Self::Ahead(why) => write!(f, "this release is too old for its database: {why}; start a later release"),
             Self::Refused(why) => write!(f, "the database refuses the command: {why}"),
         }
     }
@@ -73,6 +76,7 @@ impl From<Unavailable> for Problem {
             Unavailable::Unreachable(_) => "the database can't be reached",
             Unavailable::Password(_) => "the database refuses the password of this service",
             Unavailable::Full(_) => "the database takes no writes: its volume is full",
+            Unavailable::Ahead(_) => "this release is too old for its database",
             Unavailable::Refused(_) => "the database refuses the command",
         };
         Problem::busy(detail, RETRY_SECONDS)

@@ -6,7 +6,9 @@
 //! `Retry-After`, and nothing else changes: the process starts without it, stays ready, and goes on by itself when the database
 //! is back. `database_reachable` is what to watch.
 //!
-//! The schema is brought up to date by the first connection of a process, see [`migration`].
+//! The schema is brought up to date by the first connection of a process, see [`migration`]. Where it has gone on without this version,
+//! no request could be answered however long one waits: the process is not ready, so that a rollout back to it stands still. So none is
+//! ready before it has asked once.
 
 pub(crate) mod address;
 pub(crate) mod failure;
@@ -66,6 +68,8 @@ struct Pool {
     idle: Mutex<Vec<Client>>,
     reachable: Gauge,
     failures: Notice,
+    /// Whether this version may serve on its schema; `None` until it was asked for the first time.
+    fits: Mutex<Option<bool>>,
 }
 
 /// A connection, until it is dropped.
@@ -79,8 +83,14 @@ impl Database {
     /// A database that `migrations` make usable. Nothing is connected yet. `reachable` is 1 while it is there, else 0.
     pub(crate) fn new(settings: Settings, migrations: &'static [Migration], reachable: Gauge) -> Self {
         let places = Arc::new(Semaphore::new(settings.connections));
-        let (migrated, idle, failures) = (OnceCell::new(), Mutex::default(), Notice::default());
-        Self(Arc::new(Pool { settings, migrations, migrated, places, idle, reachable, failures }))
+        let (migrated, idle, failures, fits) = (OnceCell::new(), Mutex::default(), Notice::default(), Mutex::default());
+        Self(Arc::new(Pool { settings, migrations, migrated, places, idle, reachable, failures, fits }))
+    }
+
+    /// Whether this version may serve on its schema, as far as is known: not before it was asked once, and it may as long as it
+    /// gave no answer.
+    pub(crate) fn fits(&self) -> bool {
+        self.0.fits.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(false)
     }
 
     /// Lends a connection to a database whose schema is there.
@@ -93,7 +103,9 @@ impl Database {
         let Ok(Ok(place)) = place else {
             return Err(Unavailable::Unreachable("all connections are busy".to_owned()));
         };
-        let client = self.0.connected().await.inspect_err(|failure| self.0.fails(failure))?;
+        let connected = self.0.connected().await;
+        self.0.learns(connected.as_ref().err());
+        let client = connected.inspect_err(|failure| self.0.fails(failure))?;
         self.0.reachable.set(1);
         Ok(Lent { client: Some(client), pool: Arc::clone(&self.0), _place: place })
     }
@@ -137,6 +149,16 @@ impl Pool {
         // Ends with its client. How it ended the client is told by its next query.
         tokio::spawn(async move { drop(connection.await) });
         Ok(client)
+    }
+
+    /// Notes what came of a connection. One that could not be made says nothing of the schema.
+    fn learns(&self, failure: Option<&Unavailable>) {
+        let mut fits = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
+        *fits = match failure {
+            None => Some(true),
+            Some(Unavailable::Ahead(_)) => Some(false),
+            Some(_) => fits.or(Some(true)),
+        };
     }
 
     fn fails(&self, failure: &Unavailable) {

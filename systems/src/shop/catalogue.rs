@@ -23,10 +23,13 @@ const LONGEST: usize = 4096;
 /// Entries in one list.
 const LISTED: i64 = 1000;
 
+/// What a catalogue keeps.
 #[derive(Debug)]
-pub(crate) struct Kind {
+pub struct Entries {
     /// Its table, and the last part of its path.
     pub(crate) name: &'static str,
+    /// What an entry is of a row, the table's name before each column.
+    pub(crate) columns: &'static str,
     /// What makes the table.
     pub(crate) migrations: &'static [Migration],
     /// Adds the entry that `$1` is as JSON; nothing where its id is taken.
@@ -65,7 +68,7 @@ pub(crate) fn numbered(id: Option<u32>) -> Result<(), String> {
 }
 
 pub(crate) struct Catalogue {
-    kind: &'static Kind,
+    entries: &'static Entries,
     database: Database,
     /// What was read lately; `None` without a store.
     cache: Option<Cache>,
@@ -74,8 +77,13 @@ pub(crate) struct Catalogue {
 }
 
 impl Catalogue {
-    pub(crate) fn new(kind: &'static Kind, database: Database, cache: Option<Cache>, seed: Vec<String>) -> Self {
-        Self { kind, database, cache, seed }
+    pub(crate) fn new(entries: &'static Entries, database: Database, cache: Option<Cache>, seed: Vec<String>) -> Self {
+        Self { entries, database, cache, seed }
+    }
+
+    /// Whether this release may serve on the schema of its database, as far as is known.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.database.fits()
     }
 
     /// Makes the table and adds the seed as soon as the database is there, and watches whether it stays. Several pods may do so
@@ -92,7 +100,7 @@ impl Catalogue {
         let transaction = client.transaction().await?;
         let mut added = 0;
         for entry in &self.seed {
-            added += transaction.execute(self.kind.insert, &[entry]).await?;
+            added += transaction.execute(self.entries.insert, &[entry]).await?;
         }
         transaction.commit().await?;
         Ok(added)
@@ -106,11 +114,11 @@ impl Catalogue {
             return Ok(json::written("items", &format!("[{list}]"), &server.served_by_json));
         }
         let value: Value = upload::json(&server.room, &head.headers, body, LONGEST).await?;
-        let entry = (self.kind.checked)(value).map_err(Problem::bad)?;
+        let entry = (self.entries.checked)(value).map_err(Problem::bad)?;
         let Some((id, added)) = self.add(&entry).await? else {
             return Err(Problem::new(StatusCode::CONFLICT, "this id is taken: leave it out, and one is given"));
         };
-        Ok(json::made(StatusCode::CREATED, format!("/api/{}/{id}", self.kind.name), one(&added, server)))
+        Ok(json::made(StatusCode::CREATED, format!("/api/{}/{id}", self.entries.name), one(&added, server)))
     }
 
     /// Answers a request to one entry.
@@ -119,18 +127,18 @@ impl Catalogue {
         let bad = || Problem::bad(format!("an id is a whole number from 1 to {}", u32::MAX));
         let number = query::number(id, 1..=u32::MAX.into()).ok_or_else(bad)?;
         let missing =
-            || Problem::new(StatusCode::NOT_FOUND, format!("{} has none with the id {number}", self.kind.name));
+            || Problem::new(StatusCode::NOT_FOUND, format!("{} has none with the id {number}", self.entries.name));
         let id = number.cast_signed();
         if head.method == Method::PUT {
             let value: Value = upload::json(&server.room, &head.headers, body, LONGEST).await?;
             if value.get("id").is_some_and(|named| *named != number) {
                 return Err(Problem::bad("the id is that of the path: leave it out, or name the same"));
             }
-            let entry = (self.kind.checked)(value).map_err(Problem::bad)?;
+            let entry = (self.entries.checked)(value).map_err(Problem::bad)?;
             return Ok(one(&self.change(id, &entry).await?.ok_or_else(missing)?, server));
         }
         let Some(cache) = &self.cache else { return Ok(one(&self.find(id).await?.ok_or_else(missing)?, server)) };
-        let (found, status) = match cache.find(self.kind.name, id).await {
+        let (found, status) = match cache.find(self.entries.name, id).await {
             Found::Hit(entry) => (Some(entry), "redis; hit"),
             Found::Away => (self.find(id).await?, "redis; fwd=miss; detail=unavailable"),
             Found::Miss(place) => match self.find(id).await? {
@@ -144,13 +152,17 @@ impl Catalogue {
     }
 
     async fn list(&self) -> Result<Vec<String>, Unavailable> {
-        let statement = format!("SELECT row_to_json(entry)::text FROM {} entry ORDER BY id LIMIT $1", self.kind.name);
+        let Entries { name, columns, .. } = self.entries;
+        let rows = format!("SELECT {columns} FROM {name} ORDER BY id LIMIT $1");
+        let statement = format!("SELECT row_to_json(entry)::text FROM ({rows}) entry");
         let rows = self.database.client().await?.query(&statement, &[&LISTED]).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
     async fn find(&self, id: i64) -> Result<Option<String>, Unavailable> {
-        let statement = format!("SELECT row_to_json(entry)::text FROM {} entry WHERE id = $1", self.kind.name);
+        let Entries { name, columns, .. } = self.entries;
+        let statement =
+            format!("SELECT row_to_json(entry)::text FROM (SELECT {columns} FROM {name} WHERE id = $1) entry");
         let row = self.database.client().await?.query_opt(&statement, &[&id]).await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
@@ -159,19 +171,27 @@ impl Catalogue {
         let changed = self.update(id, entry).await;
         // Whatever came of it: of a lost connection nobody knows whether the change was made.
         if let Some(cache) = &self.cache {
-            cache.forget(self.kind.name, id).await;
+            cache.forget(self.entries.name, id).await;
         }
         changed
     }
 
     async fn update(&self, id: i64, entry: &str) -> Result<Option<String>, Unavailable> {
-        let row = self.database.client().await?.query_opt(self.kind.update, &[&entry, &id]).await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?)
+        let statement = self.returning(self.entries.update);
+        let row = self.database.client().await?.query_opt(&statement, &[&entry, &id]).await?;
+        Ok(row.map(|row| row.try_get(1)).transpose()?)
     }
 
     async fn add(&self, entry: &str) -> Result<Option<(i64, String)>, Unavailable> {
-        let row = self.database.client().await?.query_opt(self.kind.insert, &[&entry]).await?;
+        let statement = self.returning(self.entries.insert);
+        let row = self.database.client().await?.query_opt(&statement, &[&entry]).await?;
         Ok(row.map(|row| Ok::<_, tokio_postgres::Error>((row.try_get(0)?, row.try_get(1)?))).transpose()?)
+    }
+
+    /// `change`, answered by the id and the entry that it left.
+    fn returning(&self, change: &str) -> String {
+        let columns = self.entries.columns;
+        format!("WITH entry AS ({change} RETURNING {columns}) SELECT id, row_to_json(entry)::text FROM entry")
     }
 }
 

@@ -27,7 +27,7 @@ use crate::database::migration::Migration;
 use crate::database::{self, Database};
 use crate::script::Script;
 use cache::Cache;
-use catalogue::{Catalogue, Kind};
+use catalogue::{Catalogue, Entries};
 use notifications::Notifications;
 use orders::{Orders, Peers};
 use peer::Peer;
@@ -35,7 +35,6 @@ use product::PRODUCTS;
 use reservations::{INVENTORY, MOST, PAYMENTS, Reservations};
 use store::Store;
 use store::address::Address;
-use user::USERS;
 
 /// What the address of a service is.
 const WHERE: &str = "http://HOST or http://HOST:PORT without a path, such as http://user-service:5001";
@@ -56,6 +55,8 @@ service::settings! {
         patience: Duration = seconds("ORDER_TIMEOUT_SECONDS", "30", Duration::from_millis(100));
         /// payments: the most that one may be; further ones are refused
         most: u64 = number("PAYMENT_MAX", "1000000000000", 1, MOST);
+        /// users: release of their table: 1 has the column name, 2 full_name as well, 3 full_name alone
+        table: &'static Entries = word("USERS_SCHEMA", "1", &user::RELEASES);
         /// How users and products use a store.
         cache: cache::Settings = part(cache::Settings::read);
     }
@@ -112,14 +113,15 @@ impl Shop {
             let reachable = metrics.add("store_reachable", "1 while the store is connected and answers");
             Store::start(address, patience, reachable, &Script::SOURCES)
         });
-        let (Some(migrations), Some(checked)) = (part.migrations(), part.checked()) else {
+        let (Some(migrations), Some(checked)) = (part.migrations(&kept.settings), part.checked(&kept.settings)) else {
             return store.map(Notifications::new).map(Self::Notifications);
         };
         let reachable = metrics.add("database_reachable", "1 while the database is connected and answers");
         let database = Database::new(kept.database?, migrations, reachable);
         // What is wrong with the seed was said at start.
         let seed = kept.seed.into_iter().filter_map(|value| checked(value).ok()).collect();
-        let Settings { users, products, payments, inventory, patience, most, cache } = kept.settings;
+        let entries = part.entries(&kept.settings);
+        let Settings { users, products, payments, inventory, patience, most, cache, .. } = kept.settings;
         Some(match part {
             Part::Orders => {
                 let peers = Peers {
@@ -132,11 +134,19 @@ impl Shop {
             }
             Part::Payments => Self::Reservations(Reservations::new(&PAYMENTS, database, seed, most)),
             Part::Inventory => Self::Reservations(Reservations::new(&INVENTORY, database, seed, MOST)),
-            part => {
+            Part::Users | Part::Products | Part::Notifications => {
                 let cache = store.map(|store| Cache::new(store, cache, metrics));
-                Self::Catalogue(Catalogue::new(part.kind()?, database, cache, seed))
+                Self::Catalogue(Catalogue::new(entries?, database, cache, seed))
             }
         })
+    }
+
+    /// Whether it may be sent requests.
+    pub(crate) fn is_ready(&self) -> bool {
+        match self {
+            Self::Catalogue(catalogue) => catalogue.is_ready(),
+            Self::Orders(_) | Self::Reservations(_) | Self::Notifications(_) => true,
+        }
     }
 
     /// Works that no request asks for, until it is dropped. Nothing of it has to be done to its end.
@@ -166,18 +176,18 @@ impl Shop {
 
 impl Part {
     /// What a service that keeps a catalogue keeps.
-    fn kind(self) -> Option<&'static Kind> {
+    fn entries(self, settings: &Settings) -> Option<&'static Entries> {
         match self {
-            Self::Users => Some(&USERS),
+            Self::Users => Some(settings.table),
             Self::Products => Some(&PRODUCTS),
             _ => None,
         }
     }
 
     /// What makes the schema of a service with a database.
-    fn migrations(self) -> Option<&'static [Migration]> {
+    fn migrations(self, settings: &Settings) -> Option<&'static [Migration]> {
         match self {
-            Self::Users | Self::Products => self.kind().map(|kind| kind.migrations),
+            Self::Users | Self::Products => self.entries(settings).map(|entries| entries.migrations),
             Self::Orders => Some(orders::MIGRATIONS),
             Self::Payments => Some(PAYMENTS.migrations),
             Self::Inventory => Some(INVENTORY.migrations),
@@ -186,9 +196,9 @@ impl Part {
     }
 
     /// What reads that of which such a service has some from the start.
-    pub(crate) fn checked(self) -> Option<fn(Value) -> Result<String, String>> {
+    pub(crate) fn checked(self, settings: &Settings) -> Option<fn(Value) -> Result<String, String>> {
         match self {
-            Self::Users | Self::Products => self.kind().map(|kind| kind.checked),
+            Self::Users | Self::Products => self.entries(settings).map(|entries| entries.checked),
             Self::Orders => Some(|_| Err("orders are placed, none is there from the start".to_owned())),
             Self::Payments => Some(PAYMENTS.stocked),
             Self::Inventory => Some(INVENTORY.stocked),

@@ -35,7 +35,7 @@ use crate::script::Script;
 use store::Store;
 
 /// What makes the tables and functions.
-pub(crate) const MIGRATIONS: &[Migration] = &[Migration { name: "orders", sql: include_str!("orders.sql") }];
+pub(crate) const MIGRATIONS: &[Migration] = &[Migration { name: "orders", sql: include_str!("orders.sql"), least: 0 }];
 
 /// The longest order, in bytes.
 const LONGEST: usize = 1024;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::{Entry, Kind, numbered, within};
+use super::catalogue::{Entries, Entry, numbered, within};
 use crate::database::migration::Migration;
 
 /// The highest price, in whole units of the shop's money.
@@ -19,16 +19,17 @@ pub(crate) struct Product {
 }
 
 /// What products are to a catalogue.
-pub(crate) const PRODUCTS: Kind = Kind {
+pub(crate) const PRODUCTS: Entries = Entries {
     name: "products",
-    migrations: &[Migration { name: "products", sql: include_str!("products.sql") }],
+    columns: "products.id, products.name, products.price",
+    migrations: &[Migration { name: "products", sql: include_str!("products.sql"), least: 0 }],
     insert: "INSERT INTO products (id, name, price) \
              SELECT coalesce(id, nextval(pg_get_serial_sequence('products', 'id'))), name, price \
              FROM json_to_record($1::text::json) AS new (id bigint, name text, price bigint) \
-             ON CONFLICT (id) DO NOTHING RETURNING id, row_to_json(products)::text",
+             ON CONFLICT (id) DO NOTHING",
     update: "UPDATE products SET name = new.name, price = new.price \
              FROM json_to_record($1::text::json) AS new (name text, price bigint) \
-             WHERE products.id = $2 RETURNING row_to_json(products)::text",
+             WHERE products.id = $2",
     checked: super::catalogue::checked::<Product>,
 };
 

@@ -38,7 +38,7 @@ pub(crate) struct Kind {
 /// Payments: the money of a customer, as if somebody else kept it.
 pub(crate) const PAYMENTS: Kind = Kind {
     name: "payments",
-    migrations: &[Migration { name: "payments", sql: include_str!("payments.sql") }],
+    migrations: &[Migration { name: "payments", sql: include_str!("payments.sql"), least: 0 }],
     // What costs nothing is paid as well.
     command: &[("order", 1), ("amount", 0)],
     stock: "",
@@ -49,7 +49,7 @@ pub(crate) const PAYMENTS: Kind = Kind {
 /// What is in stock.
 pub(crate) const INVENTORY: Kind = Kind {
     name: "inventory",
-    migrations: &[Migration { name: "inventory", sql: include_str!("inventory.sql") }],
+    migrations: &[Migration { name: "inventory", sql: include_str!("inventory.sql"), least: 0 }],
     command: &[("order", 1), ("product", 1), ("quantity", 1)],
     stock: "INSERT INTO stock SELECT id, free FROM json_to_record($1::text::json) AS new (id bigint, free bigint) \
             ON CONFLICT DO NOTHING",
