@@ -79,6 +79,7 @@ labs! {
     fn lab_25_settings_and_secrets() "25-settings-and-secrets.md"
     fn lab_26_pods() "26-pods.md"
     fn lab_27_by_hand() "27-by-hand.md"
+    fn lab_28_two_schemas() "28-two-schemas.md"
 }
 
 /// A command that is typed when this is dropped: what a page leaves behind where it fails in between, it undoes.
