@@ -175,6 +175,8 @@ all charts of a release, so another of this chart in an umbrella is seen too.
 {{- $objects = append $objects (concat (list (first .) (print "services." $name (index . 1))) (slice . 2)) -}}
 {{- end -}}
 {{- end -}}
+{{- /* The API groups of these kinds: one of another group is another object, as Calico's NetworkPolicy. Those of core have none. */ -}}
+{{- $groups := dict "Deployment" "apps" "StatefulSet" "apps" "CronJob" "batch" "HorizontalPodAutoscaler" "autoscaling" "PodDisruptionBudget" "policy" "NetworkPolicy" "networking.k8s.io" "Ingress" "networking.k8s.io" "HTTPRoute" "gateway.networking.k8s.io" "ServiceMonitor" "monitoring.coreos.com" "PrometheusRule" "monitoring.coreos.com" "Role" "rbac.authorization.k8s.io" "RoleBinding" "rbac.authorization.k8s.io" -}}
 {{- range $at, $extra := .Values.extraObjects -}}
 {{- $knob := printf "extraObjects[%d]" $at -}}
 {{- range regexSplit "(?m)^---.*$" (include "practice.extraObject" (dict "root" $ "object" .)) -1 -}}
@@ -188,7 +190,9 @@ all charts of a release, so another of this chart in an umbrella is seen too.
 {{- else if not (and .apiVersion (kindIs "string" .kind) .kind (or $name (hasSuffix "List" .kind))) }}
 {{ $knob }}: it lacks apiVersion, kind or metadata.name, and is no object. Give it all three.
 {{- else if and $name (eq (dig "metadata" "namespace" $.Release.Namespace $object) $.Release.Namespace) -}}
-{{- $objects = append $objects (list true $knob (print "=" .kind " ") $name) -}}
+{{- $group := regexFind "^[^/]+/" (toString .apiVersion) | trimSuffix "/" -}}
+{{- $kind := eq $group (index $groups .kind | default "") | ternary .kind (print .kind "." $group) -}}
+{{- $objects = append $objects (list true $knob (print "=" $kind " ") $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

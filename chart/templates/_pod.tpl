@@ -99,7 +99,7 @@ env:
   {{- range $variable, $value := .env }}
   {{- if kindIs "map" $value }}
   - name: {{ $variable | toYaml }}
-    {{- toYaml $value | nindent 4 }}
+    {{- include "practice.template" (dict "root" $.root "value" $value) | nindent 4 }}
   {{- end }}
   {{- end }}
 {{- if or .configMap.enabled .envFrom }}

@@ -30,7 +30,7 @@ OpenShift's have 5353. Then it is the port that they have a name for, which Core
 
 {{/*
 The peers that are an observer of the namespace, whatever release they are of. Their component is what they are called; practice/kind says what they
-are where that is something else, and only there: a label more rolls the pods.
+are where that is something else, and only there: a label more rolls the pods. Stores and the debug pod have no such label, so one that is called observer is taken for one.
 */}}
 {{- define "practice.observers" -}}
 - podSelector:

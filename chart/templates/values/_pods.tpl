@@ -21,6 +21,12 @@ services.{{ $name }}.{{ has . $service.sidecars | ternary "sidecars" "initContai
 services.{{ $name }}.volumes: a pod has one volume called {{ .name }}. Rename one of them.
 {{- end -}}
 {{- $volumes = append $volumes .name -}}
+{{- $volume := . -}}
+{{- $sources := list -}}
+{{- range keys (omit . "name") | sortAlpha }}{{ if not (kindIs "invalid" (index $volume .)) }}{{ $sources = append $sources . }}{{ end }}{{ end -}}
+{{- if gt (len $sources) 1 }}
+services.{{ $name }}.volumes: {{ .name }} has {{ join " and " $sources }}, and a volume is one of them. Leave one.
+{{- end -}}
 {{- end -}}
 {{- $paths := list -}}
 {{- range .volumeMounts -}}
@@ -28,9 +34,6 @@ services.{{ $name }}.volumes: a pod has one volume called {{ .name }}. Rename on
 services.{{ $name }}.volumeMounts: there are two at {{ .mountPath }}. Leave one.
 {{- end -}}
 {{- $paths = append $paths .mountPath -}}
-{{- if regexMatch "^/*etc/practice(/|$)" .mountPath }}
-services.{{ $name }}.volumeMounts: {{ .mountPath }} is where the chart mounts what it gives the program. Mount it elsewhere.
-{{- end -}}
 {{- end -}}
 {{- $mounts := .volumeMounts -}}
 {{- range $containers }}{{ $mounts = concat $mounts (.volumeMounts | default list) }}{{ end -}}
@@ -48,6 +51,12 @@ services.{{ $name }}.{{ hasKey .securityContext "runAsUser" | ternary "securityC
 {{- end -}}
 {{- if and $user.privileged (eq (toString $user.allowPrivilegeEscalation) "false") }}
 services.{{ $name }}.securityContext: privileged, and allowPrivilegeEscalation false, which Kubernetes refuses beside it. Set that to true.
+{{- end -}}
+{{- include "practice.brokenMaps" . -}}
+{{- $sleep := dig "sleep" "seconds" 0 (.lifecycle.preStop | default dict) | int64 -}}
+{{- $grace := int64 .lifecycle.terminationGracePeriodSeconds -}}
+{{- if gt $sleep $grace }}
+services.{{ $name }}.lifecycle.preStop: it sleeps {{ $sleep }} s, and Kubernetes takes no more than lifecycle.terminationGracePeriodSeconds {{ $grace }}. Set that to {{ $sleep }} or more, or preStop.sleep.seconds lower.
 {{- end -}}
 {{- range .tolerations -}}
 {{- if and (eq (.operator | default "Equal") "Exists") .value }}
@@ -80,7 +89,7 @@ commonLabels: {{ $label }} is the chart's own, by which pods are found. Call you
 {{- end -}}
 {{- range $account, $services := .accounts -}}
 {{- if eq $account "default" }}
-services.{{ (first $services).name }}.serviceAccount.name: default is in every namespace already, and Helm does not take over what it did not make. Name another, or set create to false.
+services.{{ (first $services).name }}.serviceAccount.name: default is in every namespace already, and Helm takes it over with --take-ownership alone. Name another, or set create to false.
 {{- end -}}
 {{- $annotations := dict -}}
 {{- range $service := $services -}}
@@ -90,6 +99,48 @@ services.{{ $service.name }}.serviceAccount.annotations: {{ $annotation }} is an
 {{- end -}}
 {{- $_ := set $annotations $annotation $value -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Takes a service: what is missing in maps that Kubernetes wants whole, and what it wants once. The schema cannot say: it sees a service before it is merged with
+defaults, and either may have the one half.
+*/}}
+{{- define "practice.brokenMaps" -}}
+{{- $at := print "services." .name -}}
+{{- $needs := dict "configMapKeyRef" (list "name" "key") "secretKeyRef" (list "name" "key") "fieldRef" (list "fieldPath") "resourceFieldRef" (list "resource") "exec" (list "command") "httpGet" (list "port") "tcpSocket" (list "port") "sleep" (list "seconds") -}}
+{{- $one := dict -}}
+{{- range $variable, $value := .env -}}
+{{- if kindIs "map" $value }}{{ $_ := set $one (print $at ".env." $variable ".valueFrom") $value.valueFrom }}{{ end -}}
+{{- end -}}
+{{- range $hook := list "preStop" "postStart" -}}
+{{- with index $.lifecycle $hook }}{{ $_ := set $one (print $at ".lifecycle." $hook) . }}{{ end -}}
+{{- end -}}
+{{- range $knob, $map := $one -}}
+{{- if ne (len $map) 1 }}
+{{ $knob }}: it has {{ keys $map | sortAlpha | join " and " | default "nothing" }}, and Kubernetes takes one. Leave one, and set what defaults have beside it to null.
+{{- end -}}
+{{- range $key, $inner := $map }}{{ include "practice.lacking" (dict "at" (print $knob "." $key) "map" $inner "keys" (index $needs $key | default list)) }}{{ end -}}
+{{- end -}}
+{{- range $context := list "podSecurityContext" "securityContext" -}}
+{{- range $key, $profile := pick (index $ $context) "seccompProfile" "appArmorProfile" -}}
+{{- $keys := eq (toString $profile.type) "Localhost" | ternary (list "localhostProfile") (list "type") -}}
+{{- include "practice.lacking" (dict "at" (print $at "." $context "." $key) "map" $profile "keys" $keys) -}}
+{{- end -}}
+{{- end -}}
+{{- $required := "requiredDuringSchedulingIgnoredDuringExecution" -}}
+{{- range $key, $map := pick (index .affinity "nodeAffinity" | default dict) $required -}}
+{{- include "practice.lacking" (dict "at" (print $at ".affinity.nodeAffinity." $key) "map" $map "keys" (list "nodeSelectorTerms")) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Takes at (the knob), map, and keys: those that it lacks. */}}
+{{- define "practice.lacking" -}}
+{{- range .keys -}}
+{{- $value := index $.map . -}}
+{{- if or (kindIs "invalid" $value) (has (toString $value) (list "" "[]")) }}
+{{ $.at }}: it lacks {{ . }}, without which Kubernetes refuses it. Give it one.
 {{- end -}}
 {{- end -}}
 {{- end -}}

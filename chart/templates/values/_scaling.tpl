@@ -86,6 +86,7 @@ services.{{ $name }}.autoscaling.metrics: one of the type {{ .type }} has no {{ 
 {{- with .containerResource -}}
 {{- $containers := list $name -}}
 {{- range $service.sidecars }}{{ $containers = append $containers .name }}{{ end -}}
+{{- range $service.initContainers }}{{ if eq (.restartPolicy | default "") "Always" }}{{ $containers = append $containers .name }}{{ end }}{{ end -}}
 {{- if not (has .container $containers) }}
 services.{{ $name }}.autoscaling.metrics: the pod has no container {{ .container | quote }}, so there is nothing to count. It has {{ $containers | join ", " }}.
 {{- end -}}

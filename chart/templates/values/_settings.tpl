@@ -121,6 +121,9 @@ running pod.
 {{- if eq .name $own }}{{ include "practice.refuse" (printf "services.%s.volumes: %s is a volume of the chart's own. Rename yours." $.service.name $own) }}{{ end -}}
 {{- end -}}
 {{- $mount := dict "name" .volume.name "mountPath" (print "/etc/practice/" .at) "readOnly" true -}}
+{{- range .service.volumeMounts -}}
+{{- if hasPrefix (print $mount.mountPath "/") (print (clean (print "/" .mountPath)) "/") }}{{ include "practice.refuse" (printf "services.%s.volumeMounts: %s is in %s, where the chart mounts what it gives the program. Mount it elsewhere." $.service.name .mountPath $mount.mountPath) }}{{ end -}}
+{{- end -}}
 {{- $_ := set .service "volumes" (append .service.volumes .volume) -}}
 {{- $_ := set .service "volumeMounts" (append .service.volumeMounts $mount) -}}
 {{- end -}}

@@ -44,10 +44,6 @@ services.{{ $name }}.probes.{{ $probe }}: a try may take {{ int .timeoutSeconds 
 {{- end -}}
 {{- end -}}
 {{- with .lifecycle -}}
-{{- $sleep := dig "sleep" "seconds" 0 (.preStop | default dict) -}}
-{{- if gt (int64 $sleep) (int64 .terminationGracePeriodSeconds) }}
-services.{{ $name }}.lifecycle.preStop: it sleeps {{ int64 $sleep }} s, and Kubernetes takes no more than terminationGracePeriodSeconds {{ int .terminationGracePeriodSeconds }}. Set that or preStopSeconds.
-{{- end -}}
 {{- $shutdown := addf .preStopSeconds .drainSeconds .longestRequestSeconds 2 -}}
 {{- if gt $shutdown (float64 .terminationGracePeriodSeconds) }}
 services.{{ $name }}.lifecycle: preStop {{ .preStopSeconds }} + drain {{ .drainSeconds }} + longest request {{ .longestRequestSeconds }} + 2 to spare = {{ $shutdown }} s, and the pod is killed after terminationGracePeriodSeconds {{ int .terminationGracePeriodSeconds }}. Set it to {{ ceil $shutdown }} or more.
