@@ -158,10 +158,15 @@ async fn a_schema_that_is_further_than_this_version_is_left_alone_and_one_that_f
     let line = pod.program.line("database: no answer").to_string();
     assert!(line.contains("already exists"), "{line}");
     assert_busy(&get(pod.address, "/api/users").await, "refuses the command");
-    assert_eq!(get(pod.address, "/ready").await.status, 200, "readiness is the process's own");
+    assert_eq!(
+        get(pod.address, "/ready").await.status,
+        503,
+        "it could answer nothing: a rollout to it is to stand still"
+    );
     assert_eq!(postgres.ask("users", "SELECT to_regclass('migrations') IS NULL"), "t");
     postgres.ask("users", "DROP TABLE users");
     is_answered(pod.address, "/api/users", 200).await;
+    is_answered(pod.address, "/ready", 200).await;
     // The next version has added a column, and a pod of this one still writes what it knows.
     postgres
         .ask("users", "ALTER TABLE users ADD phone text; INSERT INTO migrations (number, name) VALUES (2, 'phone')");
@@ -290,6 +295,38 @@ async fn a_column_that_is_renamed_in_one_step_is_missed_by_the_pods_that_still_s
     }
     assert_eq!(get(old.address, "/ready").await.status, 200, "it was when it started");
     assert_eq!(names(&new).await, ["Ada"]);
+}
+
+#[tokio::test]
+async fn a_dump_delays_a_new_schema_and_nobody_else_and_a_copy_that_is_restored_gets_it_again() {
+    let postgres = Postgres::start(&["users"]);
+    let old = release(&postgres, "1");
+    is_answered(old.address, "/api/users", 200).await;
+    // The locks of a dump.
+    let mut url: tokio_postgres::Config = postgres.url("users").parse().unwrap();
+    let (mut client, connection) = url.password(Postgres::PASSWORD).connect(tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let dump = client.transaction().await.unwrap();
+    dump.batch_execute("LOCK TABLE users, migrations IN ACCESS SHARE MODE").await.unwrap();
+    let again = release(&postgres, "1");
+    is_answered(again.address, "/api/users", 200).await;
+    let mut new = release(&postgres, "2");
+    let failure = new.program.line("database: no answer").to_string();
+    assert!(failure.contains("lock timeout"), "{failure}");
+    for _ in 0..2 {
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'";
+        until("a lock that waits", async || postgres.ask("users", waits) == "1").await;
+        assert_eq!(get(old.address, "/api/users").await.status, 200);
+        assert_eq!(get(new.address, "/ready").await.status, 503);
+    }
+    dump.rollback().await.unwrap();
+    is_answered(new.address, "/ready", 200).await;
+    assert_eq!(postgres.ask("users", COLUMNS), "id name email full_name");
+
+    // A copy has the tables alone.
+    postgres.ask("users", "DROP TABLE users, migrations");
+    is_answered(release(&postgres, "2").address, "/api/users", 200).await;
+    assert_eq!(postgres.ask("users", COLUMNS), "id name email full_name");
 }
 
 #[tokio::test]

@@ -30,10 +30,17 @@ pub(crate) async fn run(client: &mut Client, migrations: &[Migration]) -> Result
     let transaction = client.transaction().await?;
     transaction.batch_execute("SET LOCAL statement_timeout = '60s'").await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
-    let table = "CREATE TABLE IF NOT EXISTS migrations \
-                 (number int PRIMARY KEY, name text NOT NULL, done_at timestamptz NOT NULL DEFAULT now()); \
-                 ALTER TABLE migrations ADD COLUMN IF NOT EXISTS least int NOT NULL DEFAULT 0";
-    transaction.batch_execute(table).await?;
+    // What waits for a lock on a table has all others wait that come after it: those of the pods that serve. They have longer than this.
+    transaction.batch_execute("SET LOCAL lock_timeout = '1s'").await?;
+    // Looked for first: whether a column is there is no question that ALTER TABLE asks without its lock.
+    let has_table = "SELECT EXISTS (SELECT FROM pg_attribute \
+                     WHERE attrelid = to_regclass('migrations') AND attname = 'least' AND NOT attisdropped)";
+    if !transaction.query_one(has_table, &[]).await?.try_get(0)? {
+        let table = "CREATE TABLE IF NOT EXISTS migrations \
+                     (number int PRIMARY KEY, name text NOT NULL, done_at timestamptz NOT NULL DEFAULT now()); \
+                     ALTER TABLE migrations ADD COLUMN IF NOT EXISTS least int NOT NULL DEFAULT 0";
+        transaction.batch_execute(table).await?;
+    }
     let statement = "SELECT coalesce(max(number), 0), coalesce(max(least), 0) FROM migrations";
     let row = transaction.query_one(statement, &[]).await?;
     let (done, least): (i32, i32) = (row.try_get(0)?, row.try_get(1)?);

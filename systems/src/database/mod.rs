@@ -6,16 +6,16 @@
 //! `Retry-After`, and nothing else changes: the process starts without it, stays ready, and goes on by itself when the database
 //! is back. `database_reachable` is what to watch.
 //!
-//! The schema is brought up to date by the first connection of a process, see [`migration`]. Where it has gone on without this version,
-//! no request could be answered however long one waits: the process is not ready, so that a rollout back to it stands still. So none is
-//! ready before it has asked once.
+//! The schema is brought up to date by the first connection of a process, see [`migration`]. Until that has been done, as where it fails or
+//! the schema has gone on without this version, no request could be answered: the process is not ready, so that a rollout to it stands
+//! still. One that can't connect is ready: then the others can't either.
 
 pub(crate) mod address;
 pub(crate) mod failure;
 pub(crate) mod migration;
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
@@ -31,6 +31,8 @@ use migration::Migration;
 
 /// How often a database that is away is asked whether it is back.
 pub(crate) const CHECK: Duration = Duration::from_secs(1);
+/// How long the schema may take to be brought up to date: longer than any of its statements.
+const LONGEST_MIGRATION: Duration = Duration::from_secs(65);
 
 /// Where the database is and how it is used.
 #[derive(Debug, Clone)]
@@ -68,7 +70,7 @@ struct Pool {
     idle: Mutex<Vec<Client>>,
     reachable: Gauge,
     failures: Notice,
-    /// Whether this version may serve on its schema; `None` until it was asked for the first time.
+    /// Whether the schema is one that this version serves on; `None` until a connection was tried for the first time.
     fits: Mutex<Option<bool>>,
 }
 
@@ -87,10 +89,10 @@ impl Database {
         Self(Arc::new(Pool { settings, migrations, migrated, places, idle, reachable, failures, fits }))
     }
 
-    /// Whether this version may serve on its schema, as far as is known: not before it was asked once, and it may as long as it
-    /// gave no answer.
+    /// Whether this version may serve on its schema, as far as is known: not before a connection was tried, and it may as long as none
+    /// could be made.
     pub(crate) fn fits(&self) -> bool {
-        self.0.fits.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(false)
+        self.0.fits().unwrap_or(false)
     }
 
     /// Lends a connection to a database whose schema is there.
@@ -103,9 +105,7 @@ impl Database {
         let Ok(Ok(place)) = place else {
             return Err(Unavailable::Unreachable("all connections are busy".to_owned()));
         };
-        let connected = self.0.connected().await;
-        self.0.learns(connected.as_ref().err());
-        let client = connected.inspect_err(|failure| self.0.fails(failure))?;
+        let client = self.0.connected().await.inspect_err(|failure| self.0.fails(failure))?;
         self.0.reachable.set(1);
         Ok(Lent { client: Some(client), pool: Arc::clone(&self.0), _place: place })
     }
@@ -127,14 +127,18 @@ impl Pool {
     async fn connected(&self) -> Result<Client, Unavailable> {
         let mut client = match self.take() {
             Some(client) => client,
-            None => self.connect().await?,
+            None => self.connect().await.inspect_err(|_| _ = self.fits().get_or_insert(true))?,
         };
         let migrate = async || {
-            let done = migration::run(&mut client, self.migrations).await?;
+            let late = |_| Unavailable::Unreachable("it did not bring its schema up to date in time".to_owned());
+            let done =
+                timeout(LONGEST_MIGRATION, migration::run(&mut client, self.migrations)).await.map_err(late)??;
             tracing::info!(host = self.settings.address.host(), migrations = done, "database: connected");
             Ok::<_, Unavailable>(())
         };
-        self.migrated.get_or_try_init(migrate).await?;
+        let migrated = self.migrated.get_or_try_init(migrate).await;
+        *self.fits() = Some(migrated.is_ok());
+        migrated?;
         Ok(client)
     }
 
@@ -151,14 +155,8 @@ impl Pool {
         Ok(client)
     }
 
-    /// Notes what came of a connection. One that could not be made says nothing of the schema.
-    fn learns(&self, failure: Option<&Unavailable>) {
-        let mut fits = self.fits.lock().unwrap_or_else(PoisonError::into_inner);
-        *fits = match failure {
-            None => Some(true),
-            Some(Unavailable::Ahead(_)) => Some(false),
-            Some(_) => fits.or(Some(true)),
-        };
+    fn fits(&self) -> MutexGuard<'_, Option<bool>> {
+        self.fits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fails(&self, failure: &Unavailable) {

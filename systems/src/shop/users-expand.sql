@@ -4,7 +4,8 @@ ALTER TABLE users ADD full_name text;
 UPDATE users SET full_name = name;
 ALTER TABLE users ALTER full_name SET NOT NULL;
 
-CREATE FUNCTION same_name() RETURNS trigger LANGUAGE plpgsql AS $$
+-- It may be there: a copy of the table that is restored takes the table's place, and the function stays.
+CREATE OR REPLACE FUNCTION same_name() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'INSERT' THEN
         NEW.full_name := coalesce(NEW.full_name, NEW.name);
