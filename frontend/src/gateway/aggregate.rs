@@ -147,12 +147,16 @@ impl Asked<'_> {
         let late = |_| refused(StatusCode::GATEWAY_TIMEOUT, "did not send its whole reply in time");
         timeout_at(end, whole).await.map_err(late)??;
         drop(place);
-        let text = std::str::from_utf8(content.as_ref()).ok().map(str::trim_ascii);
-        if !text.is_some_and(|text| text.is_empty() || serde_json::from_str::<IgnoredAny>(text).is_ok()) {
+        if !is_blank(content.as_ref()) && serde_json::from_slice::<IgnoredAny>(content.as_ref()).is_err() {
             return Err(refused(StatusCode::BAD_GATEWAY, "sent a reply that is no JSON"));
         }
         Ok(content.freeze())
     }
+}
+
+/// Whether there is nothing but what JSON takes for white space (RFC 8259 2).
+fn is_blank(content: &[u8]) -> bool {
+    content.iter().all(|byte| b" \t\r\n".contains(byte))
 }
 
 /// The reply of the parts that have come. A reply without content is null, as a part that is missing; only the latter is among the
@@ -168,7 +172,7 @@ fn together(parts: &[Part], outcomes: Vec<Outcome>) -> Response<Body> {
             errors.insert(part.name.clone(), serde_json::json!({"status": status, "detail": problem.detail()}));
             Bytes::new()
         });
-        if content.trim_ascii().is_empty() {
+        if is_blank(&content) {
             piece.push_str("null");
         }
         pieces.extend([piece.into(), content]);

@@ -74,11 +74,15 @@ async fn a_reply_is_put_together_of_what_two_upstreams_answer_at_the_same_time()
 }
 
 /// What an upstream sends instead of a good reply, and what the client is told of it.
-const MISSING: [(&str, u16, &str); 7] = [
+const MISSING: [(&str, u16, &str); 10] = [
     ("HTTP/1.1 500 Oh\r\nContent-Length: 2\r\n\r\n{}", 502, "answered 500 Internal Server Error"),
     ("HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\n{}", 404, "answered 404 Not Found"),
     ("HTTP/1.1 302 No\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", 502, "answered 302 Found"),
     ("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n{\"a\":}", 502, "sent a reply that is no JSON"),
+    // White space of other languages, and text that is none.
+    ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n\x0c{}", 502, "sent a reply that is no JSON"),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n \x0c", 502, "sent a reply that is no JSON"),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}\x0b", 502, "sent a reply that is no JSON"),
     (
         "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n[1,2,3,4,5,6,7,8,9]\n",
         502,
