@@ -47,7 +47,7 @@ func keep(t *testing.T, args ...string) *kept {
 		args[i] = strings.Replace(arg, "LOGS", k.logs, 1)
 	}
 	k.command = exec.Command(os.Args[0], append([]string{k.logs}, args...)...)
-	k.command.Env = append(os.Environ(), "TEST_OF_KEEP=yes", "PRACTICE_CLUSTER="+k.logs)
+	k.command.Env = append(os.Environ(), "TEST_OF_KEEP=yes", "MARK="+k.logs)
 	k.command.Stdout, k.command.Stderr = said, said
 	if err := k.command.Start(); err != nil {
 		t.Fatal(err)
@@ -110,8 +110,9 @@ func (k *kept) end() {
 }
 
 func TestAServerThatIsKilledComesAgainInItsLogAndWithTheMark(t *testing.T) {
-	// The servers say their mark themselves: while one becomes another program, /proc/PID/environ is empty.
-	const server = "echo started $$ of $PRACTICE_CLUSTER; exec sleep 1000"
+	// The servers say their mark themselves: while one becomes another program, /proc/PID/environ is empty. It is not called as that of a
+	// cluster, which others look for meanwhile.
+	const server = "echo started $$ of $MARK; exec sleep 1000"
 	k := keep(t, "--", "server", "sh", "-c", server, "--", "other", "sh", "-c", server)
 	mark := ` of ` + regexp.QuoteMeta(k.logs) + `\n`
 	first, other := k.pid("server.log", `^started (\d+)`+mark), k.pid("other.log", `^started (\d+)`+mark)
