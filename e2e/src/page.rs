@@ -2,8 +2,8 @@
 //!
 //! A block fenced as `sh` is typed into one shell that lives as long as the page, so that variables and background jobs
 //! carry over. A block fenced as `text` right behind it is what it prints: a line `...` stands for any number of lines,
-//! `...` within a line for any text, and runs of blanks are one blank; a printed line `... 15 s` is a sign of life and not compared. A
-//! page is not silent for long ([`SILENCE_LIMIT`]). A block fenced as `sh not-run` is for machines
+//! `...` within a line for any text, and runs of blanks are one blank; a printed line `... 10 s` is a sign of life and not compared. A
+//! page is not silent for long ([`silence_limit`]). A block fenced as `sh not-run` is for machines
 //! that the tests do not have; the page must say so in the line above it. One fenced as `sh docker` is for a machine with
 //! Docker: those of a page are run together, without its other blocks, and the other way round. A page has a `/tmp` of its
 //! own, so that two that run side by side do not write over each other's files.
@@ -23,8 +23,8 @@ use crate::shell::{self, Shell};
 /// How long a block may take: a page waits for conditions of the cluster in loops that have no end of their own.
 const BLOCK_LIMIT: Duration = Duration::from_secs(300);
 
-/// How long a page may print nothing. On a quiet machine none does for 20 s; a test shares its machine.
-const SILENCE_LIMIT: Duration = Duration::from_secs(90);
+/// What a page begins with whose shell gives signs of life.
+const BEGIN: &str = "\n. labs/begin";
 
 /// What the line above a `sh not-run` block has to contain.
 const NOT_RUN: &str = "Not tried here";
@@ -107,9 +107,19 @@ pub fn run(shell: &Shell, path: &Path, fence: &str) {
             assert!(matches(expected, &printed), "{place}: the page says\n{expected}\nand this was printed\n{printed}");
         }
         let silence = if fence == SHELL { session.silence } else { Duration::ZERO };
-        assert!(silence < SILENCE_LIMIT, "{place}: nothing was printed for {} s\n{printed}", silence.as_secs());
+        assert!(
+            silence < silence_limit(&markdown),
+            "{place}: nothing was printed for {} s\n{printed}",
+            silence.as_secs()
+        );
     }
     println!("{}: silent for {:.0} s at most", path.display(), session.silence.as_secs_f64());
+}
+
+/// How long a page may print nothing: a lab, whose shell says every 10 s that a command goes on, for 20 s; another one for as long as a
+/// machine that tests share may take for a command.
+fn silence_limit(markdown: &str) -> Duration {
+    Duration::from_secs(if markdown.contains(BEGIN) { 20 } else { 90 })
 }
 
 /// The folder that a page has as `/tmp`; it goes when this is dropped.
@@ -219,7 +229,7 @@ fn matches(expected: &str, printed: &str) -> bool {
     })
 }
 
-/// A line that says no more than that something has been waited for: `... 15 s`.
+/// A line that says no more than that something has been waited for: `... 10 s`.
 fn is_sign_of_life(line: &str) -> bool {
     let seconds = line.strip_prefix("... ").and_then(|rest| rest.strip_suffix(" s"));
     seconds.is_some_and(|seconds| seconds.parse::<u32>().is_ok())
