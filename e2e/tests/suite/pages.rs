@@ -110,6 +110,12 @@ fn readme() {
     let command = "helm uninstall practice observer --wait --timeout 120s";
     let user = AtTheEnd { shell: ns.cluster().clone(), command };
     page::run(&user.shell, &root().join("README.md"), page::SHELL);
+
+    // The same without an observer.
+    user.shell.run(command);
+    user.shell.run("make up OBSERVER=no");
+    let releases = user.shell.stdout("helm list --short");
+    assert!(releases.contains("practice") && !releases.contains("observer"), "{releases}");
 }
 
 #[test]
