@@ -44,7 +44,7 @@ up: images ## Start the cluster, load the images, install the chart, print the U
 	@cluster/cluster up
 	@eval "$$(cluster/cluster env)"; \
 	  if [ '$(OBSERVER)' != no ] && ! helm status observer >/dev/null 2>&1; then \
-	    $(call step,observer,'chart installed as release observer: the page shows what the cluster says') helm install observer chart/ -f values/observer.yaml; fi; \
+	    $(call step,observer,'chart installed as release observer: the page shows what the cluster says') helm install observer chart/ -f values/observer.yaml --set services.observer.observeNodes=true; fi; \
 	  if helm status practice >/dev/null 2>&1; then . cluster/progress.sh; say 'release practice is there already'; \
 	  else $(call step,install,'chart installed as release practice: all pods ready') helm install practice chart/ --wait --timeout $$((180 * $${PATIENCE:-1}))s; \
 	    for url in "$$NODEPORT_URL/" "$$INGRESS_URL/" "$$INGRESS_URL/api/items"; do $(call step,answers,"$$url answers") client wait "$$url" --timeout $$((30 * $${PATIENCE:-1}))s; done; fi; \

@@ -115,6 +115,11 @@ metadata:
 {{- include "practice.name" (dict "root" .root "name" (print .name .root.Values.names.serviceSuffix "-headless")) -}}
 {{- end -}}
 
+{{/* Takes a service: the name of what is its own and in no namespace. No namespace has a colon in its name, and names of system: are Kubernetes' own. */}}
+{{- define "practice.clusterName" -}}
+{{- print "practice:" .root.Release.Namespace ":" (include "practice.name" .) -}}
+{{- end -}}
+
 {{/* Takes a store: the name of all its pods, the one that takes writes and its copies. */}}
 {{- define "practice.readName" -}}
 {{- include "practice.name" (dict "root" .root "name" (print .name .root.Values.names.serviceSuffix "-read")) -}}
@@ -170,13 +175,15 @@ all charts of a release, so another of this chart in an umbrella is seen too.
   (list $.Values.networkPolicy.enabled "" "NetworkPolicy " $name)
   (list (eq .kind "observer") "" "Role " $name)
   (list (eq .kind "observer") "" "RoleBinding " $name)
+  (list (and (eq .kind "observer") .observeNodes) ".observeNodes" "=ClusterRole " (include "practice.clusterName" .))
+  (list (and (eq .kind "observer") .observeNodes) ".observeNodes" "=ClusterRoleBinding " (include "practice.clusterName" .))
   (list (and (eq .kind "backend") .data.items) ".data" "ConfigMap " $name "-data")
   (list (and (eq .kind "frontend") .routeTable.routes) ".routeTable" "ConfigMap " $name "-routes") -}}
 {{- $objects = append $objects (concat (list (first .) (print "services." $name (index . 1))) (slice . 2)) -}}
 {{- end -}}
 {{- end -}}
 {{- /* The API groups of these kinds: one of another group is another object, as Calico's NetworkPolicy. Those of core have none. */ -}}
-{{- $groups := dict "Deployment" "apps" "StatefulSet" "apps" "CronJob" "batch" "HorizontalPodAutoscaler" "autoscaling" "PodDisruptionBudget" "policy" "NetworkPolicy" "networking.k8s.io" "Ingress" "networking.k8s.io" "HTTPRoute" "gateway.networking.k8s.io" "ServiceMonitor" "monitoring.coreos.com" "PrometheusRule" "monitoring.coreos.com" "Role" "rbac.authorization.k8s.io" "RoleBinding" "rbac.authorization.k8s.io" -}}
+{{- $groups := dict "Deployment" "apps" "StatefulSet" "apps" "CronJob" "batch" "HorizontalPodAutoscaler" "autoscaling" "PodDisruptionBudget" "policy" "NetworkPolicy" "networking.k8s.io" "Ingress" "networking.k8s.io" "HTTPRoute" "gateway.networking.k8s.io" "ServiceMonitor" "monitoring.coreos.com" "PrometheusRule" "monitoring.coreos.com" "Role" "rbac.authorization.k8s.io" "RoleBinding" "rbac.authorization.k8s.io" "ClusterRole" "rbac.authorization.k8s.io" "ClusterRoleBinding" "rbac.authorization.k8s.io" -}}
 {{- range $at, $extra := .Values.extraObjects -}}
 {{- $knob := printf "extraObjects[%d]" $at -}}
 {{- range regexSplit "(?m)^---.*$" (include "practice.extraObject" (dict "root" $ "object" .)) -1 -}}

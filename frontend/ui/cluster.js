@@ -118,7 +118,7 @@ const ROLLOUT = {
   complete: "rollout complete",
 };
 
-/** A line for each Deployment and each autoscaler of a message. */
+/** A line for each Deployment and each autoscaler of a message, and for each node that is not as any other. */
 export function lines(message) {
   const deployments = rows(message.deployments).map((it) => {
     const revision = it.revision === null ? "" : `, revision ${number(it.revision)}`;
@@ -133,8 +133,13 @@ export function lines(message) {
     const range = `from ${number(it.least)} to ${number(it.most)}, wants ${number(it.wanted)}`;
     return { text: `autoscaler ${text(it.name)}: ${figure}${formula}, ${range}${why(it.message)}`, bad: it.figure === null };
   });
+  const nodes = rows(message.nodes).map((it) => {
+    const taints = rows(it.taints).map((taint) => `taint ${text(taint)}`);
+    const words = [...(it.ready ? [] : [`not ready${why(it.message)}`]), ...(it.cordoned ? ["cordoned, takes no new pods"] : []), ...taints];
+    return { text: `${text(it.name)}: ${words.join(", ")}`, bad: !it.ready || it.cordoned === true };
+  });
   const unseen = Object.entries(message.unseen ?? {}).slice(0, MAX_ROWS);
-  return [...deployments, ...autoscalers, ...unseen.map(([kind, reason]) => ({ text: `${text(kind)} not seen${why(reason)}`, bad: true }))];
+  return [...deployments, ...autoscalers, ...nodes, ...unseen.map(([kind, reason]) => ({ text: `${text(kind)} not seen${why(reason)}`, bad: true }))];
 }
 
 /** The events of a message: {id, at, text, warning} each, the newest last. */

@@ -36,7 +36,7 @@ function judge(response, body) {
   // The header has neither; the body has them for the pod that made the reply.
   hops[0].node = clip(origin.node);
   hops[0].takesFaults = Array.isArray(origin.faults) && origin.faults.includes("on-request");
-  return { kind: "answered", hops, seconds: Number(json.fault?.seconds) || 0 };
+  return { kind: "answered", hops, seconds: Math.min(Number(json.fault?.seconds) || 0, 60) };
 }
 
 /** "backend/v1/pod-a, frontend/v1/pod-b" to hops. What is not of that form is left out. */

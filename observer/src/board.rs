@@ -41,6 +41,14 @@ struct Written<'a> {
 }
 
 impl Board {
+    /// One on which nothing is seen yet of `kinds`.
+    pub fn new(kinds: &[Kind]) -> Self {
+        let unseen = kinds.iter().map(|kind| (kind.resource().1, "not asked yet".to_owned()));
+        let state = State { known: Known::default(), unseen: unseen.collect() };
+        let written = watch::Sender::new(state.write());
+        Self { state: Mutex::new(state), changed: Notify::new(), written }
+    }
+
     /// Writes what was learned, until it is dropped.
     pub async fn write(&self) {
         loop {
@@ -102,16 +110,6 @@ impl Board {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One on which nothing is seen yet.
-impl Default for Board {
-    fn default() -> Self {
-        let unseen = Kind::ALL.iter().map(|kind| (kind.resource().1, "not asked yet".to_owned()));
-        let state = State { known: Known::default(), unseen: unseen.collect() };
-        let written = watch::Sender::new(state.write());
-        Self { state: Mutex::new(state), changed: Notify::new(), written }
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use service::settings::environment::{Environment, Variable};
 
+use crate::known::Kind;
 use crate::watch::{Credentials, Url};
 
 service::settings! {
@@ -14,8 +15,17 @@ service::settings! {
         api: Url = parse("API_URL", "https://kubernetes.default.svc", Url::ACCEPTED, Url::parse);
         /// The token and the authority.
         credentials: Credentials = part(credentials);
+        /// follow the nodes too, which takes a ClusterRole
+        nodes: bool = switch("OBSERVE_NODES");
         /// pages that may follow at the same time; further ones are answered 503
         streams: usize = number("MAX_STREAMS", "64", 1, 1000);
+    }
+}
+
+impl Config {
+    /// What is followed.
+    pub fn kinds(&self) -> Vec<Kind> {
+        Kind::ALL.into_iter().filter(|kind| kind.namespaced() || self.nodes).collect()
     }
 }
 

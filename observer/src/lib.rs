@@ -33,7 +33,6 @@ use tokio::sync::Semaphore;
 use board::Board;
 use config::Config;
 use feed::{Feed, Source};
-use known::Kind;
 use paths::{Handler, TABLE};
 use watch::Api;
 
@@ -68,7 +67,7 @@ impl App for Observer {
         let bytes = REQUEST_BYTES + limits.buffer_bytes() as u64;
         vec![
             Term::new("requests that are answered", limits.in_flight as u64, bytes),
-            Term::new("kinds that are watched", Kind::ALL.len() as u64, KIND_BYTES),
+            Term::new("kinds that are watched", config.kinds().len() as u64, KIND_BYTES),
             Term::new("pods that are asked for their figures", watch::TOGETHER as u64, watch::BYTES),
             Term::new("pages that follow", config.streams as u64, bytes).by("MAX_STREAMS"),
         ]
@@ -79,7 +78,7 @@ impl App for Observer {
             places: Arc::new(Semaphore::new(config.streams)),
             namespace: if identity.namespace.is_empty() { "default".to_owned() } else { identity.namespace.clone() },
             docs: Docs::new(docs::read(OPENAPI), &identity.version, TABLE),
-            board: Arc::new(Board::default()),
+            board: Arc::new(Board::new(&config.kinds())),
             config,
         }
     }
@@ -110,14 +109,14 @@ impl Observer {
             Ok(api) => Arc::new(api),
             Err(why) => {
                 tracing::warn!(%why, "watch: it sees nothing");
-                for kind in Kind::ALL {
+                for kind in self.config.kinds() {
                     self.board.lost(kind, &why);
                 }
                 return self.board.write().await;
             }
         };
         let mut kinds = tokio::task::JoinSet::new();
-        for kind in Kind::ALL {
+        for kind in self.config.kinds() {
             let (api, board) = (Arc::clone(&api), Arc::clone(&self.board));
             kinds.spawn(async move { watch::follow(kind, &api, &board).await });
         }

@@ -85,8 +85,13 @@ fn pod(name: &str, version: u64) -> Value {
 }
 
 fn observer(api: SocketAddr, streams: usize) -> Running {
+    observer_of(api, streams, false)
+}
+
+/// One that follows the `nodes` too, or does not.
+fn observer_of(api: SocketAddr, streams: usize, nodes: bool) -> Running {
     let api = Url::parse(&format!("http://{api}")).unwrap();
-    start::<Observer>(Config { api, credentials: Credentials(PathBuf::new()), streams }, BRIEF, WIDE)
+    start::<Observer>(Config { api, credentials: Credentials(PathBuf::new()), nodes, streams }, BRIEF, WIDE)
 }
 
 /// A reply that stays open.
@@ -142,6 +147,20 @@ async fn every_page_is_told_of_each_change_and_the_api_is_asked_once() {
     let mut once = Page::open(observer.address, "/api/cluster").await;
     assert!(once.until("\"served_by\":{").await);
     assert!(once.text.contains("\"unseen\":{}"), "{}", once.text);
+}
+
+#[tokio::test]
+async fn nodes_are_asked_for_where_that_is_set_and_in_no_namespace() {
+    let api = ApiServer::start(&[]).await;
+    let without = observer_of(api.address, 1, false);
+    let mut page = Page::open(without.address, "/api/cluster/events").await;
+    assert!(page.until("\"unseen\":{}").await);
+    assert!(page.text.contains("\"nodes\":[]"), "{}", page.text);
+    assert_eq!(api.asked("/nodes?"), 0);
+    let with = observer_of(api.address, 1, true);
+    let mut page = Page::open(with.address, "/api/cluster/events").await;
+    assert!(page.until("\"unseen\":{}").await);
+    assert_eq!(api.asked("/api/v1/nodes?limit="), 1);
 }
 
 #[tokio::test]

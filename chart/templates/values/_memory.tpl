@@ -21,7 +21,7 @@ the binary's own (`--memory`; service/src/process/memory.rs says what the figure
 {{- $rest = add $rest (mul (add $inFlight $parts) (add $upstream (mul 2 $buffer))) (mul (min $inFlight 128) $upstream) (mul $clients 64) (mul (min (int64 .tunnels.max) (int64 .connections.maxConnections)) 24576) -}}
 {{- else -}}
 {{- $rest = add $rest (mul $inFlight (add 32768 $buffer)) (mul (ternary (int64 .burn.slots) 0 (eq .kind "backend")) 65536) -}}
-{{- if eq .kind "observer" }}{{ $rest = add $rest (mul 6 4194304) (mul 8 262144) (mul 64 (add 32768 $buffer)) }}{{ end -}}
+{{- if eq .kind "observer" }}{{ $rest = add $rest (mul (ternary 7 6 .observeNodes) 4194304) (mul 8 262144) (mul 64 (add 32768 $buffer)) }}{{ end -}}
 {{- end -}}
 {{- $needed := add $rest (mul (int64 .connections.maxConnections) $connection) -}}
 {{- if and $limit (gt $needed (int64 $limit)) -}}

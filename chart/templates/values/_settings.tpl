@@ -23,6 +23,7 @@ as such names are written, behind what the group has: upstream.idleSeconds is UP
 {{- $_ := set $knobs "ROLE" "role" -}}
 {{- else if eq .kind "observer" -}}
 {{- $others = concat $others $ofBackends -}}
+{{- $_ := set $knobs "OBSERVE_NODES" "observeNodes" -}}
 {{- else -}}
 {{- $_ := set $groups "upstream" "UPSTREAM_" -}}
 {{- $others = concat $ofBackends (list "upstream.service" "upstream.url" "upstream.headless") -}}

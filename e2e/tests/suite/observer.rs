@@ -19,6 +19,12 @@ fn says_of(page: &Browser, service: &str, pods: usize, words: &str) {
     page.wait(words, &format!("{states}.filter((state) => /{words}/.test(state.textContent)).length === {pods}"));
 }
 
+/// Waits until the page has a line for none that begins with `text`.
+fn says_no_more(page: &Browser, text: &str) {
+    let lines = "[...document.querySelectorAll('#cluster li')]";
+    page.wait(text, &format!("!{lines}.some((line) => line.textContent.startsWith({text:?}))"));
+}
+
 /// How long the observer pauses between two looks at the pods, in seconds.
 const PAUSE: f64 = 3.0;
 /// What two looks at the memory of a pod may be apart: the kernel counts it in steps of 256 KiB a processor, and the page shows MiB.
@@ -60,15 +66,35 @@ fn figures_are_the_pods_own(ns: &Namespace, service: &str, pods: usize) {
     });
 }
 
+/// A drain and a taint, of all nodes, and what becomes of the one pod of `deaf`.
+fn what_keeps_pods_from_nodes(ns: &Namespace, page: &Browser) {
+    let drain =
+        ns.start("kubectl drain --selector=kubernetes.io/os=linux --pod-selector=app.kubernetes.io/component=deaf");
+    says_of(page, "deaf", 1, "terminating, evicted, as a drain of its node does, at most ");
+    says_of(page, "deaf", 1, r"pending: 0\/\d nodes are available: \d node\(s\) were unschedulable");
+    shows(page, &["node1: cordoned, takes no new pods"]);
+    drop(drain);
+    ns.run("kubectl uncordon --selector=kubernetes.io/os=linux");
+    says_no_more(page, "node1: ");
+
+    ns.run("kubectl taint nodes --all lesson=taints:NoSchedule");
+    ns.run("kubectl delete pod -l app.kubernetes.io/component=deaf --wait=false");
+    says_of(page, "deaf", 1, r"pending: 0\/\d nodes are available: \d node\(s\) had untolerated taint");
+    shows(page, &["node1: taint lesson=taints:NoSchedule"]);
+    ns.run("kubectl taint nodes --all lesson-");
+    says_no_more(page, "node1: ");
+}
+
 /// Probes that act soon, and buttons that have them act.
 const RELEASE: &str = "-f values/quick-probes.yaml -f values/faults-on-request.yaml --set services.backend.probes.liveness.periodSeconds=1";
 
 #[test]
 fn the_page_has_words_for_what_befalls_pods_that_do_not_answer() {
     let ns = Namespace::restricted("observed");
-    let command = "kubectl uncordon --selector=kubernetes.io/os=linux || true; kubectl delete priorityclass yields --ignore-not-found";
+    let command = "kubectl uncordon --selector=kubernetes.io/os=linux || true; kubectl taint nodes --all lesson- || true; \
+                   kubectl delete priorityclass yields --ignore-not-found";
     let _as_before = AtTheEnd { shell: ns.cluster().clone(), command };
-    ns.run("helm install observer chart/ -f values/observer.yaml");
+    ns.run("helm install observer chart/ -f values/observer.yaml --set services.observer.observeNodes=true");
     // Two pods, one a node, of which each has more than half of it: a third that needs as much takes the place of one.
     ns.run("kubectl delete priorityclass yields --ignore-not-found; kubectl create priorityclass yields --value=-1");
     let processors: u32 =
@@ -148,13 +174,7 @@ fn the_page_has_words_for_what_befalls_pods_that_do_not_answer() {
         "document.querySelectorAll('[data-service=picture], [data-service=crash], [data-service=deaf]').length === 3",
     );
 
-    // A drain, of all nodes.
-    let drain =
-        ns.start("kubectl drain --selector=kubernetes.io/os=linux --pod-selector=app.kubernetes.io/component=deaf");
-    says_of(&page, "deaf", 1, "terminating, evicted, as a drain of its node does, at most ");
-    says_of(&page, "deaf", 1, r"pending: 0\/\d nodes are available: \d node\(s\) were unschedulable");
-    drop(drain);
-    ns.run("kubectl uncordon --selector=kubernetes.io/os=linux");
+    what_keeps_pods_from_nodes(&ns, &page);
 
     // An outage and its end.
     ns.run("kubectl scale deploy/practice-backend --replicas=0");
@@ -165,7 +185,20 @@ fn the_page_has_words_for_what_befalls_pods_that_do_not_answer() {
     let may =
         |what: &str| ns.attempt(&format!("kubectl auth can-i {what} --as=system:serviceaccount:observed:observer"));
     assert!(may("watch pods").succeeded());
-    for what in ["delete pods", "get secrets", "list configmaps", "create pods/exec", "list pods --namespace=default"] {
+    for what in [
+        "delete pods",
+        "get secrets",
+        "list configmaps",
+        "create pods/exec",
+        "list pods --namespace=default",
+        "update nodes",
+    ] {
         assert!(!may(what).succeeded(), "the observer may {what}");
     }
+    assert!(may("list nodes").succeeded());
+    ns.run("helm uninstall observer --wait");
+    eventually("nobody may list nodes any more", || match may("list nodes") {
+        answer if answer.succeeded() => Err(answer.text()),
+        _ => Ok(()),
+    });
 }

@@ -462,6 +462,24 @@ fn what_the_routes_lead_to_can_be_sent_from_a_page() {
     );
 }
 
+/// Nodes: one that is cordoned, and all that may be said of one.
+fn nodes() -> Value {
+    let node = |name: &str, ready: bool, cordoned: bool, taints: &[&str], message: Value| json!({"name": name, "ready": ready, "cordoned": cordoned, "taints": taints, "message": message});
+    let silent = json!("Kubelet stopped posting node status.");
+    json!([
+        node("node2", true, true, &[], Value::Null),
+        node("node3", false, true, &["for=gpus:NoSchedule", "bare:NoExecute"], silent),
+    ])
+}
+
+/// Who goes, by which condition, and in which words: <https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions>
+const DISRUPTIONS: [(&str, &str, &str); 4] = [
+    ("observed-h", "PreemptionByScheduler", "makes room for a pod of higher priority"),
+    ("observed-i", "DeletionByTaintManager", "does not tolerate a taint of its node"),
+    ("observed-j", "DeletionByPodGC", "its node is gone"),
+    ("observed-k", "TerminationByKubelet", "its node ends it"),
+];
+
 #[test]
 fn what_the_cluster_says_is_told_pod_by_pod_whether_they_answer_or_not() {
     let backend = Pod::backend("v1", "observed-a");
@@ -472,20 +490,13 @@ fn what_the_cluster_says_is_told_pod_by_pod_whether_they_answer_or_not() {
     };
     let message = |pods: Value, events: Value| {
         json!({
-            "pods": pods, "events": events, "left_out": 0, "unseen": {"replicasets": "403: its Role does not allow it"},
+            "pods": pods, "events": events, "nodes": nodes(), "left_out": 0, "unseen": {"replicasets": "403: its Role does not allow it"},
             "deployments": [{"name": "backend", "wanted": 4, "there": 5, "updated": 1, "ready": 2, "revision": 3, "rollout": "stuck", "message": "deadline"}],
             "autoscalers": [{"name": "backend-hpa", "figure": 140, "aim": 50, "formula": "ceil(2 × 140 / 50) = 6", "least": 2, "most": 5, "wanted": 5, "message": null}],
         })
     };
     let event = |id: &str, reason: &str| json!({"id": id, "at": "2026-01-01T00:00:00Z", "about": {"kind": "Pod", "name": "observed-b"}, "warning": true, "reason": reason, "message": "why", "count": 1});
-    // <https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions>
-    let disruptions = [
-        ("observed-h", "PreemptionByScheduler", "makes room for a pod of higher priority"),
-        ("observed-i", "DeletionByTaintManager", "does not tolerate a taint of its node"),
-        ("observed-j", "DeletionByPodGC", "its node is gone"),
-        ("observed-k", "TerminationByKubelet", "its node ends it"),
-    ];
-    let disrupted = disruptions.map(|(name, reason, _)| {
+    let disrupted = DISRUPTIONS.map(|(name, reason, _)| {
         pod(name, json!({"state": "terminating", "until": null, "reason": reason, "message": "why"}))
     });
     let mut pods = json!([
@@ -535,7 +546,7 @@ fn what_the_cluster_says_is_told_pod_by_pod_whether_they_answer_or_not() {
     assert_eq!(state("observed-e"), ", terminating, to be killed now, still in the endpoints");
     assert_eq!(state("observed-f"), ", terminating, evicted, as a drain of its node does, to be killed now");
     assert_eq!(state("observed-g"), ", terminating, ByThoseToCome: why, for a while, 0 in flight, memory 1 MiB");
-    for (pod, _, words) in disruptions {
+    for (pod, _, words) in DISRUPTIONS {
         assert_eq!(state(pod), format!(", terminating, {words}, for a while"));
     }
     let lines = page.run("return [...document.querySelectorAll('#cluster li')].map((line) => line.textContent);");
@@ -544,6 +555,8 @@ fn what_the_cluster_says_is_told_pod_by_pod_whether_they_answer_or_not() {
         json!([
             "backend: 4 wanted, 5 there, 1 of them new, 2 ready, revision 3, rollout stuck: deadline",
             "autoscaler backend-hpa: CPU 140 % of 50 %, ceil(2 × 140 / 50) = 6, from 2 to 5, wants 5",
+            "node2: cordoned, takes no new pods",
+            "node3: not ready: Kubelet stopped posting node status., cordoned, takes no new pods, taint for=gpus:NoSchedule, taint bare:NoExecute",
             "replicasets not seen: 403: its Role does not allow it",
         ])
     );

@@ -8,6 +8,7 @@ mod deployment;
 mod endpoints;
 mod event;
 mod figures;
+mod node;
 mod object;
 mod pod;
 mod table;
@@ -24,6 +25,7 @@ use deployment::{Deployment, ReplicaSet};
 use endpoints::Slice;
 use event::{Event, Events};
 use figures::Looks;
+use node::Node;
 use pod::Pod;
 use table::Table;
 
@@ -42,14 +44,28 @@ pub enum Kind {
     Autoscalers,
     /// What happened.
     Events,
+    /// Nodes, which are in no namespace.
+    Nodes,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Pods, Self::Endpoints, Self::Deployments, Self::ReplicaSets, Self::Autoscalers, Self::Events];
+    pub const ALL: [Self; 7] = [
+        Self::Pods,
+        Self::Endpoints,
+        Self::Deployments,
+        Self::ReplicaSets,
+        Self::Autoscalers,
+        Self::Events,
+        Self::Nodes,
+    ];
 
-    /// What the API has in front of the namespace, and what behind it.
+    /// Whether its objects are of a namespace.
+    pub fn namespaced(self) -> bool {
+        self != Self::Nodes
+    }
+
+    /// What the API has in front of the namespace, if there is one, and what behind it.
     pub fn resource(self) -> (&'static str, &'static str) {
         match self {
             Self::Pods => ("/api/v1", "pods"),
@@ -58,6 +74,7 @@ impl Kind {
             Self::ReplicaSets => ("/apis/apps/v1", "replicasets"),
             Self::Autoscalers => ("/apis/autoscaling/v2", "horizontalpodautoscalers"),
             Self::Events => ("/api/v1", "events"),
+            Self::Nodes => ("/api/v1", "nodes"),
         }
     }
 }
@@ -71,6 +88,7 @@ pub struct Known {
     replica_sets: Table<ReplicaSet>,
     autoscalers: Table<Autoscaler>,
     events: Events,
+    nodes: Table<Node>,
     looks: Looks,
 }
 
@@ -85,6 +103,8 @@ pub struct Rows {
     autoscalers: Vec<autoscaler::Row>,
     /// The newest last.
     events: Vec<event::Row>,
+    /// Those that are not as any other.
+    nodes: Vec<node::Row>,
     /// Objects beyond what is kept.
     left_out: usize,
 }
@@ -99,6 +119,7 @@ impl Known {
             Kind::ReplicaSets => self.replica_sets.learn(change),
             Kind::Autoscalers => self.autoscalers.learn(change),
             Kind::Events => self.events.learn(change),
+            Kind::Nodes => self.nodes.learn(change),
         }
     }
 
@@ -127,7 +148,11 @@ impl Known {
             deployments: self.deployments.iter().map(Deployment::row).collect(),
             autoscalers: self.autoscalers.iter().map(Autoscaler::row).collect(),
             events: self.events.iter().map(Event::row).collect(),
-            left_out: self.pods.left_out() + self.deployments.left_out() + self.autoscalers.left_out(),
+            nodes: self.nodes.iter().filter_map(Node::row).collect(),
+            left_out: self.pods.left_out()
+                + self.deployments.left_out()
+                + self.autoscalers.left_out()
+                + self.nodes.left_out(),
         }
     }
 }

@@ -314,6 +314,44 @@ fn a_new_list_forgets_what_went_meanwhile_and_a_namesake_is_not_taken_away() {
 }
 
 #[test]
+fn what_is_to_be_known_of_a_node_by_the_table() {
+    let condition = |status: &str| json!([{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": status, "message": "why"}]);
+    let taint = |key: &str, value: &str| json!({"key": key, "value": value, "effect": "NoSchedule"});
+    let cordoned = taint("node.kubernetes.io/unschedulable", "");
+    let many: Vec<Value> = (0..20).map(|n| taint(&n.to_string(), &"x".repeat(600))).collect();
+    let shown: Vec<String> = (0..8).map(|n| format!("{n}={}", "x".repeat(510))).collect();
+    for (spec, conditions, expected) in [
+        (json!({}), condition("True"), Value::Null),
+        (
+            json!({"taints": [taint("for", "")]}),
+            condition("True"),
+            json!({"ready": true, "cordoned": false, "message": null}),
+        ),
+        (json!({}), condition("False"), json!({"ready": false, "message": "why"})),
+        (json!({}), condition("Unknown"), json!({"ready": false, "message": "why"})),
+        (json!({}), json!([]), json!({"ready": false, "message": null})),
+        (
+            json!({"unschedulable": true, "taints": [cordoned]}),
+            condition("True"),
+            json!({"cordoned": true, "taints": []}),
+        ),
+        (
+            json!({"taints": [taint("for", "gpus"), taint("bare", "")]}),
+            condition("True"),
+            json!({"cordoned": false, "taints": ["for=gpus:NoSchedule", "bare:NoSchedule"]}),
+        ),
+        (json!({"taints": many}), condition("True"), json!({"taints": shown})),
+    ] {
+        let node = json!({"metadata": {"name": "node1"}, "spec": spec, "status": {"conditions": conditions}});
+        let row = row("nodes", &[(Kind::Nodes, node.clone())]);
+        assert_eq!(row["name"], if expected.is_null() { Value::Null } else { json!("node1") }, "{node}");
+        for (key, value) in expected.as_object().into_iter().flatten() {
+            assert_eq!(&row[key], value, "{key} of {node}");
+        }
+    }
+}
+
+#[test]
 fn what_is_kept_is_bounded_and_what_is_not_is_counted() {
     let mut known = Known::default();
     let pods = (0..600).map(|n| json!({"metadata": {"name": format!("p{n:03}"), "uid": n.to_string()}}));

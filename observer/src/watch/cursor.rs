@@ -80,7 +80,11 @@ impl Cursor {
     /// The path and query of the next request, in `namespace`; a watch is to last for `seconds`.
     pub(super) fn path(&self, namespace: &str, seconds: u64) -> String {
         let (group, resource) = self.kind.resource();
-        let path = format!("{group}/namespaces/{namespace}/{resource}");
+        let path = if self.kind.namespaced() {
+            format!("{group}/namespaces/{namespace}/{resource}")
+        } else {
+            format!("{group}/{resource}")
+        };
         match &self.at {
             At::List { after: None, .. } => format!("{path}?limit={PAGE}"),
             At::List { after: Some(after), .. } => format!("{path}?limit={PAGE}&continue={after}"),
