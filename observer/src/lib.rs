@@ -40,7 +40,8 @@ use watch::Api;
 const OPENAPI: &str = include_str!("openapi.json");
 /// What a request takes at most besides its head, in bytes.
 const REQUEST_BYTES: u64 = 32 * 1024;
-/// What a kind takes at most, in bytes: a page of its list, as text and read.
+/// What a kind is taken to need, in bytes: a page of its list as text and read, of a hundred objects of some 10 KiB. Nothing holds larger ones
+/// to that but the bound of a page; they are the cluster's own, not a client's.
 const KIND_BYTES: u64 = 4 << 20;
 /// After how many seconds one that found no place may ask again.
 const RETRY_SECONDS: u64 = 5;
