@@ -67,7 +67,7 @@ fn all_that_is_missing_is_said_at_once() {
         ("Rust is missing", "https://rustup.rs"),
         ("Go is missing", "https://go.dev/dl"),
         ("only 976 MiB of memory are available: the cluster and its pods need 2048 MiB", "make run"),
-        ("MiB of disk are free for", "all that the tests make for the first time needs 32768 MiB"),
+        ("MiB of disk are free for", "all that the tests make for the first time needs 28672 MiB"),
         ("inotify instances are left", "sysctl fs.inotify.max_user_instances=512"),
         ("belongs to the cluster in /of/somebody/else/.cluster/run/practice", "CLUSTER=other make up"),
     ] {
