@@ -16,12 +16,12 @@ link_exists() {
 }
 
 # link_owner: the cluster that made the link. /sys is that of the namespace in which it was mounted: the same, but for tests, and
-# there before the package of `ip` is.
+# there before the package of `ip` is. Nobody, where the link goes meanwhile.
 link_owner() {
   if command -v ip >/dev/null; then
-    ip -details link show dev "$link" | sed -n 's/^ *alias //p'
+    { ip -details link show dev "$link" 2>/dev/null || true; } | sed -n 's/^ *alias //p'
   else
-    cat "/sys/class/net/$link/ifalias"
+    cat "/sys/class/net/$link/ifalias" 2>/dev/null || true
   fi
 }
 
@@ -61,8 +61,11 @@ plug_machine() {
   ip route replace "$network.128/25" via "$network.2" dev "$link"
 }
 
+# unplug_machine: the namespace at its other end has ended, and the kernel takes the link away at any moment, also between two looks.
 unplug_machine() {
-  if link_exists "$link" && owned; then ip link delete "$link"; fi
+  if link_exists "$link" && owned; then
+    ip link delete "$link" 2>/dev/null || ! link_exists "$link" || fail "the link $link cannot be removed" "ip link delete $link"
+  fi
 }
 
 # connect_nodes: every node to the bridge, and to the pods of every other node; what is connected stays so.

@@ -89,6 +89,22 @@ fn a_path_that_no_overlay_can_be_mounted_from_is_named() {
 }
 
 #[test]
+fn a_link_that_the_kernel_takes_away_meanwhile_is_gone_and_no_failure() {
+    // Each `ip` finds the link gone that was there a moment before.
+    let gone = Shell::default().stdout(
+        "unshare --net bash -euo pipefail -c '
+           link=practice9 run=any
+           . cluster/network.sh
+           ip link add practice9 type veth peer name other
+           ip() { command ip link delete practice9 2>/dev/null || true; command ip \"$@\"; }
+           unplug_machine
+           ! link_exists practice9
+           echo gone'",
+    );
+    assert_eq!(gone, "gone\n");
+}
+
+#[test]
 fn without_a_network_it_names_what_could_not_be_fetched() {
     // A copy that has nothing built, in a network namespace that has nothing but its own loopback device.
     refused(
