@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::thread;
 
 use crate::clusters::Taken;
+use crate::condition::eventually;
 use crate::shell::{Shell, root};
 
 /// A namespace, and a shell whose commands go there.
@@ -51,6 +52,17 @@ impl Namespace {
         for url in nodes.chain([format!("{ingress}/api/items"), format!("{ingress}/proxy/items")]) {
             self.run(&format!("client wait {url} --timeout 30s"));
         }
+    }
+
+    /// Applies `files`, the definitions of `resources`, and waits until the API serves them. It has taken a definition before
+    /// that, with conditions that are null: `kubectl wait` looks for its condition in these, and fails.
+    #[track_caller]
+    pub fn define(&self, files: &str, resources: &str) {
+        self.run(&format!("kubectl apply --server-side -f {files}"));
+        eventually("the API serves what is defined", || {
+            let served = self.attempt(&format!("kubectl get {resources}"));
+            if served.succeeded() { Ok(()) } else { Err(served.to_string()) }
+        });
     }
 
     /// Its name.

@@ -36,7 +36,10 @@ fn share_of_canary(ns: &Namespace, address: &str) -> Result<u64, String> {
 #[test]
 fn a_gateway_takes_the_route_with_its_filters_and_weights_and_loses_nothing() {
     let ns = Namespace::unrestricted("gateway-api");
-    ns.run("kubectl apply --server-side -f \"$(go -C cluster/gateway-api mod download -json sigs.k8s.io/gateway-api | jq -r .Dir)/config/crd/standard\"");
+    ns.define(
+        r#""$(go -C cluster/gateway-api mod download -json sigs.k8s.io/gateway-api | jq -r .Dir)/config/crd/standard""#,
+        "gatewayclasses,gateways,httproutes",
+    );
     let objects = fs::read_to_string(root().join("e2e/tests/suite/gateway_api.yaml")).expect("the file is there");
     let traefik =
         ns.stdout("kubectl -n ingress get daemonset traefik -o jsonpath='{.spec.template.spec.containers[0].image}'");
