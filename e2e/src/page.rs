@@ -347,6 +347,16 @@ mod tests {
     }
 
     #[test]
+    fn a_sign_of_life_that_a_command_was_too_short_for_comes_before_the_next() {
+        let mut session = Session::open(&Shell::default());
+        // A command that takes the page's clock forward, which whoever is to give the sign meanwhile does not see.
+        let page = ". labs/signs\ntake() { SECONDS=$((SECONDS + $1)); }\npatiently take 10\npatiently true\npatiently take 9\nsign\n";
+        assert_eq!(session.type_in(page, BLOCK_LIMIT), ("... 10 s\n\n".to_owned(), 0));
+        let (printed, _) = session.type_in("take 1; true | patiently true; sign; rm \"$said_in\"\n", BLOCK_LIMIT);
+        assert_eq!(printed.trim(), "... 20 s", "once, whichever process gave it");
+    }
+
+    #[test]
     #[should_panic(expected = "the block is not done after 1 s")]
     fn a_block_that_waits_for_ever_is_ended() {
         let mut session = Session::open(&Shell::default());
