@@ -157,7 +157,7 @@ fn a_release_is_made_pushed_verified_and_installed_by_digest() {
     });
 
     // The node has pulled the same image as its own v2, which nobody could pull, under another name: that one starts as before.
-    ns.run("helm upgrade practice chart/ --reset-values --set image.tag=v2 --wait --timeout 60s");
+    ns.run("helm upgrade practice chart/ --reset-values --set image.tag=v2 --wait --timeout 120s");
 
     // Somebody has moved a tag.
     shell.run(&format!(
