@@ -86,7 +86,7 @@ fn a_full_disk_is_said() {
 #[tokio::test]
 async fn a_service_outlives_the_readers_of_its_log() {
     let broken = || std::io::pipe().unwrap().1;
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = testing::port::free();
     let mut child = Command::new(PROGRAM)
         .env_clear()
         .envs([("BIND_ADDRESS", "127.0.0.1"), ("METRICS_PORT", "0"), ("DRAIN_SECONDS", "0"), ("LOG_LEVEL", "debug")])

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testing::port;
 use testing::postgres::Postgres;
 use testing::redis::Redis;
 use testing::wire::{Reply, Wire, get, until};
@@ -113,10 +114,6 @@ struct Shop {
     _proxies: JoinSet<()>,
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
@@ -142,7 +139,7 @@ impl Shop {
         let mut proxies = JoinSet::new();
         let mut of_orders = Vec::new();
         let ports: BTreeMap<&str, u16> =
-            STORED.into_iter().chain(["notifications"]).map(|role| (role, free_port())).collect();
+            STORED.into_iter().chain(["notifications"]).map(|role| (role, port::free())).collect();
         for (role, variable) in ASKED {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             of_orders.push((variable.to_owned(), format!("http://{}", listener.local_addr().unwrap())));

@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::port;
+
 /// Its user, who owns every database.
 const USER: &str = "shop";
 /// Who it runs as where the test is root, whom it refuses to serve: the user and the group that own nothing.
@@ -66,8 +68,7 @@ impl Postgres {
                 chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
             }
         }
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { port, directory, password: Self::PASSWORD.to_owned(), volume, child: None }
+        Self { port: port::free(), directory, password: Self::PASSWORD.to_owned(), volume, child: None }
     }
 
     fn make(&self, databases: &[&str]) {

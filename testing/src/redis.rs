@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
+
+use crate::port;
 
 /// A Redis that syncs its file before it answers. Killed, and its directory removed, when dropped.
 pub struct Redis {
@@ -44,8 +46,7 @@ impl Redis {
         let directory = std::env::temp_dir().join(name);
         fs::create_dir_all(&directory).unwrap();
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Self { address: "127.0.0.1", port, directory, arguments, volume: None, child: None }
+        Self { address: "127.0.0.1", port: port::free(), directory, arguments, volume: None, child: None }
     }
 
     /// One whose volume has `bytes`, and that is started again when it ends by itself.

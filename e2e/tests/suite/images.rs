@@ -1,6 +1,7 @@
 //! The Dockerfile's compile stage is real: buildah runs it, on a base image that is assembled here.
 
 use e2e::Shell;
+use testing::port;
 
 /// A base image without a registry: an empty file system whose `/usr` and compiler are this machine's own, mounted.
 ///
@@ -51,8 +52,8 @@ fn the_arm64_binaries_start_and_answer() {
         .with("CARGO_TARGET_DIR", "target/images")
         .with("VERSION", "v1")
         .with("BIND_ADDRESS", "127.0.0.1")
-        .with("PORT", free_port())
-        .with("METRICS_PORT", free_port());
+        .with("PORT", port::free().to_string())
+        .with("METRICS_PORT", port::free().to_string());
     let compile = "cluster/compile aarch64-unknown-linux-musl --locked --release -p backend -p frontend -p systems -p observer -p client";
     let compiled = shell.attempt_within(std::time::Duration::from_secs(600), compile);
     assert!(compiled.succeeded(), "{compiled}");
@@ -68,10 +69,4 @@ fn the_arm64_binaries_start_and_answer() {
         assert!(reply.succeeded() && reply.stdout.contains(service), "{reply}\n{ended}");
         assert_eq!(ended.code, Some(0), "{ended}");
     }
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    listener.local_addr().expect("it is bound").port().to_string()
 }

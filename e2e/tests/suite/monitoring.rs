@@ -1,11 +1,12 @@
 //! A Prometheus that scrapes the pods by their annotations: what the chart warns of, and what its dashboard asks. The operator's objects
 //! meet its definitions.
 
-use std::{fs, net::TcpListener};
+use std::fs;
 
 use e2e::shell::root;
 use e2e::{Background, Namespace, eventually, json};
 use serde_json::Value;
+use testing::port;
 
 /// All of the chart's monitoring, its alerts with times that a test can wait for.
 const MONITORING: &str = "--set monitoring.scrapeAnnotations=true,monitoring.serviceMonitor.enabled=true,monitoring.dashboard.enabled=true \
@@ -89,7 +90,7 @@ impl<'a> Prometheus<'a> {
         let targets = ns.stdout(&TARGETS.replace("API", api.trim_start_matches("https://")));
         let configuration = CONFIGURATION.replace("TARGETS", &targets);
         fs::write(format!("{folder}/prometheus.yaml"), configuration).expect("it is writable");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a port is free").port();
+        let port = port::free();
         let running = ns.start(&format!(
             "prometheus --config.file={folder}/prometheus.yaml --storage.tsdb.path={folder}/data --web.listen-address=127.0.0.1:{port}"
         ));

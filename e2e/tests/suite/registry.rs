@@ -6,8 +6,7 @@ use std::time::Duration;
 use e2e::shell::root;
 use e2e::{Background, Namespace, Shell, eventually};
 use serde_json::Value;
-
-use crate::images::free_port;
+use testing::port;
 
 const IMAGES: [&str; 5] = ["backend", "frontend", "systems", "observer", "client"];
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -26,7 +25,7 @@ impl Registry {
         let folder = root().join("target/e2e/registry");
         drop(fs::remove_dir_all(&folder));
         fs::create_dir_all(&folder).expect("target is writable");
-        let host = format!("127.0.0.1:{}", free_port());
+        let host = format!("127.0.0.1:{}", port::free());
         let config = format!(
             "{{version: 0.1, log: {{level: error}}, storage: {{filesystem: {{rootdirectory: '{}/data'}}}}, http: {{addr: '{host}'}}}}",
             folder.display()

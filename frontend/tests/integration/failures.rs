@@ -1,15 +1,16 @@
 //! Upstreams that refuse, and clients and upstreams that keep each other waiting: who is to blame is told, and nothing else suffers.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use frontend::routes::Table;
 use frontend::upstream::Timeouts;
 use frontend::{Config, Frontend};
+use testing::port;
 use testing::running::{BRIEF, WIDE, start};
 use testing::scripted::{OK, Scripted};
 use testing::wire::{Wire, get, until};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 
 use crate::gateways::{HASTY, PATIENT, PLAIN, assert_problem, config_of, gateway_to, settings_of};
 
@@ -39,10 +40,8 @@ async fn an_observer_out_of_reach_is_no_content_and_no_reason_to_be_unready() {
         upstream.send(OK).await;
     })
     .await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let [backend, observer] =
-        [upstream.address, listener.local_addr().unwrap()].map(|address| settings_of(address, HASTY, PLAIN));
-    drop(listener);
+    let nobody = SocketAddr::from(([127, 0, 0, 1], port::free()));
+    let [backend, observer] = [upstream.address, nobody].map(|address| settings_of(address, HASTY, PLAIN));
     let mut config = Config { ready_needs_upstream: true, ..config_of(upstream.address, HASTY, PLAIN) };
     config.routes.table = Table::of_one(backend, Some(observer));
     let gateway = start::<Frontend>(config, BRIEF, WIDE);
@@ -52,9 +51,7 @@ async fn an_observer_out_of_reach_is_no_content_and_no_reason_to_be_unready() {
 
 #[tokio::test]
 async fn an_upstream_that_refuses_is_named_and_the_gateway_is_well() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let upstream = listener.local_addr().unwrap();
-    drop(listener);
+    let upstream = SocketAddr::from(([127, 0, 0, 1], port::free()));
     let gateway = gateway_to(upstream, PATIENT);
     let reply = get(gateway.address, "/proxy/items").await;
     assert_eq!(reply.status, 502, "{}", reply.text());

@@ -9,6 +9,7 @@ use frontend::tunnel::Bounds;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use service::process::lifecycle::Timing;
+use testing::port;
 use testing::running::BRIEF;
 use testing::scripted::Scripted;
 use testing::websocket::{ACCEPT, HANDSHAKE, KEY};
@@ -325,7 +326,7 @@ async fn a_handshake_is_sent_again_only_if_nobody_can_have_got_it() {
     assert_eq!(gateway.ask("GET", "/ws", "").await.status, 502);
     assert_eq!(upstream.connections(), 1 + 4, "a request without a handshake is");
 
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = SocketAddr::from(([127, 0, 0, 1], port::free()));
     let gateway = self::gateway(nobody, &json!({"retries": 2}), Bounds::default());
     assert_eq!(gateway.ask("GET", "/ws", HANDSHAKE).await.status, 502);
     assert!(gateway.counts("upstream_retries_total{upstream=\"one\",decision=\"made\"} 2"));
