@@ -1,5 +1,6 @@
 //! The README and the labs do what they say.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use e2e::shell::root;
@@ -172,6 +173,28 @@ fn when_it_does_not_work_the_readme_says_why() {
     assert_eq!(ns.stdout(&format!("curl -fsS -w '%{{http_code}}' {page}/cluster/events")), "204");
     says("`there is no observer of the cluster`");
     says("`helm install observer chart/ -f values/observer.yaml`");
+}
+
+/// The functions that a script defines, or the blocks of a page.
+fn functions(text: &str) -> BTreeSet<&str> {
+    let names = text.lines().filter_map(|line| line.trim_start().split_once("() {").map(|(name, _)| name));
+    names.filter(|name| !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')).collect()
+}
+
+#[test]
+fn no_lab_takes_a_name_of_what_the_labs_share() {
+    let read = |name: &str| std::fs::read_to_string(root().join("labs").join(name)).expect("it can be read");
+    let shared = read("begin") + &read("signs");
+    let shared = functions(&shared);
+    assert!(shared.contains("await") && shared.contains("undo"), "{shared:?}");
+    for entry in std::fs::read_dir(root().join("labs")).expect("there are labs") {
+        let name = entry.expect("it can be read").file_name().into_string().expect("a name");
+        if !["begin", "signs"].contains(&&*name) {
+            let page = read(&name);
+            let taken: Vec<_> = functions(&page).intersection(&shared).copied().collect();
+            assert!(taken.is_empty(), "labs/{name} has functions of its own with names that labs/begin has: {taken:?}");
+        }
+    }
 }
 
 #[test]
