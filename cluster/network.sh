@@ -76,7 +76,8 @@ connect_nodes() {
     inside control-plane ip route replace "10.244.$i.0/24" via "$network.1$i"
     if ! inside "node$i" ip link show dev eth0 >/dev/null 2>&1; then
       inside control-plane ip link delete "node$i" 2>/dev/null || true
-      inside control-plane ip link add "node$i" type veth peer name eth0 netns "$(pid_of "node$i")"
+      # From this machine's file system: Debian 13's ip looks for the process in /proc, and the control plane's has its own processes.
+      nsenter --target "$(pid_of control-plane)" --net -- ip link add "node$i" type veth peer name eth0 netns "$(pid_of "node$i")"
     fi
     inside control-plane ip link set "node$i" master bridge0 up
     inside "node$i" ip address replace "$network.1$i/24" dev eth0
