@@ -120,10 +120,10 @@ fn the_page_has_words_for_what_befalls_pods_that_do_not_answer() {
     );
     shows(&page, &[", ready, 1 restart, last ended with Completed, code 0"]);
 
-    // A rollout; three that never answer; one pod more of a service that does.
+    // A rollout that is under way long enough to be seen; three that never answer; one pod more of a service that does.
     ns.run(&format!(
         "helm upgrade practice chart/ {values} --set services.frontend.replicas=3 \
-         --set services.backend.image.tag=v2,services.backend.minReadySeconds=2 \
+         --set services.backend.image.tag=v2,services.backend.minReadySeconds=10 \
          --set services.picture.replicas=1,services.picture.image.tag=v9 \
          --set services.crash.replicas=1,services.crash.faults.crashAfterSeconds=0 \
          --set services.deaf.replicas=1,services.deaf.faults.neverReady=true"
