@@ -3,8 +3,8 @@
 
 # Scripts that call each other share one clock: seconds since the epoch, with a fraction.
 export PROGRESS_START=${PROGRESS_START:-$EPOCHREALTIME}
-# Where the laps are written down, and when the one that runs began.
-LAPS=${LAPS:-.cluster/log/laps}
+# Where the laps are written down, which the Makefile may say, and when the one that runs began.
+LOGS=${LOGS:-.cluster/log}
 lap_began=$EPOCHREALTIME
 
 # say TEXT: one progress line with the time since the start.
@@ -116,10 +116,11 @@ side_by_side() {
   return $failed
 }
 
-# lap NAME: writes down how long it is since the lap before, or since the script began; `e2e/times` lists the laps.
+# lap NAME: writes down how long it is since the lap before, or since the script began; `e2e/times` lists the laps. One called
+# "PART: NAME" is within the lap PART, which follows it: the shell that the part runs in is not the one that counts the parts.
 lap() {
   local now=$EPOCHREALTIME
-  mkdir -p "$(dirname "$LAPS")"
-  awk -v now="$now" -v since="$lap_began" -v name="$1" 'BEGIN { printf "%.1f\t%s\n", now - since, name }' >>"$LAPS"
+  mkdir -p "$LOGS"
+  awk -v now="$now" -v since="$lap_began" -v name="$1" 'BEGIN { printf "%.1f\t%s\n", now - since, name }' >>"$LOGS/laps"
   lap_began=$now
 }

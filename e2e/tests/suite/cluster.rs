@@ -126,6 +126,30 @@ fn every_wait_has_patience_with_a_slow_machine() {
 }
 
 #[test]
+fn the_parts_of_make_test_add_up_to_the_whole() {
+    // Each part is a second of sleep here.
+    let start = Instant::now();
+    let laps = Shell::default().stdout(
+        r#"logs=$(mktemp -d); trap 'rm -rf "$logs"' EXIT
+           printf '#!/bin/sh\nsleep 1\n' >"$logs/make" && chmod +x "$logs/make"
+           touch "$logs"/{unit,e2e-together,e2e-alone}.log
+           make --old-file ready-to-test test MAKE="$logs/make" LOGS="$logs" >&2
+           sort -k 2 "$logs/laps""#,
+    );
+    let whole = start.elapsed().as_secs_f64();
+    let laps: Vec<(f64, &str)> = laps
+        .lines()
+        .map(|line| line.split_once('\t').map(|(time, name)| (time.parse().unwrap(), name)).unwrap())
+        .collect();
+    let names: Vec<&str> = laps.iter().map(|(_, name)| *name).collect();
+    let parts = ["check", "e2e", "side by side"];
+    assert_eq!(names, [&parts[..], &["side by side: chart", "side by side: first", "side by side: unit"]].concat());
+    assert!(laps.iter().all(|(time, _)| *time >= 1.0), "{laps:?}");
+    let sum: f64 = laps.iter().filter(|(_, name)| parts.contains(name)).map(|(time, _)| time).sum();
+    assert!(sum <= whole, "{sum:.1} s of {whole:.1} s: {laps:?}");
+}
+
+#[test]
 fn what_is_ended_leaves_no_process_and_a_server_that_ends_is_started_again() {
     Shell::default().run(
         r#"here=$PWD/cluster run=$(mktemp -d) log=$run

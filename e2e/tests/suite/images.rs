@@ -16,15 +16,11 @@ const BUILD: &str = r#"
     printf 'FROM scratch\nCOPY base/ /\nENV PATH=/rust/bin:/usr/bin:/bin CARGO_HOME=/fetched-by-cargo %s\n' \
       'CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16' >"$work/Dockerfile"
 
-    # Unless it is told, the buildah of Debian 13 raises these limits to 1,048,576, which root without CAP_SYS_RESOURCE may not.
-    limits=()
-    for limit in nofile:n nproc:u; do
-      own=$(ulimit "-S${limit#*:}"):$(ulimit "-H${limit#*:}")
-      limits+=(--ulimit "${limit%:*}=${own//unlimited/-1}")
-    done
+    # Root without CAP_SYS_RESOURCE may not raise its limits, and buildah would: to 1,048,576 unless it is told (Debian 13), and after
+    # it has lowered its own to /proc/sys/kernel/pid_max (Debian 12). What is below all of these is never raised.
     build() {
       buildah --root "$PWD/$work/storage" --runroot "$PWD/$work/run" --storage-driver vfs \
-        bud --isolation chroot --pull-never "${limits[@]}" "$@"
+        bud --isolation chroot --pull-never --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 "$@"
     }
     build -t localhost/rust:host "$work"
     build --build-arg RUST_IMAGE=localhost/rust:host --build-arg VERSION=v7 --target backend -t backend:v7 \
