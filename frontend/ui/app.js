@@ -148,9 +148,9 @@ function writeLink() {
   if (link !== location.hash.slice(1)) history.replaceState(null, "", link === "" ? location.pathname + location.search : `#${link}`);
 }
 
-/** Takes the settings that the address has. */
-function readLink() {
-  const { settings: linked, ignored } = permalink.read(location.hash.slice(1));
+/** Takes the settings that `address` has. */
+function readLink(address) {
+  const { settings: linked, ignored } = permalink.read(new URL(address).hash.slice(1));
   set(linked);
   if (ignored !== "") tell(ignored);
 }
@@ -324,7 +324,8 @@ function wireControls() {
   });
   // Enter in a field sends a form, which has nowhere to go.
   at("controls").addEventListener("submit", (event) => event.preventDefault());
-  window.addEventListener("hashchange", readLink);
+  // The page may have written its address anew before it is told of the one that somebody typed.
+  window.addEventListener("hashchange", ({ newURL }) => readLink(newURL));
   at("save").addEventListener("click", save);
   at("clear").addEventListener("click", () => {
     ledger = new Ledger(viewedAt());
@@ -393,7 +394,7 @@ at("cluster").dataset.none = at("cluster").textContent;
 cluster.follow(observe);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (ink = null));
 new ResizeObserver(() => requestAnimationFrame(draw)).observe(at("overview"));
-readLink();
+readLink(location.href);
 start();
 
 let frame = 0;
