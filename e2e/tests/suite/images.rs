@@ -50,17 +50,11 @@ fn the_compile_stage_builds_the_image_of_a_version() {
 
 #[test]
 fn the_arm64_binaries_start_and_answer() {
+    let binaries = "target/images/aarch64-unknown-linux-musl/release";
     let shell = Shell::default()
-        .with("CARGO_TARGET_DIR", "target/images")
-        .with("VERSION", "v1")
         .with("BIND_ADDRESS", "127.0.0.1")
         .with("PORT", port::free().to_string())
         .with("METRICS_PORT", port::free().to_string());
-    let compile = "cluster/compile aarch64-unknown-linux-musl --locked --release -p backend -p frontend -p systems -p observer -p client";
-    let compiled = shell.attempt_within(std::time::Duration::from_secs(600), compile);
-    assert!(compiled.succeeded(), "{compiled}");
-
-    let binaries = "target/images/aarch64-unknown-linux-musl/release";
     for service in ["backend", "frontend", "systems", "observer"] {
         let server = shell.start(&format!("qemu-aarch64-static {binaries}/{service}"));
         let reply = shell.attempt(&format!(
@@ -68,7 +62,7 @@ fn the_arm64_binaries_start_and_answer() {
              qemu-aarch64-static {binaries}/client get -q http://127.0.0.1:$PORT/health"
         ));
         let ended = server.terminate();
-        assert!(reply.succeeded() && reply.stdout.contains(service), "{reply}\n{ended}");
+        assert!(reply.succeeded() && reply.stdout.contains(service), "{reply}\n{ended}; make binaries compiles them");
         assert_eq!(ended.code, Some(0), "{ended}");
     }
 }
