@@ -133,11 +133,12 @@ run-two: ## A gateway and two services behind it, as values/two-services.yaml ha
 	  SERVICE_NAME=ml-inference-service DOCS=true PORT=8001 METRICS_PORT=9001 target/debug/frontend & \
 	  wait -n
 
+# Of the three side by side, chart waits for nothing but the processor and is done long before first: it gives way to the others.
 # A shell's background ignores Ctrl-C, and so would all that it starts: the parts get every signal's own meaning back.
 test: ready-to-test ## Everything: check, unit, chart, first and e2e; at the end, what took how long
 	@rm -f $(LOGS)/laps
 	@. cluster/progress.sh; \
-	  part() { env --default-signal $(MAKE) --no-print-directory "$$1" || { say "FAILED: make $$1" >&2; return 1; }; }; \
+	  part() { env --default-signal nice -n "$$([ "$$1" = chart ] && echo 10 || echo 0)" $(MAKE) --no-print-directory "$$1" || { say "FAILED: make $$1" >&2; return 1; }; }; \
 	  within() { part "$$1" && lap "side by side: $$1"; }; \
 	  part check && lap check && say 'unit, chart and first: side by side, most of it is waiting' && \
 	  side_by_side within unit chart first && lap 'side by side' && part e2e && lap e2e && e2e/times && say 'all tests passed'

@@ -1,27 +1,19 @@
-// Command hyperkube is every server of the cluster, kubectl and helm in one binary: the name it is called by selects the
-// program. One binary shares what they have in common, and is linked once.
+// Command hyperkube is every server of the cluster in one binary: the name it is called by selects the program. One binary shares
+// what they have in common, and is linked once.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 	etcd "go.etcd.io/etcd/server/v3/etcdmain"
-	helm "helm.sh/helm/v4/pkg/cmd"
-	"helm.sh/helm/v4/pkg/kube"
-	_ "k8s.io/client-go/plugin/pkg/client/auth"
 	"k8s.io/component-base/cli"
-	"k8s.io/component-base/logs"
 	_ "k8s.io/component-base/logs/json/register"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo"
 	_ "k8s.io/component-base/metrics/prometheus/version"
-	kubectl "k8s.io/kubectl/pkg/cmd"
-	"k8s.io/kubectl/pkg/cmd/util"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
@@ -59,10 +51,6 @@ func run(name string, args []string) int {
 		return loadbalancer.Main(args[1:])
 	case "volumes":
 		return volumes.Main(args[1:])
-	case "kubectl":
-		return runKubectl(args)
-	case "helm":
-		return runHelm(args)
 	default:
 		fmt.Fprintf(os.Stderr, "hyperkube: call it by the name of one of its programs, not %q\n", name)
 		return 64
@@ -71,33 +59,4 @@ func run(name string, args []string) int {
 
 func kubernetes(command *cobra.Command) int {
 	return cli.Run(command)
-}
-
-func runKubectl(args []string) int {
-	// The verbosity must hold while the command is put together, too: it reads plugins and preferences then.
-	_, _ = logs.GlogSetter(kubectl.GetLogVerbosity(args))
-	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
-		util.CheckErr(err)
-	}
-	return 0
-}
-
-func runHelm(args []string) int {
-	// The manager of the fields that it sets has its own name, whatever this binary is called.
-	kube.ManagedFieldsManager = "helm"
-	command, err := helm.NewRootCmd(os.Stdout, args[1:], helm.SetupLogging)
-	if err != nil {
-		slog.Warn("command failed", slog.Any("error", err))
-		return 1
-	}
-	err = command.Execute()
-	var failed helm.CommandError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &failed):
-		return failed.ExitCode
-	default:
-		return 1
-	}
 }

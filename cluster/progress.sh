@@ -6,6 +6,14 @@ export PROGRESS_START=${PROGRESS_START:-$EPOCHREALTIME}
 # Where the laps are written down, which the Makefile may say, and when the one that runs began.
 LOGS=${LOGS:-.cluster/log}
 lap_began=$EPOCHREALTIME
+# How long the processors have been busy, in hundredths of a second: user, nice, system, irq and softirq of proc(5)'s /proc/stat.
+busy() {
+  local user nice system irq softirq
+  read -r _ user nice system _ _ irq softirq _ </proc/stat
+  busy=$((user + nice + system + irq + softirq))
+}
+busy
+lap_busy=$busy
 
 # say TEXT: one progress line with the time since the start.
 say() {
@@ -116,11 +124,14 @@ side_by_side() {
   return $failed
 }
 
-# lap NAME: writes down how long it is since the lap before, or since the script began; `e2e/times` lists the laps. One called
-# "PART: NAME" is within the lap PART, which follows it: the shell that the part runs in is not the one that counts the parts.
+# lap NAME: writes down how long it is since the lap before, or since the script began, and for how many seconds the processors of the
+# machine were busy meanwhile, whatever with; `e2e/times` lists the laps. One called "PART: NAME" is within the lap PART, which follows
+# it: the shell that the part runs in is not the one that counts the parts.
 lap() {
-  local now=$EPOCHREALTIME
+  local now=$EPOCHREALTIME busy
+  busy
   mkdir -p "$LOGS"
-  awk -v now="$now" -v since="$lap_began" -v name="$1" 'BEGIN { printf "%.1f\t%s\n", now - since, name }' >>"$LOGS/laps"
-  lap_began=$now
+  awk -v now="$now" -v since="$lap_began" -v busy="$busy" -v before="$lap_busy" -v name="$1" \
+    'BEGIN { printf "%.1f\t%.1f\t%s\n", now - since, (busy - before) / 100, name }' >>"$LOGS/laps"
+  lap_began=$now lap_busy=$busy
 }

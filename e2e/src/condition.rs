@@ -7,7 +7,9 @@ use crate::Error;
 
 /// How long a condition of the cluster may take to come true.
 const LIMIT: Duration = Duration::from_secs(90);
-const PAUSE: Duration = Duration::from_millis(250);
+/// Between two questions. Most are a `kubectl`, of which several tests run one at a time: asked more often, they keep a small machine from
+/// what they wait for.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Asks until there is an answer, 90 seconds at most.
 #[track_caller]
