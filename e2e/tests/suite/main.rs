@@ -2,7 +2,10 @@
 //!
 //! What waits more than it works runs side by side, each test that needs a cluster on one of its own. A test whose result other tests could change,
 //! or that changes theirs, runs alone: it is marked `#[ignore = "alone: the reason"]`.
+//!
+//! They begin in the order of their names: a long one at the end would run by itself.
 
+mod artifacts;
 mod autoscaling;
 mod certificates;
 mod classroom;
@@ -20,7 +23,6 @@ mod observer;
 mod pages;
 mod phases;
 mod proof;
-mod registry;
 mod release;
 mod rollout;
 mod stores;

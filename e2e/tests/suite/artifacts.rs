@@ -1,4 +1,4 @@
-//! A release as others get it: made, pushed to a registry, verified, and installed from there by digest.
+//! The artifacts of a release, as others get them: made, pushed to a registry, verified, and installed from there by digest.
 
 use std::fs;
 use std::time::Duration;
