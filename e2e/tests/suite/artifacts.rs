@@ -1,10 +1,11 @@
 //! The artifacts of a release, as others get them: made, pushed to a registry, verified, and installed from there by digest.
 
 use std::fs;
+use std::thread;
 use std::time::Duration;
 
 use e2e::shell::root;
-use e2e::{Background, Namespace, Shell, eventually};
+use e2e::{Background, Namespace, Output, Shell, eventually};
 use serde_json::Value;
 use testing::port;
 
@@ -43,8 +44,8 @@ impl Registry {
         Self { shell, host, _running: running }
     }
 
-    /// A way there for the nodes of a cluster, under the same name, until what is returned is dropped.
-    fn reached_from(&self, ns: &Namespace) -> Background {
+    /// A way there for the nodes of a cluster, under the same name.
+    fn reached_from<'a>(&self, ns: &'a Namespace) -> Reached<'a> {
         let (host, nodes) = (&self.host, ns.node_addresses());
         // The machine's address is the network's first.
         let network = nodes[0].rsplit_once('.').expect("an address of four octets").0;
@@ -59,7 +60,7 @@ impl Registry {
             let reply = ns.attempt(&format!("curl --noproxy '*' -fsS http://{way}/v2/"));
             if reply.succeeded() { Ok(()) } else { Err(reply.to_string()) }
         });
-        forward
+        Reached { ns, host: host.clone(), _forward: forward }
     }
 
     /// What is at a path of the registry's API.
@@ -95,6 +96,38 @@ impl Registry {
             "openssl dgst -sha256 -verify $FOLDER/{key}.pub -signature <(base64 -d <<<\"$SIGNATURE\") <(printf %s \"$PAYLOAD\")"
         ));
         verified.succeeded()
+    }
+}
+
+/// The way of a cluster's nodes to a registry. When it is dropped, it goes, and what they pulled: the cluster is another test's next.
+struct Reached<'a> {
+    ns: &'a Namespace,
+    host: String,
+    _forward: Background,
+}
+
+impl Reached<'_> {
+    /// Runs `command` for each node, whose number is `$node`: there, `images` is of the node's containerd, and `pulled` lists those of
+    /// the registry.
+    fn on_nodes(&self, command: &str) -> Output {
+        let (nodes, host) = (self.ns.node_addresses().len(), &self.host);
+        self.ns.attempt(&format!(
+            "images() {{ nsenter --target $process --net --mount ctr --address /run/containerd/containerd.sock --namespace k8s.io images \"$@\"; }}
+             pulled() {{ images list --quiet | awk 'index($0, \"{host}/\") == 1'; }}
+             for node in $(seq {nodes}); do read -r process _ <.cluster/run/$CLUSTER/node$node.pid; {command}; done"
+        ))
+    }
+}
+
+impl Drop for Reached<'_> {
+    fn drop(&mut self) {
+        let left = self.on_nodes(&format!(
+            "rm -r .cluster/run/$CLUSTER/node$node/registries/{}
+             for name in $(pulled); do images remove --sync $name; done
+             [ -z \"$(pulled)\" ]",
+            self.host
+        ));
+        assert!(left.succeeded() || thread::panicking(), "{left}");
     }
 }
 
@@ -136,7 +169,7 @@ fn a_release_is_made_pushed_verified_and_installed_by_digest() {
     let (_, digest) = chart.split_once("/team/practice@").expect("the chart by its digest");
     assert!(registry.signed("practice", digest, "key") && !registry.signed("practice", digest, "other"));
     let ns = Namespace::restricted("published");
-    let _forward = registry.reached_from(&ns);
+    let nodes = registry.reached_from(&ns);
     ns.run(&format!(
         "helm install practice {chart} --plain-http -f .cluster/release/digests.yaml --wait --timeout 120s"
     ));
@@ -146,6 +179,8 @@ fn a_release_is_made_pushed_verified_and_installed_by_digest() {
         let pulled = pod["status"]["containerStatuses"][0]["imageID"].as_str().expect("an image");
         assert_eq!(pulled, format!("{}/team/{name}@{}", registry.host, registry.digest(name, &version)));
     }
+    let listed = nodes.on_nodes("pulled").text();
+    assert!(listed.contains("/team/backend@") && listed.contains("/team/frontend@"), "{listed}");
     let tested = ns.stdout("helm test practice --timeout 120s");
     assert!(tested.contains("Succeeded"), "{tested}");
     ns.run(&format!("helm upgrade practice {chart} --plain-http --set image.tag=v2 --wait --timeout 120s"));
