@@ -21,6 +21,27 @@ fn helm_test_passes_and_uninstall_leaves_nothing() {
     });
 }
 
+#[test]
+fn helm_waits_without_a_word_of_its_client_and_writes_what_the_server_warns_of() {
+    let ns = Namespace::restricted("waits");
+    ns.install("");
+    // Each note on a Deployment makes the wait read its pods anew: so many that the client must keep to its rate, and reads at the end, too.
+    let upgraded = ns.attempt(
+        "for i in $(seq 40); do kubectl annotate deploy --all --overwrite seen=$i >/dev/null; done &
+         helm upgrade practice chart/ -f values/quick-probes.yaml --wait --timeout 2m >/dev/null; wait",
+    );
+    assert!(upgraded.succeeded() && upgraded.stderr.is_empty(), "{upgraded}");
+
+    let warned = ns.attempt(
+        "chart=$(mktemp -d) && trap 'rm -r $chart' EXIT && mkdir $chart/templates &&
+         printf 'apiVersion: v2\nname: old\nversion: 1.0.0\n' >$chart/Chart.yaml &&
+         printf 'apiVersion: v1\nkind: Endpoints\nmetadata:\n  name: old\n' >$chart/templates/endpoints.yaml &&
+         helm install old $chart >/dev/null",
+    );
+    let warning = "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice\n";
+    assert!(warned.succeeded() && warned.stderr == warning, "{warned}");
+}
+
 /// Everything in the namespace but events, which the API server keeps for an hour.
 fn objects(ns: &Namespace) -> Result<String, String> {
     let listed = ns.try_stdout(
