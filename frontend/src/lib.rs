@@ -91,6 +91,11 @@ impl App for Frontend {
         (path == "/routes").then(|| self.router.live().table.document().to_string())
     }
 
+    /// Waits for what the name service says of the upstreams that it needs, if that is not long in coming.
+    async fn begin(&self) {
+        self.router.live().are_looked_up().await;
+    }
+
     /// Tells how many tunnels a drain finds, and how many its quiet period has left.
     async fn work(self: Arc<Self>, server: Arc<Server>) {
         let mut phases = server.phases();

@@ -10,6 +10,7 @@ use hyper::HeaderMap;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use service::telemetry::metrics::Metrics;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::auth::{Credentials, Fingerprints};
@@ -22,6 +23,9 @@ use crate::upstream::{self, Defaults, Settings, Upstream};
 
 /// How often the file is looked at. A mounted `ConfigMap` follows its object with a delay of up to a minute anyway.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a gateway waits for the first answers of its name service, of all upstreams together, before it is ready without.
+const FIRST_LOOKUP: Duration = Duration::from_secs(10);
 
 /// A table with its upstreams.
 #[derive(Default)]
@@ -79,6 +83,20 @@ impl Live {
         for limit in self.rate_limits.iter().flatten() {
             limit.lock().unwrap_or_else(PoisonError::into_inner).sweep(now);
         }
+    }
+
+    /// Ends when each of those that are needed has an address, or its name service says twice that there is none, and after
+    /// [`FIRST_LOOKUP`] at the latest.
+    ///
+    /// The first packets of a new pod may be lost: what enforces network policies learns of it later than it starts
+    /// (<https://kubernetes.io/docs/concepts/services-networking/network-policies/#pod-lifecycle>). A gateway that is ready at once
+    /// gets requests, and no address for them in the five seconds that musl waits for a name service.
+    pub(crate) async fn are_looked_up(&self) {
+        let unknown = self.needed().filter(|upstream| !upstream.has_address()).map(Arc::clone);
+        let mut lookups: JoinSet<()> = unknown.map(|upstream| async move { upstream.look_up().await }).collect();
+        let all = async { while lookups.join_next().await.is_some() {} };
+        // Ready all the same: what is wrong is in the log, and in the replies.
+        let _ = tokio::time::timeout(FIRST_LOOKUP, all).await;
     }
 
     /// Those that no fallback stands in for.

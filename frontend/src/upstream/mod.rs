@@ -148,6 +148,16 @@ impl Upstream {
         self.settings.persistence()
     }
 
+    /// Whether a request would wait for no name service.
+    pub(crate) fn has_address(&self) -> bool {
+        self.resolver.has_address()
+    }
+
+    /// Ends when it has an address, or its name was looked up twice in vain.
+    pub(crate) async fn look_up(&self) {
+        self.resolver.first_address().await;
+    }
+
     /// Whether it answers `/ready` with 200; `body` is that of the request that asks.
     pub(crate) async fn is_ready(&self, body: &Arc<RequestBody>) -> bool {
         self.get("/ready", body).await.is_some()

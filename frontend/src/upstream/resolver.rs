@@ -94,6 +94,23 @@ impl Resolver {
         }
     }
 
+    /// Whether there is an answer that could be used.
+    pub(super) fn has_address(&self) -> bool {
+        self.literal.is_some() || self.recent(STALE).is_some()
+    }
+
+    /// Ends when there is an address, or two lookups found none: the second may be the first that the name service hears of.
+    pub(super) async fn first_address(self: &Arc<Self>) {
+        for _ in 0..2 {
+            self.look_up();
+            drop(self.lookup.lock().await);
+            if self.has_address() {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// Looks the name up in the background, unless somebody does: of a name service that does not answer, lookups must not
     /// pile up.
     pub(super) fn look_up(self: &Arc<Self>) {

@@ -67,6 +67,12 @@ pub trait App: Sized + Send + Sync + 'static {
         peer.ip().to_canonical()
     }
 
+    /// Ends when the app can serve. Until then the server is starting: it answers its liveness probe, and 503 to all else. It has to end,
+    /// whatever it waits for: the startup probe gives a pod so much time and no more.
+    fn begin(&self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
     /// Works that no request asks for. A drain waits for its end as for a request in flight, and cuts it at the same deadline;
     /// [`Server::phases`] tells it when to end.
     fn work(self: Arc<Self>, _server: Arc<Server>) -> impl Future<Output = ()> + Send {

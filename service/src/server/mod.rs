@@ -5,8 +5,9 @@
 pub mod exposition;
 pub mod listener;
 
-use std::future::pending;
+use std::future::{pending, ready};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -60,9 +61,17 @@ impl Server {
             drop(connection);
         });
         let mut listener = Some(listener);
-        let starts = Instant::now() + self.faults.start;
-        if self.faults.start.is_zero() {
-            self.happens(Event::Started);
+        let mut beginning = pin!(async {
+            if !self.faults.start.is_zero() {
+                tokio::time::sleep(self.faults.start).await;
+            }
+            app.begin().await;
+        });
+        // Where there is nothing to wait for it is ready before its first connection.
+        tokio::select! {
+            biased;
+            () = &mut beginning => self.happens(Event::Started),
+            () = ready(()) => {}
         }
         loop {
             let phase = self.phase();
@@ -77,7 +86,7 @@ impl Server {
             let event = tokio::select! {
                 () = stopping.asked() => Event::Terminate,
                 () = passed(phase.deadline()) => Event::Tick,
-                () = tokio::time::sleep_until(starts), if phase == Phase::Starting => Event::Started,
+                () = &mut beginning, if phase == Phase::Starting => Event::Started,
                 () = open.closed(), if listener.is_none() => Event::Idle,
                 (stream, peer, slot) = next(listener.as_ref(), &slots) => {
                     self.spawn(&app, stream, peer, (slot, open.subscribe()));
