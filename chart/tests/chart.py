@@ -1,6 +1,7 @@
 """The chart as the tests see it: rendered by the real helm, walked knob by knob."""
 
 import copy
+import functools
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import tempfile
 import threading
 from pathlib import Path
 
+import kubernetes_validate
 import yaml
 
 CHART = Path(__file__).resolve().parent.parent
@@ -18,6 +20,9 @@ VALUES = CHART.parent / "values"
 # Resources that are not Kubernetes' own: its schemas do not know them.
 FOREIGN_KINDS = {"HTTPRoute", "PrometheusRule", "ServiceMonitor"}
 
+
+# It reads its schemas for every object again, which takes ten times as long as to look at the object.
+kubernetes_validate.utils.schema_contents = functools.cache(kubernetes_validate.utils.schema_contents)
 
 DEPENDENCY = '  - {name: practice, version: ">=0", alias: %s, repository: ""}\n'
 
@@ -60,6 +65,17 @@ def helm_template(values, files, where, helm):
     if result.returncode != 0:
         raise Refused(result.stderr.strip())
     return result.stdout
+
+
+def invalid(document):
+    """Returns what Kubernetes' own schema finds wrong with a manifest, or None."""
+    if document["kind"] in FOREIGN_KINDS:
+        return None
+    try:
+        kubernetes_validate.validate(document, "1.37", strict=True)
+    except kubernetes_validate.ValidationError as error:
+        return f"{document['kind']} {document['metadata']['name']} is invalid: {error}"
+    return None
 
 
 def umbrella(folder, *aliases, values=None):

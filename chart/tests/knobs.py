@@ -11,8 +11,6 @@ import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import kubernetes_validate
-
 import chart
 
 # What cannot show in a manifest, and why.
@@ -121,7 +119,7 @@ def trial(path, node, base):
         missing = [value for value in scalars(example) if value not in json.dumps(changed)]
         if missing:
             return [f"{name}: the changed manifests do not say {', '.join(missing)}"]
-        return [f"{name}: {problem}" for document in changed for problem in invalid(document)]
+        return [f"{name}: {problem}" for problem in map(chart.invalid, changed) if problem]
 
     return run
 
@@ -150,16 +148,6 @@ def rendered(values):
 
 def component(document):
     return document["metadata"]["labels"].get("app.kubernetes.io/component")
-
-
-def invalid(document):
-    if document["kind"] in chart.FOREIGN_KINDS:
-        return []
-    try:
-        kubernetes_validate.validate(document, "1.37", strict=True)
-    except kubernetes_validate.ValidationError as error:
-        return [f"{document['kind']} is invalid: {error}"]
-    return []
 
 
 if __name__ == "__main__":
