@@ -6,9 +6,11 @@ use testing::port;
 /// A base image without a registry: an empty file system whose `/usr` and compiler are this machine's own, mounted.
 ///
 /// It stands in for the public Rust image, which is the Dockerfile's default. Its compiler does not optimise, which takes a quarter
-/// of the time; that the release's own profile makes the same bytes in two places is what `cluster/fresh` compares.
+/// of the time; that the release's own profile makes the same bytes in two places is what `cluster/fresh` compares. What cargo has
+/// made there is kept in a folder of its own for the next time: it knows what has changed.
 const BUILD: &str = r#"
     work=target/e2e/compile-stage
+    mkdir -p "$work-target"
     rm -rf "$work" && mkdir -p "$work"/base/{usr,etc/ssl,etc/alternatives,tmp,var/tmp,root,rust,fetched-by-cargo}
     trap 'rm -rf "$work"' EXIT
     ln -s usr/bin "$work/base/bin"; ln -s usr/lib "$work/base/lib"; ln -s usr/lib64 "$work/base/lib64"
@@ -25,7 +27,7 @@ const BUILD: &str = r#"
     build -t localhost/rust:host "$work"
     build --build-arg RUST_IMAGE=localhost/rust:host --build-arg VERSION=v7 --target backend -t backend:v7 \
       -v /usr:/usr:ro -v /etc/ssl:/etc/ssl:ro -v /etc/alternatives:/etc/alternatives:ro -v "$(rustc --print sysroot):/rust:ro" \
-      -v "${CARGO_HOME:-$HOME/.cargo}/registry:/fetched-by-cargo/registry" .
+      -v "${CARGO_HOME:-$HOME/.cargo}/registry:/fetched-by-cargo/registry" -v "$PWD/$work-target:/src/target" .
 
     image() { buildah --root "$PWD/$work/storage" --runroot "$PWD/$work/run" --storage-driver vfs "$@"; }
     container=$(image from --pull-never backend:v7)
