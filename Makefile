@@ -138,7 +138,7 @@ run-two: ## A gateway and two services behind it, as values/two-services.yaml ha
 test: ready-to-test ## Everything: check, unit, chart, first and e2e; at the end, what took how long
 	@rm -f $(LOGS)/laps
 	@. cluster/progress.sh; \
-	  part() { env --default-signal nice -n "$$([ "$$1" = chart ] && echo 10 || echo 0)" $(MAKE) --no-print-directory "$$1" || { say "FAILED: make $$1" >&2; return 1; }; }; \
+	  part() { env --default-signal nice -n "$$([ "$$1" = chart ] && echo 19 || echo 0)" $(MAKE) --no-print-directory "$$1" || { say "FAILED: make $$1" >&2; return 1; }; }; \
 	  within() { part "$$1" && lap "side by side: $$1"; }; \
 	  part check && lap check && say 'unit, chart and first: side by side, most of it is waiting' && \
 	  side_by_side within unit chart first && lap 'side by side' && part e2e && lap e2e && e2e/times && say 'all tests passed'

@@ -82,6 +82,17 @@ fn phase_4_the_ingress_routes_by_path_and_by_host() {
         if address.is_empty() { Err("none".to_owned()) } else { Ok(()) }
     });
 
+    // Who asks for a name without a certificate is shown the same one after every change: a controller that makes one anew each time takes
+    // its processor from the pods.
+    let node = ns.node_addresses().remove(0);
+    let shown = || {
+        ns.stdout(&format!(
+            "openssl s_client -connect {node}:443 -servername other.example </dev/null 2>/dev/null | openssl x509 -noout -subject -fingerprint"
+        ))
+    };
+    let before = shown();
+    assert!(before.contains("no Ingress has a certificate for this name"), "{before}");
+
     // With a host rule, other hosts get the controller's 404.
     ns.run("helm upgrade practice chart/ --set ingress.hosts='{practice.example}' --wait --timeout 120s");
     let status = |host: &str| {
@@ -91,4 +102,5 @@ fn phase_4_the_ingress_routes_by_path_and_by_host() {
         let seen = (status("practice.example"), status("other.example"));
         if seen == ("200".to_owned(), "404".to_owned()) { Ok(()) } else { Err(format!("{seen:?}")) }
     });
+    assert_eq!(shown(), before);
 }
