@@ -229,10 +229,10 @@ fn matches(expected: &str, printed: &str) -> bool {
     })
 }
 
-/// A line that says no more than that something has been waited for: `... 10 s`.
+/// A line that says no more than that something has been waited for, and why: `... 10 s`, `... 10 s: cat: x: No such file or directory`.
 fn is_sign_of_life(line: &str) -> bool {
-    let seconds = line.strip_prefix("... ").and_then(|rest| rest.strip_suffix(" s"));
-    seconds.is_some_and(|seconds| seconds.parse::<u32>().is_ok())
+    let seconds = line.strip_prefix("... ").and_then(|rest| rest.split_once(" s"));
+    seconds.is_some_and(|(seconds, why)| seconds.parse::<u32>().is_ok() && (why.is_empty() || why.starts_with(": ")))
 }
 
 fn squeeze(line: &str) -> String {
@@ -354,6 +354,23 @@ mod tests {
         assert_eq!(session.type_in(page, BLOCK_LIMIT), ("... 10 s\n\n".to_owned(), 0));
         let (printed, _) = session.type_in("take 1; true | patiently true; sign; rm \"$said_in\"\n", BLOCK_LIMIT);
         assert_eq!(printed.trim(), "... 20 s", "once, whichever process gave it");
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_said_by_the_signs_of_life_alone() {
+        let mut session = Session::open(&Shell::default());
+        // It is there when the question has been asked for the second time.
+        let page = ". labs/signs\nasks() { cat \"$said_in.there\" || { echo there >\"$said_in.there\"; false; }; }\nawait asks\n";
+        assert_eq!(session.type_in(page, BLOCK_LIMIT), ("there\n\n".to_owned(), 0));
+        let (printed, _) =
+            session.type_in("rm \"$said_in.there\"; SECONDS=$((SECONDS + 10)); await asks\n", BLOCK_LIMIT);
+        let said: Vec<_> = printed.lines().filter(|line| !line.is_empty()).collect();
+        assert!(
+            matches!(said[..], [sign, "there"] if is_sign_of_life(sign) && sign.ends_with(": No such file or directory")),
+            "{printed}"
+        );
+        let (printed, _) = session.type_in("await eval 'echo aside >&2'; rm \"$said_in\"*\n", BLOCK_LIMIT);
+        assert_eq!(printed.trim(), "aside", "once it has succeeded, all is shown");
     }
 
     #[test]
