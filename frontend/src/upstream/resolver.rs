@@ -1,4 +1,4 @@
-//! Resolves an upstream's name, rarely and never twice at once.
+//! Resolves an upstream's name, rarely and not twice at once where the first lookup is answered in time.
 //!
 //! musl's `getaddrinfo` caches nothing and blocks a thread for as long as the name service takes, and under Kubernetes'
 //! search path one lookup is up to ten queries. So an answer is used for a second; then the next request starts a lookup in
@@ -8,6 +8,10 @@
 //!
 //! A lookup goes on when whoever asked has given up. Else a name service that takes longer than a connect may take would
 //! never be heard, and each request would ask it anew.
+//!
+//! A name service is several servers behind one address, and when a node dies one of them is gone while its address is still led
+//! there: such a query is lost, and musl sends it again from the same socket, to the same server, and gives up after 5 s. All that time
+//! the addresses would be those of before. So a lookup that takes long gets another one beside it, whose socket may lead elsewhere.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,7 +19,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use service::telemetry::notice::Notice;
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, sleep_until};
 
 /// How long an answer is used as it is.
 const FRESH: Duration = Duration::from_secs(1);
@@ -25,6 +30,10 @@ const PASSABLE: Duration = Duration::from_secs(2);
 const MOMENT: Duration = Duration::from_millis(100);
 /// How long nobody asks again where there was no answer: of a name that is absent, each request would.
 const PAUSE: Duration = Duration::from_millis(250);
+/// How long a lookup may take before there is another one beside it; twice as long for each that follows.
+const AGAIN: Duration = Duration::from_millis(500);
+/// How many lookups of a name there are at the most: each has a thread, a lost one for 5 s.
+const AT_ONCE: usize = 4;
 /// How long an answer is used where no newer one comes.
 const STALE: Duration = Duration::from_secs(30);
 
@@ -41,6 +50,8 @@ pub(super) struct Resolver {
     failures: Notice,
     /// Held during a lookup: whoever comes meanwhile waits for its answer instead of asking again.
     lookup: Arc<tokio::sync::Mutex<()>>,
+    /// A place for each lookup that has not ended, listened to or not.
+    places: Arc<Semaphore>,
 }
 
 #[derive(Debug, Clone)]
@@ -61,6 +72,7 @@ impl Resolver {
             failed: Mutex::new(None),
             failures: Notice::default(),
             lookup: Arc::default(),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
         }
     }
 
@@ -132,8 +144,12 @@ impl Resolver {
     }
 
     async fn refresh(&self) -> io::Result<()> {
-        let found = tokio::net::lookup_host((self.host.as_str(), self.port)).await?;
-        let addresses: Arc<[SocketAddr]> = found.collect();
+        let ask = || {
+            let host = self.host.clone();
+            let port = self.port;
+            async move { tokio::net::lookup_host((host, port)).await.map(Iterator::collect) }
+        };
+        let addresses: Arc<[SocketAddr]> = first_outcome(&self.places, ask).await?;
         if addresses.is_empty() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "no address"));
         }
@@ -161,8 +177,40 @@ impl Resolver {
     }
 }
 
+/// Of `ask`, asked at once and, until one has ended, again after [`AGAIN`], twice that, and so on, where there is a place, what the
+/// first one to end says. Those that have not ended keep their places until they have.
+async fn first_outcome<T, Asked>(places: &Arc<Semaphore>, ask: impl Fn() -> Asked) -> T
+where
+    T: Send + 'static,
+    Asked: Future<Output = T> + Send + 'static,
+{
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let mut pause = AGAIN;
+    let mut next = Instant::now();
+    loop {
+        let place = async {
+            sleep_until(next).await;
+            Arc::clone(places).acquire_owned().await
+        };
+        tokio::select! {
+            Some(outcome) = told.recv() => return outcome,
+            place = place => {
+                let (asked, tell) = (ask(), tell.clone());
+                tokio::spawn(async move {
+                    // Nobody listens any more where another one was quicker.
+                    let _ = tell.send(asked.await);
+                    drop(place);
+                });
+                next = Instant::now() + pause;
+                pause *= 2;
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Poll;
 
     use super::*;
@@ -209,6 +257,44 @@ mod tests {
             }
         };
         assert!(tokio::time::timeout(Duration::from_secs(20), heard).await.is_ok(), "nobody waits for the lookup");
+    }
+
+    /// Asks a name service that loses the first `lost` queries, and says what it answered: how many it had been asked, and after how long.
+    async fn with_lost(places: &Arc<Semaphore>, lost: usize) -> (usize, Duration) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let began = Instant::now();
+        let ask = || {
+            let number = asked.fetch_add(1, Ordering::Relaxed);
+            async move {
+                if number < lost {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                }
+            }
+        };
+        first_outcome(places, ask).await;
+        (asked.load(Ordering::Relaxed), began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_query_costs_half_a_second_and_is_not_waited_for() {
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        assert_eq!(with_lost(&places, 0).await, (1, Duration::ZERO), "what is answered is asked once");
+        assert_eq!(with_lost(&places, 1).await, (2, AGAIN));
+        // The lost one has its place still.
+        assert_eq!(places.available_permits(), AT_ONCE - 1);
+        assert_eq!(with_lost(&places, 2).await, (3, AGAIN + 2 * AGAIN));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_service_that_loses_everything_has_four_queries_at_once() {
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        // Each is given up after 5 s.
+        assert_eq!(with_lost(&places, usize::MAX).await, (AT_ONCE, Duration::from_secs(5)));
+        assert_eq!(places.available_permits(), 1);
+        let (asked, _) = with_lost(&places, usize::MAX).await;
+        assert!(asked <= AT_ONCE, "{asked}");
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert_eq!(places.available_permits(), AT_ONCE, "all places are free when all have ended");
     }
 
     #[tokio::test(start_paused = true)]
