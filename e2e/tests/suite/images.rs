@@ -16,7 +16,7 @@ const BUILD: &str = r#"
     ln -s usr/bin "$work/base/bin"; ln -s usr/lib "$work/base/lib"; ln -s usr/lib64 "$work/base/lib64"
     cp /etc/passwd /etc/group "$work/base/etc/"
     printf 'FROM scratch\nCOPY base/ /\nENV PATH=/rust/bin:/usr/bin:/bin CARGO_HOME=/fetched-by-cargo %s\n' \
-      'CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16' >"$work/Dockerfile"
+      'CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16' >"$work/Dockerfile"
 
     # Root without CAP_SYS_RESOURCE may not raise its limits, and buildah would: to 1,048,576 unless it is told (Debian 13), and after
     # it has lowered its own to /proc/sys/kernel/pid_max (Debian 12). What is below all of these is never raised.
