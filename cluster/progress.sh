@@ -42,11 +42,21 @@ wrong_call() {
 export PATIENCE=${PATIENCE:-1}
 [[ $PATIENCE =~ ^[1-9][0-9]?$ ]] || fail "PATIENCE=$PATIENCE is not accepted" "use a whole number from 1 to 99: every wait may take so many times as long"
 
-# step FILE TEXT COMMAND...: runs COMMAND with its output in FILE, then says TEXT; shows the end of FILE if COMMAND fails.
-# While it runs, a terminal shows the time go by, and a log gets a line every 20 s.
+# taken: how long the processes that this shell started, and that have ended, had the CPU, in hundredths of a second: cutime and cstime
+# of proc(5)'s /proc/PID/stat.
+taken() {
+  local stat
+  read -ra stat <"/proc/$BASHPID/stat"
+  taken=$((stat[15] + stat[16]))
+}
+
+# step FILE TEXT COMMAND...: runs COMMAND with its output in FILE, then says TEXT, and what it took of the CPU if that is 5 s or more;
+# shows the end of FILE if COMMAND fails. While it runs, a terminal shows the time go by, and a log gets a line every 20 s.
 step() {
-  local output=$1 text=$2 status ticker
+  local output=$1 text=$2 status ticker taken before
   shift 2
+  taken
+  before=$taken
   # Without the locks of this script: they must not outlive it.
   tick "$text" "$output" 7>&- 8>&- 9>&- &
   ticker=$!
@@ -59,7 +69,8 @@ step() {
   set -e
   [ ! -t 1 ] || printf '\r\e[K'
   if ((status == 0)); then
-    say "$text"
+    taken
+    if ((taken - before < 500)); then say "$text"; else say "$text ($(((taken - before) / 100)) s of the CPU)"; fi
     return
   fi
   say "FAILED: $text" >&2
